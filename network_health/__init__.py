@@ -1,0 +1,1 @@
+"""network_health: what a host's network is doing, judged, at next to no cost."""

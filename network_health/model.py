@@ -1,0 +1,196 @@
+"""The value types that flow from the readers to the report.
+
+Laws: frozen and slotted, standard library only, no behaviour beyond small properties. ``None`` is
+unknown, ``0`` is measured. Times called ``at_s`` are `time.monotonic` seconds unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Lifetime counters of one interface, as the kernel keeps them.
+
+    ``rx_drops`` is rx_dropped + rx_missed, as ``/proc/net/dev`` and psutil count it.
+    """
+
+    tx_bytes: int = 0
+    rx_bytes: int = 0
+    tx_packets: int = 0
+    rx_packets: int = 0
+    tx_errors: int = 0
+    rx_errors: int = 0
+    tx_drops: int = 0
+    rx_drops: int = 0
+
+    @property
+    def drops(self) -> int:
+        """Packets dropped in either direction."""
+        return self.tx_drops + self.rx_drops
+
+    @property
+    def packets(self) -> int:
+        """Packets carried in either direction."""
+        return self.tx_packets + self.rx_packets
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One interface at one moment.
+
+    ``kind`` is the kernel's link kind (``veth``, ``bridge``, ``vlan``, ``bond``, …), ``""`` for an
+    interface that has none (a physical one, or loopback), ``None`` where it cannot be read.
+    """
+
+    name: str
+    up: bool
+    index: int | None = None
+    speed_mbps: int | None = None
+    ipv4: tuple[str, ...] = ()
+    ipv6: tuple[str, ...] = ()
+    counters: Counters | None = None
+    mtu: int | None = None
+    kind: str | None = None
+    operstate: str | None = None
+    carrier_changes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReading:
+    """All interfaces at one moment."""
+
+    at_s: float
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMark:
+    """Error counters of one interface up to which everything has been reported."""
+
+    index: int | None
+    tx_errors: int
+    rx_errors: int
+    drops: int
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A link, with what happened on it since the check before.
+
+    Rates are ``None`` where no earlier sample or a counter reset leaves nothing to compare with.
+    ``since_boot`` says that the ``new_*`` counts run from the interface's creation.
+    """
+
+    link: Link
+    tx_mbps: float | None = None
+    rx_mbps: float | None = None
+    new_tx_errors: int = 0
+    new_rx_errors: int = 0
+    new_drops: int = 0
+    new_packets: int = 0
+    counters_reset: bool = False
+    since_boot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Sockets by state, under psutil's names: ``{"ESTABLISHED": 12, "NONE": 3}``; UDP is ``NONE``."""
+
+    by_status: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """All sockets counted."""
+        return sum(self.by_status.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """What one cheap read tells of a process.
+
+    ``started`` only has to tell two users of one pid apart: its unit is the reader's own.
+    """
+
+    pid: int
+    name: str
+    started: float
+    cpu_s: float | None
+    rss_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReading:
+    """All processes at one moment."""
+
+    at_s: float
+    processes: tuple[ProcessSample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessDetails:
+    """What is read only of the processes that make the list; ``None`` where the kernel refuses."""
+
+    name: str | None = None
+    read_bytes: int | None = None
+    write_bytes: int | None = None
+    user: str | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedProcess:
+    """A process with its CPU share of the window, in percent of one CPU."""
+
+    sample: ProcessSample
+    cpu_percent: float | None
+    details: ProcessDetails = field(default_factory=ProcessDetails)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A collector that could not answer: ``Failure("connections", "PermissionError: …")``."""
+
+    collector: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a check took, in milliseconds of wall time, and which reader served each collector."""
+
+    total_ms: float
+    collectors_ms: Mapping[str, float]
+    readers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one check saw. A collector that failed leaves ``None`` and a `Failure`.
+
+    ``timestamp`` is epoch seconds of the observation.
+    """
+
+    timestamp: float
+    interfaces: tuple[Interface, ...] | None
+    connections: Connections | None
+    top_processes: tuple[RankedProcess, ...] | None
+    failures: tuple[Failure, ...]
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A breached limit: which check, on what, and the sentence for the report.
+
+    ``(check, subject)`` identifies the condition over time, ``("tx_rate", "eth0")`` for example.
+    """
+
+    check: str
+    subject: str
+    text: str
+    value: float
+    limit: float

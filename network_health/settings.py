@@ -1,0 +1,203 @@
+"""The directive's ``config`` block -> `Settings`.
+
+Laws: every mistake is reported at once; nothing is guessed; a bad value never replaces a good one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+__all__ = ["Settings", "SettingsError", "SettingsOutcome"]
+
+#: Keys of a node's ``config`` that the framework itself reads; they are not this agent's to judge.
+FRAMEWORK_KEYS = frozenset({"factories", "matrix_secure_verified", "role", "service-manager", "ui"})
+
+
+class SettingsError(ValueError):
+    """One or more settings are not allowed. ``mistakes`` has one sentence each."""
+
+    def __init__(self, mistakes: tuple[str, ...]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes
+
+
+class _NotAllowed(Exception):
+    """A value that a rule refuses; the rule's ``allowed`` says what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How one setting is read: ``read`` returns the value to keep or raises `_NotAllowed`."""
+
+    allowed: str
+    read: Callable[[object], Any]
+
+
+def _number(allowed: str, *, least: float, most: float = math.inf) -> _Rule:
+    def read(value: object) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise _NotAllowed
+        if not least <= value <= most or value == math.inf:  # a NaN compares false
+            raise _NotAllowed
+        return value
+
+    return _Rule(allowed, read)
+
+
+def _whole(allowed: str, *, least: int, most: float = math.inf) -> _Rule:
+    number = _number(allowed, least=least, most=most)
+
+    def read(value: object) -> int:
+        kept = number.read(value)
+        if kept != int(kept):
+            raise _NotAllowed
+        return int(kept)
+
+    return _Rule(allowed, read)
+
+
+def _text(allowed: str) -> _Rule:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise _NotAllowed
+        return value
+
+    return _Rule(allowed, read)
+
+
+def _names(allowed: str) -> _Rule:
+    def read(value: object) -> tuple[str, ...]:
+        if isinstance(value, (set, frozenset)):
+            value = sorted(value, key=str)
+        if not isinstance(value, (list, tuple)):
+            raise _NotAllowed
+        if not all(isinstance(name, str) and name for name in value):
+            raise _NotAllowed
+        return tuple(value)
+
+    return _Rule(allowed, read)
+
+
+def _setting(default: object, rule: _Rule, unit: str, meaning: str) -> Any:  # noqa: ANN401 - as `field` does
+    return field(default=default, metadata={"rule": rule, "unit": unit, "meaning": meaning})
+
+
+_MBPS = "a number of Mbps, 0 or more"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The agent's settings, under the names that the directive uses.
+
+    Raises nothing by itself: build it with `from_mapping` (strict) or `SettingsOutcome.of` (lenient).
+    """
+
+    check_interval_sec: int = _setting(
+        30,
+        _whole("a whole number of seconds from 1 to 86400", least=1, most=86400),
+        "s",
+        "Time from the start of one check to the start of the next.",
+    )
+    exclude_interfaces: tuple[str, ...] = _setting(
+        (),
+        _names('a list of interface names or shell patterns, like ["lo", "veth*"]'),
+        "names",
+        "Interfaces that are neither judged nor reported.",
+    )
+    tx_threshold_mbps: float = _setting(
+        100, _number(_MBPS, least=0), "Mbps", "Outbound rate of an interface above which it is a finding."
+    )
+    rx_threshold_mbps: float = _setting(
+        100, _number(_MBPS, least=0), "Mbps", "Inbound rate of an interface above which it is a finding."
+    )
+    conn_threshold: int = _setting(
+        1000,
+        _whole("a whole number of connections, 0 or more", least=0),
+        "sockets",
+        "Number of connections above which it is a finding.",
+    )
+    top_n_procs: int = _setting(
+        5,
+        _whole("a whole number of processes from 0 to 1000", least=0, most=1000),
+        "processes",
+        "How many of the busiest processes a report lists.",
+    )
+    report_to_role: str = _setting(
+        "hive.forensics.data_feed",
+        _text("the name of a role, not empty"),
+        "role",
+        "Every node that holds this role gets the reports.",
+    )
+    report_handler: str = _setting(
+        "cmd_ingest_status_report",
+        _text("the name of a handler, not empty"),
+        "handler",
+        "The command handler that the receiving agent runs for a report.",
+    )
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, object]) -> Settings:
+        """Read ``config`` strictly.
+
+        Raises:
+            SettingsError: a value is not allowed or a key is unknown; lists every mistake.
+        """
+        outcome = SettingsOutcome.of(config)
+        if outcome.errors or outcome.warnings:
+            raise SettingsError(outcome.errors + outcome.warnings)
+        return outcome.settings
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsOutcome:
+    """What came of reading a config block leniently.
+
+    ``errors`` are values that were refused (``settings`` has the base's instead), ``warnings`` are
+    keys that nobody knows.
+    """
+
+    settings: Settings
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: object, base: Settings | None = None) -> SettingsOutcome:
+        """Read ``config`` over ``base`` (default: the defaults); never raises."""
+        base = base or Settings()
+        if not isinstance(config, Mapping):
+            return cls(base, (f"config: {_show(config)} is not allowed; give a block of settings",), ())
+        known = {f.name: f.metadata["rule"] for f in fields(Settings)}
+        kept: dict[str, Any] = {}
+        errors: list[str] = []
+        warnings: list[str] = []
+        for key, value in config.items():
+            if key in FRAMEWORK_KEYS:
+                continue
+            if key not in known:
+                warnings.append(_unknown(key, tuple(known)))
+                continue
+            try:
+                kept[key] = known[key].read(value)
+            except _NotAllowed:
+                errors.append(f"{key}: {_show(value)} is not allowed; give {known[key].allowed}")
+        return cls(replace(base, **kept), tuple(errors), tuple(warnings))
+
+
+def _unknown(key: object, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(str(key), known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{_show(key)}: unknown setting{hint}"
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 60
+
+
+def _show(value: object) -> str:
+    """The value as an operator may read it in a log: one line, bounded, never failing."""
+    return _REPR.repr(value)

@@ -70,6 +70,28 @@ def _text(allowed: str) -> _Rule:
     return _Rule(allowed, read)
 
 
+def _flag() -> _Rule:
+    def read(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise _NotAllowed
+        return value
+
+    return _Rule("true or false", read)
+
+
+def _or_off(rule: _Rule) -> _Rule:
+    return _Rule(f"{rule.allowed}, or null for off", lambda value: None if value is None else rule.read(value))
+
+
+def _choice(*choices: str) -> _Rule:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise _NotAllowed
+        return value
+
+    return _Rule(" or ".join(f'"{choice}"' for choice in choices), read)
+
+
 def _names(allowed: str) -> _Rule:
     def read(value: object) -> tuple[str, ...]:
         if isinstance(value, (set, frozenset)):
@@ -88,6 +110,9 @@ def _setting(default: object, rule: _Rule, unit: str, meaning: str) -> Any:  # n
 
 
 _MBPS = "a number of Mbps, 0 or more"
+_CHECKS = _whole("a whole number of checks from 1 to 1000", least=1, most=1000)
+_PERCENT = _or_off(_number("a percentage from 0 to 100", least=0, most=100))
+_PER_SEC = _or_off(_number("a rate per second, 0 or more", least=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +163,80 @@ class Settings:
         _text("the name of a handler, not empty"),
         "handler",
         "The command handler that the receiving agent runs for a report.",
+    )
+
+    alert_after_checks: int = _setting(
+        1, _CHECKS, "checks", "A limit must be breached in this many checks in a row before it is told."
+    )
+    clear_percent: float = _setting(
+        100,
+        _number("a percentage from 1 to 100", least=1, most=100),
+        "%",
+        "A breach ends when the value is at or below this share of its limit.",
+    )
+    report_on: str = _setting(
+        "check",
+        _choice("check", "change"),
+        "rule",
+        'Send a report at every "check", or only on a "change" of what is found.',
+    )
+    repeat_after_sec: int = _setting(
+        3600,
+        _whole("a whole number of seconds, 60 or more", least=60),
+        "s",
+        'With report_on "change", an unchanged alert is told again after this time.',
+    )
+    critical_after_checks: int = _setting(
+        0,
+        _whole("a whole number of checks, 0 for off", least=0),
+        "checks",
+        "A breach that lasts this many checks becomes CRITICAL; 0 means never.",
+    )
+    link_down_alerts: bool = _setting(
+        True, _flag(), "switch", "Tell when an interface that was up goes down, flaps or vanishes."
+    )
+    packet_errors: str = _setting(
+        "new",
+        _choice("new", "total"),
+        "rule",
+        'Which packet errors and drops are a finding: "new" ones since the check before, or any in the '
+        '"total" since the interface was created.',
+    )
+    packet_error_percent: float = _setting(
+        0,
+        _number("a percentage from 0 to 100", least=0, most=100),
+        "%",
+        "New errors and drops are a finding only above this share of the packets of the window.",
+    )
+    retransmit_threshold_percent: float | None = _setting(
+        None, _PERCENT, "%", "Share of TCP segments sent again above which it is a finding."
+    )
+    listen_overflow_threshold_per_sec: float | None = _setting(
+        None, _PER_SEC, "1/s", "Connections lost at full accept queues above which it is a finding."
+    )
+    syn_queue_threshold_per_sec: float | None = _setting(
+        None, _PER_SEC, "1/s", "SYN cookies sent and SYNs lost at full queues above which it is a finding."
+    )
+    udp_error_threshold_per_sec: float | None = _setting(
+        None, _PER_SEC, "1/s", "UDP datagrams lost at full socket buffers above which it is a finding."
+    )
+    softnet_threshold_per_sec: float | None = _setting(
+        None, _PER_SEC, "1/s", "Packets that the CPUs dropped, or runs cut short, above which it is a finding."
+    )
+    conntrack_threshold_percent: float | None = _setting(
+        None, _PERCENT, "%", "Share of the connection tracking table in use above which it is a finding."
+    )
+    orphan_threshold_percent: float | None = _setting(
+        None, _PERCENT, "%", "Share of the allowed orphaned sockets above which it is a finding."
+    )
+    tcp_memory_threshold_percent: float | None = _setting(
+        None, _PERCENT, "%", "Share of the allowed TCP memory above which it is a finding."
+    )
+    ephemeral_port_threshold_percent: float | None = _setting(
+        None,
+        _PERCENT,
+        "%",
+        "Share of the local ports in use towards one remote address and port above which it is a finding.",
     )
 
     @classmethod

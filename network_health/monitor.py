@@ -1,0 +1,143 @@
+"""One check after another: runs the collectors, judges, and owns what a check needs of the one before.
+
+Laws: `Monitor.check` never raises; each collector stands alone; nothing that a failed or late run did
+changes what the next check compares with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from network_health import interfaces, processes, report, thresholds
+from network_health.interfaces import Marks
+from network_health.isolation import Isolated, Outcome
+from network_health.model import (
+    Connections,
+    Cost,
+    Interface,
+    LinkReading,
+    ProcessReading,
+    RankedProcess,
+    Snapshot,
+)
+from network_health.readers import Answer, Readers, available, first_answer
+from network_health.report import Report
+from network_health.settings import Settings
+
+__all__ = ["Monitor"]
+
+#: A collector that takes longer than this is reported as a failure and left behind.
+COLLECTOR_TIMEOUT_S = 10.0
+
+R = TypeVar("R")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled(Generic[R, V]):
+    """What a collector that compares brings back: the reading to keep, and what it saw."""
+
+    reading: R
+    seen: V
+
+
+class Monitor:
+    """Watches this host. Building one takes the first sample; rates need a while between checks.
+
+    Args:
+        settings: the limits; may be replaced between checks through the attribute of that name.
+        reported: the `marks` of a monitor before this one, so that no error is told twice or missed.
+        readers: how to read, in the order of preference; default: what this system offers.
+        collector_timeout_s: how long one collector may take.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        reported: Marks | None = None,
+        readers: Sequence[Readers] | None = None,
+        collector_timeout_s: float = COLLECTOR_TIMEOUT_S,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.settings_errors: tuple[str, ...] = ()
+        self._readers = tuple(readers or available())
+        self._reported = reported
+        self._links: Answer[LinkReading] | None = None
+        self._processes: Answer[ProcessReading] | None = None
+        self._run_interfaces = Isolated[_Sampled[LinkReading, tuple[Interface, ...]]](
+            "interfaces", collector_timeout_s
+        )
+        self._run_connections = Isolated[Connections]("connections", collector_timeout_s)
+        self._run_processes = Isolated[_Sampled[ProcessReading, tuple[RankedProcess, ...]]](
+            "processes", collector_timeout_s
+        )
+        self.observe_interfaces()
+        self.observe_processes()
+
+    @property
+    def marks(self) -> Marks | None:
+        """The error counters up to which everything is reported; ``None`` before the first check."""
+        return self._reported
+
+    def check(self) -> Report:
+        """One check: read, judge, report. Never raises."""
+        timestamp, started_s = time.time(), time.monotonic()
+        seen = self.observe_interfaces()
+        connections = self.observe_connections()
+        top = self.observe_processes()
+        outcomes: dict[str, Outcome[Any]] = {"interfaces": seen, "connections": connections, "processes": top}
+        snapshot = Snapshot(
+            timestamp=timestamp,
+            interfaces=seen.value,
+            connections=connections.value,
+            top_processes=top.value,
+            failures=tuple(outcome.failure for outcome in outcomes.values() if outcome.failure),
+            cost=Cost(
+                total_ms=(time.monotonic() - started_s) * 1e3,
+                collectors_ms={name: outcome.ms for name, outcome in outcomes.items()},
+                readers={name: outcome.reader for name, outcome in outcomes.items() if outcome.reader},
+            ),
+        )
+        if seen.value is not None and self._links:
+            self._reported = interfaces.marks(self._links.value)
+        return report.build(snapshot, thresholds.evaluate(snapshot, self.settings), self.settings_errors)
+
+    def observe_interfaces(self) -> Outcome[tuple[Interface, ...]]:
+        """Interfaces, with rates since the observation before; never raises."""
+        exclude, reported, last = self.settings.exclude_interfaces, self._reported, self._links
+
+        def work(way: Readers) -> _Sampled[LinkReading, tuple[Interface, ...]]:
+            reading = way.links()
+            before = last.value if last and last.reader == way.name else None
+            return _Sampled(reading, interfaces.observe(before, reported, reading, exclude))
+
+        outcome = self._run_interfaces.run(lambda: first_answer(self._readers, work))
+        if outcome.value is None or outcome.reader is None:
+            return Outcome(None, outcome.failure, outcome.ms)
+        self._links = Answer(outcome.value.reading, outcome.reader)
+        return Outcome(outcome.value.seen, None, outcome.ms, outcome.reader)
+
+    def observe_connections(self) -> Outcome[Connections]:
+        """Connections by state; never raises."""
+        return self._run_connections.run(lambda: first_answer(self._readers, lambda way: way.connections()))
+
+    def observe_processes(self) -> Outcome[tuple[RankedProcess, ...]]:
+        """The busiest processes since the observation before; never raises."""
+        count, last = self.settings.top_n_procs, self._processes
+
+        def work(way: Readers) -> _Sampled[ProcessReading, tuple[RankedProcess, ...]]:
+            reading = way.processes()
+            before = last.value if last and last.reader == way.name else None
+            candidates = processes.shortlist(processes.shares(before, reading), count)
+            details = way.process_details([p.sample.pid for p in candidates])
+            return _Sampled(reading, processes.top(candidates, details, count))
+
+        outcome = self._run_processes.run(lambda: first_answer(self._readers, work))
+        if outcome.value is None or outcome.reader is None:
+            return Outcome(None, outcome.failure, outcome.ms)
+        self._processes = Answer(outcome.value.reading, outcome.reader)
+        return Outcome(outcome.value.seen, None, outcome.ms, outcome.reader)

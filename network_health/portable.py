@@ -1,0 +1,126 @@
+"""The readings that every platform can give, from psutil.
+
+Serves the same types as ``linux/``, slower: used off Linux, and when the kernel refuses its own
+interfaces. See psutil's documentation of ``net_if_stats``, ``net_io_counters``, ``net_connections``
+and ``Process``. The only module that imports psutil.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import psutil
+
+from network_health.model import (
+    Connections,
+    Counters,
+    Link,
+    LinkReading,
+    ProcessDetails,
+    ProcessReading,
+    ProcessSample,
+)
+
+__all__ = ["boot_id", "read_connections", "read_links", "read_process_details", "read_processes"]
+
+#: psutil's names for the fields of `Counters`, in its order; ``dropin`` has rx_missed in it.
+_COUNTER_FIELDS = (
+    "bytes_sent",
+    "bytes_recv",
+    "packets_sent",
+    "packets_recv",
+    "errout",
+    "errin",
+    "dropout",
+    "dropin",
+)
+
+
+def read_links() -> LinkReading:
+    """All interfaces, in psutil's order.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    stats = psutil.net_if_stats()
+    addresses = psutil.net_if_addrs()
+    # nowrap would add a re-created interface's counters to those of the one before it.
+    counters = psutil.net_io_counters(pernic=True, nowrap=False)
+    at_s = time.monotonic()
+    indexes = {name: index for index, name in socket.if_nameindex()}
+    links = []
+    for name, stat in stats.items():
+        ip = [(a.family, a.address.partition("%")[0]) for a in addresses.get(name, ())]
+        io = counters.get(name)
+        links.append(
+            Link(
+                name=name,
+                up=stat.isup,
+                index=indexes.get(name),
+                speed_mbps=stat.speed or None,
+                ipv4=tuple(address for family, address in ip if family == socket.AF_INET),
+                ipv6=tuple(address for family, address in ip if family == socket.AF_INET6),
+                counters=io and Counters(*(getattr(io, field) for field in _COUNTER_FIELDS)),
+                mtu=stat.mtu,
+            )
+        )
+    return LinkReading(at_s, tuple(links))
+
+
+def read_connections() -> Connections:
+    """TCP and UDP sockets over IPv4 and IPv6, counted by state.
+
+    Raises:
+        OSError: the system refuses.
+        psutil.Error: the system refuses (macOS asks for root).
+    """
+    return Connections(Counter(c.status for c in psutil.net_connections(kind="inet")))
+
+
+def read_processes() -> ProcessReading:
+    """All processes; what one of them refuses is ``None``, a vanished one is left out."""
+    at_s = time.monotonic()
+    attributes = ["pid", "name", "create_time", "cpu_times", "memory_info"]
+    return ProcessReading(at_s, tuple(_sample(p.info) for p in psutil.process_iter(attributes)))
+
+
+def _sample(info: dict[str, object]) -> ProcessSample:
+    cpu, memory = info["cpu_times"], info["memory_info"]
+    return ProcessSample(
+        pid=int(str(info["pid"])),
+        name=str(info["name"] or ""),
+        started=float(str(info["create_time"] or 0)),
+        cpu_s=cpu.user + cpu.system if cpu else None,  # type: ignore[attr-defined]  # info is untyped
+        rss_bytes=memory.rss if memory else None,  # type: ignore[attr-defined]  # info is untyped
+    )
+
+
+def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
+    """Name, I/O, user and program of each of ``pids``; one that has vanished is left out."""
+    details = {}
+    for pid in pids:
+        try:
+            details[pid] = _details(psutil.Process(pid))
+        except psutil.NoSuchProcess:
+            continue
+    return details
+
+
+def _details(process: psutil.Process) -> ProcessDetails:
+    info = process.as_dict(["name", "io_counters", "username", "cmdline"])
+    io, command = info.get("io_counters"), info["cmdline"]
+    return ProcessDetails(
+        name=info["name"],
+        read_bytes=io.read_bytes if io else None,
+        write_bytes=io.write_bytes if io else None,
+        user=info["username"],
+        command=command[0].rpartition("/")[2] if command and command[0] else None,
+    )
+
+
+def boot_id() -> str:
+    """A name for the time since this host booted, the same until it boots again."""
+    return f"boot-{psutil.boot_time():.0f}"

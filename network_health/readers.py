@@ -1,0 +1,65 @@
+"""Which readers serve a check: the kernel's own first, then psutil.
+
+Law: the order is tried anew in every check, so that a kernel that refused once is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from network_health import portable
+from network_health.model import Connections, LinkReading, ProcessDetails, ProcessReading
+
+__all__ = ["PORTABLE", "Answer", "Readers", "available", "first_answer"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """One way of reading everything; each function is documented in `network_health.portable`."""
+
+    name: str
+    links: Callable[[], LinkReading]
+    connections: Callable[[], Connections]
+    processes: Callable[[], ProcessReading]
+    process_details: Callable[[Sequence[int]], dict[int, ProcessDetails]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A reading, and whose: samples of different readers are not comparable."""
+
+    value: T
+    reader: str
+
+
+PORTABLE = Readers(
+    name="psutil",
+    links=portable.read_links,
+    connections=portable.read_connections,
+    processes=portable.read_processes,
+    process_details=portable.read_process_details,
+)
+
+
+def first_answer(ways: Sequence[Readers], read: Callable[[Readers], T]) -> Answer[T]:
+    """Ask ``ways`` in order.
+
+    Raises:
+        Exception: what the last of them raised; a refusal (`OSError`, `ValueError`) of an earlier one
+            only means that the next is asked.
+    """
+    for way in ways[:-1]:
+        try:
+            return Answer(read(way), way.name)
+        except (OSError, ValueError):
+            continue
+    return Answer(read(ways[-1]), ways[-1].name)
+
+
+def available() -> tuple[Readers, ...]:
+    """The ways of reading that this system has, the cheapest first."""
+    return (PORTABLE,)

@@ -1,0 +1,143 @@
+"""Snapshot + findings -> the packet's content. Pure.
+
+Laws: plain types only, JSON-safe; the reference's fields keep name, type and meaning; here, and only
+here, unknown becomes what the contract wants in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from network_health.model import Connections, Cost, Finding, Interface, RankedProcess, Snapshot
+
+__all__ = ["HEALTHY_DETAILS", "Report", "build", "connection_metrics", "interface_metrics", "process_metrics"]
+
+SOURCE_AGENT = "NetworkHealthMonitor"
+SERVICE_NAME = "system.network"
+HEALTHY_DETAILS = "Network health within normal bounds."
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report. ``timestamp`` is epoch seconds; ``metrics`` is JSON-safe."""
+
+    status: str
+    severity: str
+    details: str
+    metrics: Mapping[str, Any]
+    timestamp: float
+
+    def as_content(self) -> dict[str, Any]:
+        """The ``content`` of the packet, under the reference's names."""
+        return {
+            "source_agent": SOURCE_AGENT,
+            "service_name": SERVICE_NAME,
+            "status": self.status,
+            "details": self.details,
+            "severity": self.severity,
+            "metrics": dict(self.metrics),
+            "timestamp": self.timestamp,
+        }
+
+
+def build(snapshot: Snapshot, findings: Sequence[Finding], settings_errors: Sequence[str] = ()) -> Report:
+    """The report of one check.
+
+    A failed collector leaves its metrics out and is named in ``failures``; with no finding it makes the
+    report ``check_failed``, because "healthy" must not mean "blind".
+    """
+    if findings:
+        status, severity = "network_issue", "WARNING"
+        details = "; ".join(finding.text for finding in findings)
+    elif snapshot.failures:
+        status, severity = "check_failed", "WARNING"
+        details = "; ".join(f"Check of {f.collector} failed: {_text(f.reason)}" for f in snapshot.failures)
+    else:
+        status, severity, details = "healthy", "INFO", HEALTHY_DETAILS
+    return Report(status, severity, _text(details), _metrics(snapshot, settings_errors), snapshot.timestamp)
+
+
+def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, Any]:
+    metrics: dict[str, Any] = {}
+    if snapshot.interfaces is not None:
+        metrics["interfaces"] = interface_metrics(snapshot.interfaces)
+    if snapshot.connections is not None:
+        metrics.update(connection_metrics(snapshot.connections))
+    if snapshot.top_processes is not None:
+        metrics["top_procs"] = process_metrics(snapshot.top_processes)
+    metrics["check"] = _cost(snapshot.cost)
+    if snapshot.failures:
+        metrics["failures"] = [
+            {"collector": f.collector, "reason": _text(f.reason)} for f in snapshot.failures
+        ]
+    if settings_errors:
+        metrics["settings_errors"] = list(settings_errors)
+    return metrics
+
+
+def interface_metrics(interfaces: Sequence[Interface]) -> list[dict[str, Any]]:
+    """``metrics.interfaces``: the reference's fields, then this port's additions."""
+    return [_interface(interface) for interface in interfaces]
+
+
+def _interface(interface: Interface) -> dict[str, Any]:
+    link, counters = interface.link, interface.link.counters
+    return {
+        "iface": _text(link.name),
+        "ip": list(link.ipv4),
+        "up": link.up,
+        "speed_mbps": link.speed_mbps or 0,
+        "tx_errs": counters.tx_errors if counters else 0,
+        "rx_errs": counters.rx_errors if counters else 0,
+        "drops": counters.drops if counters else 0,
+        "tx_rate_mbps": interface.tx_mbps or 0,
+        "rx_rate_mbps": interface.rx_mbps or 0,
+        "ip6": list(link.ipv6),
+        "mtu": link.mtu,
+        "kind": link.kind,
+        "operstate": link.operstate,
+        "carrier_changes": link.carrier_changes,
+        "new_tx_errs": interface.new_tx_errors,
+        "new_rx_errs": interface.new_rx_errors,
+        "new_drops": interface.new_drops,
+        "counters_reset": interface.counters_reset,
+    }
+
+
+def connection_metrics(connections: Connections) -> dict[str, Any]:
+    """``metrics.total_connections`` and ``metrics.by_status``."""
+    return {"total_connections": connections.total, "by_status": dict(connections.by_status)}
+
+
+def process_metrics(processes: Sequence[RankedProcess]) -> list[dict[str, Any]]:
+    """``metrics.top_procs``, the busiest first."""
+    return [_process(process) for process in processes]
+
+
+def _process(process: RankedProcess) -> dict[str, Any]:
+    sample, details = process.sample, process.details
+    return {
+        "pid": sample.pid,
+        "name": _text(details.name or sample.name),
+        "cpu_percent": process.cpu_percent or 0.0,
+        "rss_mb": (sample.rss_bytes or 0) / 1024**2,
+        "write_bytes": details.write_bytes or 0,
+        "read_bytes": details.read_bytes or 0,
+        "user": details.user,
+        "command": details.command and _text(details.command),
+    }
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    return {
+        "total_ms": round(cost.total_ms, 2),
+        "collectors": {name: round(ms, 2) for name, ms in cost.collectors_ms.items()},
+        "readers": dict(cost.readers),
+    }
+
+
+def _text(text: str) -> str:
+    """Names come from the kernel as bytes: what is not UTF-8 must not break a JSON file."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,11 +6,12 @@ Laws: every mistake is reported at once; nothing is guessed; a bad value never r
 from __future__ import annotations
 
 import difflib
-import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+from network_health import rules
 
 __all__ = ["Settings", "SettingsError", "SettingsOutcome"]
 
@@ -26,93 +27,14 @@ class SettingsError(ValueError):
         self.mistakes = mistakes
 
 
-class _NotAllowed(Exception):
-    """A value that a rule refuses; the rule's ``allowed`` says what would do."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """How one setting is read: ``read`` returns the value to keep or raises `_NotAllowed`."""
-
-    allowed: str
-    read: Callable[[object], Any]
-
-
-def _number(allowed: str, *, least: float, most: float = math.inf) -> _Rule:
-    def read(value: object) -> int | float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise _NotAllowed
-        if not least <= value <= most or value == math.inf:  # a NaN compares false
-            raise _NotAllowed
-        return value
-
-    return _Rule(allowed, read)
-
-
-def _whole(allowed: str, *, least: int, most: float = math.inf) -> _Rule:
-    number = _number(allowed, least=least, most=most)
-
-    def read(value: object) -> int:
-        kept = number.read(value)
-        if kept != int(kept):
-            raise _NotAllowed
-        return int(kept)
-
-    return _Rule(allowed, read)
-
-
-def _text(allowed: str) -> _Rule:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise _NotAllowed
-        return value
-
-    return _Rule(allowed, read)
-
-
-def _flag() -> _Rule:
-    def read(value: object) -> bool:
-        if not isinstance(value, bool):
-            raise _NotAllowed
-        return value
-
-    return _Rule("true or false", read)
-
-
-def _or_off(rule: _Rule) -> _Rule:
-    return _Rule(f"{rule.allowed}, or null for off", lambda value: None if value is None else rule.read(value))
-
-
-def _choice(*choices: str) -> _Rule:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise _NotAllowed
-        return value
-
-    return _Rule(" or ".join(f'"{choice}"' for choice in choices), read)
-
-
-def _names(allowed: str) -> _Rule:
-    def read(value: object) -> tuple[str, ...]:
-        if isinstance(value, (set, frozenset)):
-            value = sorted(value, key=str)
-        if not isinstance(value, (list, tuple)):
-            raise _NotAllowed
-        if not all(isinstance(name, str) and name for name in value):
-            raise _NotAllowed
-        return tuple(value)
-
-    return _Rule(allowed, read)
-
-
-def _setting(default: object, rule: _Rule, unit: str, meaning: str) -> Any:  # noqa: ANN401 - as `field` does
+def _setting(default: object, rule: rules.Rule, unit: str, meaning: str) -> Any:  # noqa: ANN401 - as `field` does
     return field(default=default, metadata={"rule": rule, "unit": unit, "meaning": meaning})
 
 
 _MBPS = "a number of Mbps, 0 or more"
-_CHECKS = _whole("a whole number of checks from 1 to 1000", least=1, most=1000)
-_PERCENT = _or_off(_number("a percentage from 0 to 100", least=0, most=100))
-_PER_SEC = _or_off(_number("a rate per second, 0 or more", least=0))
+_CHECKS = rules.whole("a whole number of checks from 1 to 1000", least=1, most=1000)
+_PERCENT = rules.or_off(rules.number("a percentage from 0 to 100", least=0, most=100))
+_PER_SEC = rules.or_off(rules.number("a rate per second, 0 or more", least=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,43 +46,46 @@ class Settings:
 
     check_interval_sec: int = _setting(
         30,
-        _whole("a whole number of seconds from 1 to 86400", least=1, most=86400),
+        rules.whole("a whole number of seconds from 1 to 86400", least=1, most=86400),
         "s",
         "Time from the start of one check to the start of the next.",
     )
     exclude_interfaces: tuple[str, ...] = _setting(
         (),
-        _names('a list of interface names or shell patterns, like ["lo", "veth*"]'),
+        rules.names('a list of interface names or shell patterns, like ["lo", "veth*"]'),
         "names",
         "Interfaces that are neither judged nor reported.",
     )
     tx_threshold_mbps: float = _setting(
-        100, _number(_MBPS, least=0), "Mbps", "Outbound rate of an interface above which it is a finding."
+        100,
+        rules.number(_MBPS, least=0),
+        "Mbps",
+        "Outbound rate of an interface above which it is a finding.",
     )
     rx_threshold_mbps: float = _setting(
-        100, _number(_MBPS, least=0), "Mbps", "Inbound rate of an interface above which it is a finding."
+        100, rules.number(_MBPS, least=0), "Mbps", "Inbound rate of an interface above which it is a finding."
     )
     conn_threshold: int = _setting(
         1000,
-        _whole("a whole number of connections, 0 or more", least=0),
+        rules.whole("a whole number of connections, 0 or more", least=0),
         "sockets",
         "Number of connections above which it is a finding.",
     )
     top_n_procs: int = _setting(
         5,
-        _whole("a whole number of processes from 0 to 1000", least=0, most=1000),
+        rules.whole("a whole number of processes from 0 to 1000", least=0, most=1000),
         "processes",
         "How many of the busiest processes a report lists.",
     )
     report_to_role: str = _setting(
         "hive.forensics.data_feed",
-        _text("the name of a role, not empty"),
+        rules.text("the name of a role, not empty"),
         "role",
         "Every node that holds this role gets the reports.",
     )
     report_handler: str = _setting(
         "cmd_ingest_status_report",
-        _text("the name of a handler, not empty"),
+        rules.text("the name of a handler, not empty"),
         "handler",
         "The command handler that the receiving agent runs for a report.",
     )
@@ -170,41 +95,41 @@ class Settings:
     )
     clear_percent: float = _setting(
         100,
-        _number("a percentage from 1 to 100", least=1, most=100),
+        rules.number("a percentage from 1 to 100", least=1, most=100),
         "%",
         "A breach ends when the value is at or below this share of its limit.",
     )
     report_on: str = _setting(
         "check",
-        _choice("check", "change"),
+        rules.choice("check", "change"),
         "rule",
         'Send a report at every "check", or only on a "change" of what is found.',
     )
     repeat_after_sec: int = _setting(
         3600,
-        _whole("a whole number of seconds, 60 or more", least=60),
+        rules.whole("a whole number of seconds, 60 or more", least=60),
         "s",
         'With report_on "change", an unchanged alert is told again after this time.',
     )
     critical_after_checks: int = _setting(
         0,
-        _whole("a whole number of checks, 0 for off", least=0),
+        rules.whole("a whole number of checks, 0 for off", least=0),
         "checks",
         "A breach that lasts this many checks becomes CRITICAL; 0 means never.",
     )
     link_down_alerts: bool = _setting(
-        True, _flag(), "switch", "Tell when an interface that was up goes down, flaps or vanishes."
+        True, rules.flag(), "switch", "Tell when an interface that was up goes down, flaps or vanishes."
     )
     packet_errors: str = _setting(
         "new",
-        _choice("new", "total"),
+        rules.choice("new", "total"),
         "rule",
         'Which packet errors and drops are a finding: "new" ones since the check before, or any in the '
         '"total" since the interface was created.',
     )
     packet_error_percent: float = _setting(
         0,
-        _number("a percentage from 0 to 100", least=0, most=100),
+        rules.number("a percentage from 0 to 100", least=0, most=100),
         "%",
         "New errors and drops are a finding only above this share of the packets of the window.",
     )
@@ -221,7 +146,7 @@ class Settings:
         None, _PER_SEC, "1/s", "UDP datagrams lost at full socket buffers above which it is a finding."
     )
     softnet_threshold_per_sec: float | None = _setting(
-        None, _PER_SEC, "1/s", "Packets that the CPUs dropped, or runs cut short, above which it is a finding."
+        None, _PER_SEC, "1/s", "Packets dropped, or polls cut short, by the CPUs above which it is a finding."
     )
     conntrack_threshold_percent: float | None = _setting(
         None, _PERCENT, "%", "Share of the connection tracking table in use above which it is a finding."
@@ -282,7 +207,7 @@ class SettingsOutcome:
                 continue
             try:
                 kept[key] = known[key].read(value)
-            except _NotAllowed:
+            except rules.NotAllowed:
                 errors.append(f"{key}: {_show(value)} is not allowed; give {known[key].allowed}")
         return cls(replace(base, **kept), tuple(errors), tuple(warnings))
 

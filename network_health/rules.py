@@ -1,0 +1,102 @@
+"""What a setting may be: each rule reads one kind of value or refuses it. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["NotAllowed", "Rule", "choice", "flag", "names", "number", "or_off", "text", "whole"]
+
+
+class NotAllowed(Exception):
+    """A value that a rule refuses; the rule's ``allowed`` says what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one setting is read: ``read`` returns the value to keep or raises `NotAllowed`."""
+
+    allowed: str
+    read: Callable[[object], Any]
+
+
+def number(allowed: str, *, least: float, most: float = math.inf) -> Rule:
+    """A finite int or float from ``least`` to ``most``; no bool."""
+
+    def read(value: object) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise NotAllowed
+        if not least <= value <= most or value == math.inf:  # a NaN compares false
+            raise NotAllowed
+        return value
+
+    return Rule(allowed, read)
+
+
+def whole(allowed: str, *, least: int, most: float = math.inf) -> Rule:
+    """A whole number; ``60.0``, as JSON may write it, is one."""
+    number = number(allowed, least=least, most=most)
+
+    def read(value: object) -> int:
+        kept = number.read(value)
+        if kept != int(kept):
+            raise NotAllowed
+        return int(kept)
+
+    return Rule(allowed, read)
+
+
+def text(allowed: str) -> Rule:
+    """A string that is not blank."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise NotAllowed
+        return value
+
+    return Rule(allowed, read)
+
+
+def flag() -> Rule:
+    """True or false, and nothing that merely looks like it."""
+
+    def read(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise NotAllowed
+        return value
+
+    return Rule("true or false", read)
+
+
+def or_off(rule: Rule) -> Rule:
+    """What ``rule`` allows, or ``None``."""
+    allowed = f"{rule.allowed}, or null for off"
+    return Rule(allowed, lambda value: None if value is None else rule.read(value))
+
+
+def choice(*choices: str) -> Rule:
+    """One of the given words."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise NotAllowed
+        return value
+
+    return Rule(" or ".join(f'"{choice}"' for choice in choices), read)
+
+
+def names(allowed: str) -> Rule:
+    """A list of strings that are not empty; kept as a tuple."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if isinstance(value, (set, frozenset)):
+            value = sorted(value, key=str)
+        if not isinstance(value, (list, tuple)):
+            raise NotAllowed
+        if not all(isinstance(name, str) and name for name in value):
+            raise NotAllowed
+        return tuple(value)
+
+    return Rule(allowed, read)

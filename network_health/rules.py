@@ -37,10 +37,10 @@ def number(allowed: str, *, least: float, most: float = math.inf) -> Rule:
 
 def whole(allowed: str, *, least: int, most: float = math.inf) -> Rule:
     """A whole number; ``60.0``, as JSON may write it, is one."""
-    number = number(allowed, least=least, most=most)
+    finite = number(allowed, least=least, most=most)
 
     def read(value: object) -> int:
-        kept = number.read(value)
+        kept = finite.read(value)
         if kept != int(kept):
             raise NotAllowed
         return int(kept)

@@ -1,0 +1,177 @@
+"""The network_health agent: what the swarm launches. Everything it knows is in the library.
+
+Powered by MatrixSwarm - https://github.com/matrixswarm/matrixswarm
+
+The swarm sends the output of an agent to nowhere and starts one that died again and again, so nothing
+here may raise at import or in ``__init__``: what is wrong is said in ``agent.log``.
+"""
+
+import os
+import sys
+import time
+
+from matrixswarm.core.boot_agent import BootAgent
+
+try:
+    from network_health import Monitor, Settings, SettingsOutcome, report
+    from network_health.schedule import Schedule
+    from network_health.swarm import live_config
+    from network_health.swarm.roles import detective_nodes
+except ImportError as error:
+    MISSING = error
+else:
+    MISSING = None
+
+#: The framework may leave this long between two calls of worker(); checks closer than that share a call.
+LONGEST_PAUSE_S = 10
+#: A role can be unknown for this long after a boot although a node holds it.
+ROLES_SETTLE_S = 30
+#: A report that could not be delivered is tried again this often.
+RETRY_S = 5
+
+
+class Agent(BootAgent):
+    """Watches the host's network and reports to every node that holds the role."""
+
+    def __init__(self):
+        super().__init__()
+        self.name = "NetworkHealthMonitor"
+        self.beacon = self.check_for_thread_poke("worker")
+        self.started_s = time.monotonic()
+        self.monitor = None
+        if MISSING is not None:
+            self.log(
+                f"The library of this agent cannot be imported ({MISSING}), so nothing is checked. Install it with "
+                f"`{sys.executable} -m pip install matrixswarm-network-health`, then restart this agent.",
+                level="ERROR",
+            )
+            return
+        outcome = SettingsOutcome.of(self.tree_node.get("config", {}))
+        for mistake in outcome.errors + outcome.warnings:
+            self.log(f"Setting {mistake}", level="WARNING")
+        self.monitor = Monitor(outcome.settings)
+        self.monitor.settings_errors = outcome.errors
+        self.schedule = Schedule(self.started_s + 1, outcome.settings.check_interval_sec)
+        self.config_path = os.path.join(self.path_resolution["comm_path_resolved"], "config")
+        self.config_seen = None
+        self.config_awaited = False
+        self.told = set()
+
+    def worker(self, config=None, identity=None):
+        """Obey a pushed config, then make the check that is due; returns early when a config waits."""
+        if self.monitor is None:
+            self.wait_for(lambda: False)
+            return
+        self.reconfigure(config, identity)
+        while self.wait_for(lambda: time.monotonic() >= self.schedule.due_s):
+            self.schedule.started(time.monotonic())
+            result = self.monitor.check()
+            self.send_status_report(result.status, result.severity, result.details, result.metrics)
+            if self.monitor.settings.check_interval_sec > LONGEST_PAUSE_S:
+                return
+
+    def wait_for(self, is_due):
+        """Wait in slices of a second; False when the agent ends or a config waits to be handed over."""
+        while self.running:
+            self.beacon()
+            if self.monitor is not None and self.config_waits():
+                return False
+            if is_due():
+                return True
+            time.sleep(min(1.0, max(0.01, self.schedule.due_s - time.monotonic())) if self.monitor else 1.0)
+        return False
+
+    def config_waits(self):
+        """Whether a file came into the drop zone that the framework was not yet given the chance to read."""
+        arrived = self.config_files()
+        if arrived is None or arrived == self.config_seen:
+            return False
+        self.config_seen = arrived
+        self.config_awaited = True
+        return True
+
+    def config_files(self):
+        """When the drop zone last changed, if a packet lies in it; else None."""
+        try:
+            if any(name.endswith(".json") for name in os.listdir(self.config_path)):
+                return os.stat(self.config_path).st_mtime_ns
+        except OSError:
+            pass  # no drop zone, no packet
+        return None
+
+    def reconfigure(self, config, identity):
+        """Apply a pushed config whole or not at all; one log line says which."""
+        awaited, self.config_awaited = self.config_awaited, False
+        if not config:
+            # What is still there was only being written when the framework looked: it is handed over next.
+            if awaited and self.config_files() is None:
+                self.log("Live config refused: the framework could not verify or read it.", level="WARNING")
+            return
+        refused = live_config.refusal(identity, encrypted=self.encryption_enabled)
+        if refused:
+            self.log(f"Live config refused: {refused}.", level="WARNING")
+            return
+        outcome = SettingsOutcome.of(live_config.unwrap(config), self.monitor.settings)
+        if outcome.errors:
+            self.monitor.settings_errors = outcome.errors
+            self.log(f"Live config refused: {'; '.join(outcome.errors)}", level="WARNING")
+            return
+        for mistake in outcome.warnings:
+            self.log(f"Setting {mistake}", level="WARNING")
+        before = self.monitor.settings
+        self.monitor.settings, self.monitor.settings_errors = outcome.settings, ()
+        self.schedule.change_interval(outcome.settings.check_interval_sec)
+        self.log(f"Live config applied: {live_config.difference(before, outcome.settings)}")
+
+    def send_status_report(self, status, severity, details, metrics=None):
+        """Send one report to every node that holds the role."""
+        content = report.Report(status, severity, details, metrics or {}, time.time()).as_content()
+        packet = self.get_delivery_packet("standard.command.packet", new=True)
+        packet.set_data({"handler": self.monitor.settings.report_handler, "content": content})
+        for holder in self.holders():
+            self.pass_packet(packet, holder)
+
+    def holders(self):
+        """The universal_ids of the nodes that are to get the reports, as far as is known now."""
+        role = self.monitor.settings.report_to_role
+        nodes = [node["universal_id"] for node in self.get_nodes_by_role(role)]
+        if nodes or role != Settings().report_to_role or time.monotonic() - self.started_s < ROLES_SETTLE_S:
+            return nodes
+        detectives = detective_nodes(self.path_resolution["comm_path"])
+        if detectives:
+            self.tell_once(
+                f"No node holds the role {role!r}; reports go to {', '.join(detectives)}. To choose the receiver, "
+                f'add to the config of its node: "service-manager": [{{"role": ["{role}"]}}]'
+            )
+        return detectives
+
+    def tell_once(self, message):
+        """Log a state that lasts once, not at every check."""
+        if message not in self.told:
+            self.told.add(message)
+            self.log(message, level="WARNING")
+
+    def log(self, msg="", *args, **kwargs):
+        """Log as the framework does, but for the line it would write about every delivered report."""
+        if msg.startswith("Packet passed to") and not self.debug.is_enabled():
+            return
+        caller = sys._getframe(1)
+        kwargs.setdefault("custom_tail", f"[{caller.f_code.co_name.upper()}][L{caller.f_lineno}]")
+        super().log(msg, *args, **kwargs)
+
+    def get_network_summary(self):
+        """Interfaces, with rates since the observation before: ``{"interfaces": [...]}``."""
+        return {"interfaces": report.interface_metrics(self.monitor.observe_interfaces().value or ())}
+
+    def get_conn_summary(self):
+        """Connections: ``{"total_connections": int, "by_status": {str: int}}``."""
+        connections = self.monitor.observe_connections().value
+        return report.connection_metrics(connections) if connections else {}
+
+    def get_top_process_hogs(self):
+        """The busiest processes since the observation before, at most ``top_n_procs``."""
+        return report.process_metrics(self.monitor.observe_processes().value or ())
+
+
+if __name__ == "__main__":
+    Agent().boot()

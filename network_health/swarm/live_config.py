@@ -1,0 +1,57 @@
+"""What a packet in the agent's ``config/`` drop zone says, and whether its sender may say it. Pure.
+
+Laws: with encryption on, only the matrix node commands this agent; with it off there is no identity
+to judge by, and whoever can write into the swarm's folders is trusted, as everywhere in the swarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Protocol
+
+from network_health.settings import Settings
+
+__all__ = ["Identity", "difference", "refusal", "unwrap"]
+
+#: The one node that may change this agent's settings.
+COMMANDER = "matrix"
+
+
+class Identity(Protocol):
+    """The part of the framework's ``IdentityObject`` that is asked here."""
+
+    def has_verified_identity(self) -> bool:
+        """Whether the packet's signature was checked and is good."""
+
+    def get_sender_uid(self) -> str | None:
+        """The universal_id of a verified sender."""
+
+
+def refusal(identity: Identity | None, *, encrypted: bool) -> str | None:
+    """Why a push from ``identity`` is not obeyed; ``None`` when it is."""
+    if not encrypted:
+        return None
+    if identity is None or not identity.has_verified_identity():
+        return "its sender could not be verified"
+    sender = identity.get_sender_uid()
+    return None if sender == COMMANDER else f"{sender!r} may not command this agent, only {COMMANDER!r} may"
+
+
+def unwrap(pushed: Mapping[str, object]) -> Mapping[str, object]:
+    """The settings in a push: ``cmd_update_agent`` sends them bare, others as a packet's content."""
+    for key in ("content", "config"):
+        inner = pushed.get(key)
+        if isinstance(inner, Mapping):
+            pushed = inner
+    return pushed
+
+
+def difference(before: Settings, after: Settings) -> str:
+    """What a push changed, for the log: ``conn_threshold 1000 -> 2000``."""
+    changes = [
+        f"{f.name} {getattr(before, f.name)} -> {getattr(after, f.name)}"
+        for f in fields(Settings)
+        if getattr(before, f.name) != getattr(after, f.name)
+    ]
+    return ", ".join(changes) or "nothing changed"

@@ -1,0 +1,41 @@
+# Needs Python 3.10+, make and git; everything else is put into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo "make demo   boot a real swarm, show its reports, cause a breach, take all down"
+	@echo "make test   run the linters and every test (root: the real-kernel and real-swarm ones too)"
+	@echo "make lint   ruff and mypy alone"
+	@echo "make bench  measure against the reference agent and the system's tools (root, minutes)"
+	@echo "make clean  remove .venv and everything that was built"
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/network-health demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	tests/tools.sh
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf .venv build dist bench/build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

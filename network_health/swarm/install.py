@@ -1,0 +1,252 @@
+"""Putting this project's agents and directives into a workspace, and taking them out again.
+
+A folder ``.network_health/`` of the workspace remembers what was done: ``manifest.json`` which files are
+ours, ``original/`` what stood in their place before, ``changed/`` what users made of ours since.
+
+Laws: what was there before is moved, never deleted, and comes back as it was; a file of ours that a user
+changed is moved to ``changed/`` and stays there; a run that was cut short is completed by the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+
+from network_health.swarm.errors import SwarmError
+from network_health.swarm.payload import payload_files
+from network_health.swarm.workspace import Workspace
+
+__all__ = ["Outcome", "install", "uninstall"]
+
+_STATE = ".network_health"
+#: Replaced as a whole: the stock folder's ``__init__.py`` would shadow the library of the same name.
+_AGENT_FOLDER = "agent/network_health"
+_SHADOW = f"{_AGENT_FOLDER}/__init__.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done, as paths relative to the workspace; ``kept`` is where users' changes went."""
+
+    written: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    originals: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.written or self.removed or self.originals or self.kept)
+
+
+@dataclass(slots=True)
+class _Manifest:
+    """``files``: SHA-256 by path; ``originals``: what stood in the way; ``folders``: made by us."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    originals: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+
+def install(workspace: Workspace) -> Outcome:
+    """Put the payload into ``workspace``; what is in place already is left alone.
+
+    ``originals`` of the outcome were moved away (first run), ``written`` are new or newer.
+
+    Raises:
+        SwarmError: no permission, no space, or a damaged manifest.
+    """
+    try:
+        return _Installation(workspace.path).install(payload_files())
+    except OSError as error:
+        raise _refused(workspace, error) from error
+
+
+def uninstall(workspace: Workspace) -> Outcome:
+    """Take out of ``workspace`` what `install` put into it; ``originals`` of the outcome are back.
+
+    Raises:
+        SwarmError: no permission, or a damaged manifest.
+    """
+    try:
+        return _Installation(workspace.path).uninstall()
+    except OSError as error:
+        raise _refused(workspace, error) from error
+
+
+def _refused(workspace: Workspace, error: OSError) -> SwarmError:
+    if isinstance(error, PermissionError):
+        owner = workspace.path.stat().st_uid
+        return SwarmError(f"{error.filename} cannot be written: run this as root or as user {owner}")
+    return SwarmError(f"{workspace.path} cannot be changed: {error}")
+
+
+class _Installation:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._state = root / _STATE
+        self._manifest_path = self._state / "manifest.json"
+        self._manifest = _load(self._manifest_path)
+        self._changed = _unused(self._state / "changed" / time.strftime("%Y%m%d-%H%M%S"))
+        self._kept: list[str] = []
+
+    def install(self, payload: dict[str, bytes]) -> Outcome:
+        old = self._manifest
+        dropped = [name for name in old.files if name not in payload]
+        removed = [name for name in dropped if self._take_out(name)]
+        self._put_back([name for name in dropped if name in old.originals])
+        if _AGENT_FOLDER in old.originals and os.path.lexists(self._root / _SHADOW):
+            self._keep(_SHADOW)
+        fresh = self._in_the_way(payload)
+        new = self._manifest = _Manifest(
+            files={name: _hash(content) for name, content in payload.items()},
+            originals=[name for name in old.originals if name not in dropped] + fresh,
+            folders=old.folders + self._missing_folders(payload, fresh),
+        )
+        if new != old:
+            self._save()  # before anything moves: a run cut short can then be completed
+        moved = [name for name in new.originals if self._move_away(name, sure=name in fresh)]
+        written = [name for name in payload if self._put(name, payload[name], old.files.get(name))]
+        return Outcome(tuple(written), tuple(removed), tuple(moved), tuple(self._kept))
+
+    def uninstall(self) -> Outcome:
+        removed = [name for name in self._manifest.files if self._take_out(name)]
+        for folder in sorted(self._manifest.folders, reverse=True):
+            _remove_if_empty(self._root / folder)
+        back = self._put_back(self._manifest.originals)
+        self._manifest_path.unlink(missing_ok=True)
+        shutil.rmtree(self._state / "original", ignore_errors=True)
+        _remove_if_empty(self._state)
+        return Outcome((), tuple(removed), tuple(back), tuple(self._kept))
+
+    def _in_the_way(self, payload: dict[str, bytes]) -> list[str]:
+        """What stands where our files have never been; the agent's folder counts as one."""
+        names: list[str] = []
+        for name in payload:
+            place = _AGENT_FOLDER if name.startswith(_AGENT_FOLDER + "/") else name
+            known = self._manifest.originals + list(self._manifest.files) + self._manifest.folders + names
+            if place not in known and os.path.lexists(self._root / place):
+                names.append(place)
+        return names
+
+    def _missing_folders(self, payload: dict[str, bytes], fresh: list[str]) -> list[str]:
+        parents = {str(parent) for name in payload for parent in PurePosixPath(name).parents}
+        return sorted(
+            parent
+            for parent in parents - set(self._manifest.folders)
+            if parent in fresh or not (self._root / parent).exists()
+        )
+
+    def _move_away(self, name: str, *, sure: bool) -> bool:
+        source, backup = self._root / name, self._state / "original" / name
+        if os.path.lexists(backup) or not os.path.lexists(source):
+            return False
+        if not sure and self._is_ours(source):  # the backup was deleted: ours must not take its place
+            return False
+        self._move(source, backup)
+        return True
+
+    def _is_ours(self, path: Path) -> bool:
+        files = path.rglob("*") if path.is_dir() else [path]
+        return any(_hash_of(file) == self._manifest.files.get(self._name(file), "") for file in files)
+
+    def _put(self, name: str, content: bytes, known: str | None) -> bool:
+        path = self._root / name
+        if os.path.lexists(path):
+            now = _hash_of(path)
+            if now == _hash(content):
+                return False
+            if now is None or now != known:
+                self._keep(name)
+        self._make_folders(path.parent)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        unfinished.write_bytes(content)
+        unfinished.chmod(0o644)
+        self._own(unfinished)
+        unfinished.replace(path)
+        return True
+
+    def _take_out(self, name: str) -> bool:
+        path = self._root / name
+        if not os.path.lexists(path):
+            return False
+        if _hash_of(path) == self._manifest.files[name]:
+            path.unlink()
+            return True
+        self._keep(name)
+        return False
+
+    def _put_back(self, names: list[str]) -> list[str]:
+        back = [name for name in names if os.path.lexists(self._state / "original" / name)]
+        for name in back:
+            if os.path.lexists(self._root / name):  # something of a user's among ours
+                self._keep(name)
+            self._move(self._state / "original" / name, self._root / name)
+        return back
+
+    def _keep(self, name: str) -> None:
+        self._move(self._root / name, self._changed / name)
+        self._kept.append(self._name(self._changed / name))
+
+    def _move(self, source: Path, target: Path) -> None:
+        self._make_folders(target.parent)
+        shutil.move(source, target)
+
+    def _make_folders(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._make_folders(folder.parent)
+        folder.mkdir(mode=0o755)
+        self._own(folder)
+
+    def _own(self, path: Path) -> None:
+        """What root makes in a user's workspace belongs to that user."""
+        if os.geteuid() == 0:
+            owner = self._root.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _save(self) -> None:
+        self._make_folders(self._state)
+        unfinished = self._manifest_path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(asdict(self._manifest), indent=2) + "\n", encoding="utf-8")
+        self._own(unfinished)
+        unfinished.replace(self._manifest_path)
+
+
+def _load(path: Path) -> _Manifest:
+    try:
+        return _Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return _Manifest()
+    except (ValueError, TypeError) as error:
+        raise SwarmError(f"{path} is damaged: {error}; move it away and install again") from error
+
+
+def _unused(path: Path) -> Path:
+    number = 1
+    candidate = path
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def _remove_if_empty(folder: Path) -> None:
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _hash_of(path: Path) -> str | None:
+    """Of a regular file; ``None`` for anything else, a symbolic link too."""
+    return _hash(path.read_bytes()) if path.is_file() and not path.is_symlink() else None

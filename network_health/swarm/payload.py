@@ -1,0 +1,35 @@
+"""The files that go into a workspace: this project's ``agent/`` and ``directives/``.
+
+A wheel carries them in ``network_health/swarm/payload/``; a checkout has them at its top.
+
+Laws: reads only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from network_health.swarm.errors import SwarmError
+
+__all__ = ["payload_files"]
+
+_HERE = Path(__file__).resolve().parent
+#: Where each part of the payload goes in a workspace.
+_PLACES = {"agent": "agent", "directives": "boot_directives"}
+
+
+def payload_files() -> dict[str, bytes]:
+    """Content by path relative to the workspace: ``{"agent/network_health/network_health.py": b"…"}``.
+
+    Raises:
+        SwarmError: this installation carries no agent.
+    """
+    for root in (_HERE / "payload", _HERE.parents[1]):
+        if (root / "agent").is_dir() and (root / "directives").is_dir():
+            return {
+                f"{place}/{path.relative_to(root / part).as_posix()}": path.read_bytes()
+                for part, place in _PLACES.items()
+                for path in sorted((root / part).rglob("*"))
+                if path.is_file() and "__pycache__" not in path.parts
+            }
+    raise SwarmError("this installation lacks the agent's files: install matrixswarm-network-health again")

@@ -41,8 +41,8 @@ class Agent(BootAgent):
         self.monitor = None
         if MISSING is not None:
             self.log(
-                f"The library of this agent cannot be imported ({MISSING}), so nothing is checked. Install it "
-                f"with `{sys.executable} -m pip install matrixswarm-network-health`, then restart this agent.",
+                f"The library of this agent cannot be imported ({MISSING}), so nothing is checked. "
+                f"Install it: {sys.executable} -m pip install matrixswarm-network-health",
                 level="ERROR",
             )
             return
@@ -140,8 +140,8 @@ class Agent(BootAgent):
         detectives = detective_nodes(self.path_resolution["comm_path"])
         if detectives:
             self.tell_once(
-                f"No node holds the role {role!r}; reports go to {', '.join(detectives)}. To choose the receiver "
-                f'yourself, add to the config of its node: "service-manager": [{{"role": ["{role}"]}}]'
+                f"No node holds the role {role!r}; reports go to {', '.join(detectives)}. To choose the "
+                f'receiver, add to the config of its node: "service-manager": [{{"role": ["{role}"]}}]'
             )
         return detectives
 

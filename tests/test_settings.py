@@ -1,0 +1,125 @@
+"""The directive's config block: what is allowed, and what is said of the rest."""
+
+import math
+from dataclasses import fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from network_health import Settings, SettingsError, SettingsOutcome
+
+WHOLE = ("check_interval_sec", "conn_threshold", "top_n_procs")
+MBPS = ("tx_threshold_mbps", "rx_threshold_mbps")
+TEXT = ("report_to_role", "report_handler")
+NOT_NUMBERS = ["30", "", None, True, False, [30], {"a": 1}, math.nan, math.inf, -math.inf, -1, b"30"]
+REFERENCE_KEYS = (*WHOLE, *MBPS, *TEXT, "exclude_interfaces")
+
+BAD = [
+    *[(key, value) for key in WHOLE for value in [*NOT_NUMBERS, 2.5]],
+    *[(key, value) for key in MBPS for value in NOT_NUMBERS],
+    *[(key, value) for key in TEXT for value in [3, 3.5, None, True, "", "  ", ["role"], math.nan]],
+    *[
+        ("exclude_interfaces", value)
+        for value in ["lo", 3, 2.5, None, True, ["lo", 3], [""], [None], {"lo": 1}]
+    ],
+    ("check_interval_sec", 0),
+    ("check_interval_sec", 86401),
+]
+
+GOOD = [
+    ("check_interval_sec", 60, 60),
+    ("check_interval_sec", 60.0, 60),
+    ("tx_threshold_mbps", 0, 0),
+    ("tx_threshold_mbps", 0.5, 0.5),
+    ("rx_threshold_mbps", 100_000, 100_000),
+    ("conn_threshold", 0, 0),
+    ("top_n_procs", 0, 0),
+    ("exclude_interfaces", [], ()),
+    ("exclude_interfaces", ["lo", "veth*"], ("lo", "veth*")),
+    ("exclude_interfaces", ("lo",), ("lo",)),
+    ("exclude_interfaces", {"lo"}, ("lo",)),
+    ("report_to_role", "hive.*", "hive.*"),
+    ("report_handler", "cmd_x", "cmd_x"),
+]
+
+
+def test_the_defaults_are_the_references():
+    """Nothing set means what the reference means."""
+    settings = Settings.from_mapping({})
+    assert {key: getattr(settings, key) for key in REFERENCE_KEYS} == {
+        "check_interval_sec": 30,
+        "exclude_interfaces": (),
+        "tx_threshold_mbps": 100,
+        "rx_threshold_mbps": 100,
+        "conn_threshold": 1000,
+        "top_n_procs": 5,
+        "report_to_role": "hive.forensics.data_feed",
+        "report_handler": "cmd_ingest_status_report",
+    }
+
+
+@pytest.mark.parametrize(("key", "value", "kept"), GOOD)
+def test_an_allowed_value_is_kept(key, value, kept):
+    """An allowed value is what the setting then has, as an int where it counts something."""
+    got = getattr(Settings.from_mapping({key: value}), key)
+    assert got == kept
+    assert type(got) is type(kept)
+
+
+@pytest.mark.parametrize(("key", "value"), BAD)
+def test_a_bad_value_is_named_and_the_default_stays(key, value):
+    """The mistake names key, value and what is allowed; the default is in force."""
+    outcome = SettingsOutcome.of({key: value})
+    assert outcome.settings == Settings()
+    (mistake,) = outcome.errors
+    assert mistake.startswith(f"{key}: {value!r:.20}")
+    assert "not allowed; give" in mistake
+    assert "\n" not in mistake
+
+
+def test_the_last_good_value_stays():
+    """A bad value leaves what was in force before it."""
+    base = Settings.from_mapping({"conn_threshold": 7})
+    assert SettingsOutcome.of({"conn_threshold": "x", "top_n_procs": 2}, base).settings == (
+        Settings.from_mapping({"conn_threshold": 7, "top_n_procs": 2})
+    )
+
+
+def test_all_mistakes_come_in_one_error():
+    """One error lists every mistake, the unknown key with its nearest neighbour."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_mapping({"check_interval_sec": 2.5, "conn_treshold": 1, "top_n_procs": None})
+    assert len(caught.value.mistakes) == 3
+    assert "did you mean conn_threshold?" in str(caught.value)
+
+
+def test_the_frameworks_own_keys_are_not_ours_to_judge():
+    """What the framework reads from the same block is passed over in silence."""
+    outcome = SettingsOutcome.of({"service-manager": [{"role": ["x"]}], "factories": {}})
+    assert (outcome.errors, outcome.warnings) == ((), ())
+
+
+@pytest.mark.parametrize("config", [None, [], "config", 3])
+def test_a_block_that_is_no_block_is_one_mistake(config):
+    """A config that is no mapping is told, and the defaults are in force."""
+    outcome = SettingsOutcome.of(config)
+    assert outcome.settings == Settings()
+    assert len(outcome.errors) == 1
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+KEYS = st.sampled_from([f.name for f in fields(Settings)]) | st.text()
+
+
+@given(st.dictionaries(KEYS, ANYTHING))
+def test_no_config_breaks_it_and_what_it_keeps_is_allowed(config):
+    """Whatever the directive says: no exception, one line a mistake, and the result reads as good."""
+    outcome = SettingsOutcome.of(config)
+    assert all("\n" not in mistake for mistake in outcome.errors + outcome.warnings)
+    again = SettingsOutcome.of({f.name: getattr(outcome.settings, f.name) for f in fields(Settings)})
+    assert again == SettingsOutcome(outcome.settings, (), ())

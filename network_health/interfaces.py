@@ -108,4 +108,4 @@ def _is_another_life(mark: ErrorMark, index: int | None, now: Counters) -> bool:
 
 
 def _mbps(octets: int, seconds: float) -> float:
-    return round(octets * 8 / seconds / 1e6, 2)
+    return round(octets / seconds * 8 / 1e6, 2)

@@ -180,6 +180,7 @@ class Snapshot:
     top_processes: tuple[RankedProcess, ...] | None
     failures: tuple[Failure, ...]
     cost: Cost
+    protocols: Protocols | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +195,94 @@ class Finding:
     text: str
     value: float
     limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of a limited resource is in use; ``limit`` is above 0."""
+
+    used: int
+    limit: int
+
+    @property
+    def percent(self) -> float:
+        """The share in use, two decimals; above 100 where the kernel lets a limit be passed."""
+        return round(self.used / self.limit * 100, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class PortUse:
+    """Ephemeral ports of one local address that are taken towards one remote address and port."""
+
+    local: str
+    remote: str
+    remote_port: int
+    ports: Share
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolCounters:
+    """Lifetime counters of the protocols; ``None`` where this kernel has no such counter.
+
+    UDP counts are those of UDP and UDP-Lite, IPv4 and IPv6.
+    """
+
+    out_segments: int | None = None
+    retransmitted_segments: int | None = None
+    listen_overflows: int | None = None
+    listen_drops: int | None = None
+    syn_cookies_sent: int | None = None
+    syn_queue_full_cookies: int | None = None
+    syn_queue_full_drops: int | None = None
+    udp_receive_buffer_errors: int | None = None
+    udp_send_buffer_errors: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SoftnetCounters:
+    """Lifetime counters of one CPU's receive work."""
+
+    dropped: int
+    squeezed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolReading:
+    """The protocols at one moment. ``softnet`` is per CPU number, of those online.
+
+    A `Share` is ``None`` where the resource does not exist here; ``busiest_ports`` also when it was
+    not asked for or no ephemeral port is in use.
+    """
+
+    at_s: float
+    counters: ProtocolCounters
+    softnet: Mapping[int, SoftnetCounters] = field(default_factory=dict)
+    conntrack: Share | None = None
+    orphans: Share | None = None
+    tcp_memory: Share | None = None
+    busiest_ports: PortUse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Protocols:
+    """What happened to the protocols since the check before, per second, and what is in use now.
+
+    A rate is ``None`` where nothing earlier is known or a counter went back. ``retransmit_percent`` is
+    the share of TCP segments sent again, ``None`` also when too few were sent to tell.
+    """
+
+    out_segments_per_s: float | None = None
+    retransmit_percent: float | None = None
+    listen_overflows_per_s: float | None = None
+    listen_drops_per_s: float | None = None
+    syn_cookies_sent_per_s: float | None = None
+    syn_queue_full_cookies_per_s: float | None = None
+    syn_queue_full_drops_per_s: float | None = None
+    udp_receive_buffer_errors_per_s: float | None = None
+    udp_send_buffer_errors_per_s: float | None = None
+    softnet_dropped_per_s: float | None = None
+    softnet_squeezed_per_s: float | None = None
+    conntrack: Share | None = None
+    orphans: Share | None = None
+    tcp_memory: Share | None = None
+    busiest_ports: PortUse | None = None

@@ -1,0 +1,59 @@
+"""Protocols + Settings -> findings. Pure.
+
+Laws: a limit is breached by more than it, never by equal. A limit that is off, and a figure that is
+unknown or does not apply, breach nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from network_health.model import Finding, PortUse, Protocols
+from network_health.settings import Settings
+
+__all__ = ["protocol_findings"]
+
+
+#: A figure that has a limit: check, what it is, value, unit, limit.
+_Figure = tuple[str, str, float | None, str, float | None]
+
+
+def protocol_findings(protocols: Protocols | None, settings: Settings) -> Iterator[Finding]:
+    """The findings of collector 4, in the order of the settings; nothing where it did not answer."""
+    if protocols is None:
+        return
+    for check, what, value, unit, limit in (*_rates(protocols, settings), *_shares(protocols, settings)):
+        if value is not None and limit is not None and value > limit:
+            yield Finding(check, "host", f"{what} {value}{unit} > {limit}{unit}", value, limit)
+
+
+def _rates(seen: Protocols, settings: Settings) -> Iterator[_Figure]:
+    again, listen = settings.retransmit_threshold_percent, settings.listen_overflow_threshold_per_sec
+    syn, udp = settings.syn_queue_threshold_per_sec, settings.udp_error_threshold_per_sec
+    softnet = settings.softnet_threshold_per_sec
+    yield "retransmits", "TCP retransmits", seen.retransmit_percent, "%", again
+    yield "listen_overflows", "Listen queue overflows", seen.listen_overflows_per_s, "/s", listen
+    yield "syn_cookies", "SYN cookies sent", seen.syn_cookies_sent_per_s, "/s", syn
+    yield "syn_queue_drops", "SYN queue drops", seen.syn_queue_full_drops_per_s, "/s", syn
+    yield "udp_receive", "UDP receive buffer errors", seen.udp_receive_buffer_errors_per_s, "/s", udp
+    yield "udp_send", "UDP send buffer errors", seen.udp_send_buffer_errors_per_s, "/s", udp
+    yield "softnet_dropped", "Softnet drops", seen.softnet_dropped_per_s, "/s", softnet
+    yield "softnet_squeezed", "Softnet squeezes", seen.softnet_squeezed_per_s, "/s", softnet
+
+
+def _shares(seen: Protocols, settings: Settings) -> Iterator[_Figure]:
+    conntrack, orphans = settings.conntrack_threshold_percent, settings.orphan_threshold_percent
+    memory, ports = settings.tcp_memory_threshold_percent, settings.ephemeral_port_threshold_percent
+    if seen.conntrack:
+        yield "conntrack", "Conntrack table", seen.conntrack.percent, "%", conntrack
+    if seen.orphans:
+        yield "orphans", "Orphaned TCP sockets", seen.orphans.percent, "%", orphans
+    if seen.tcp_memory:
+        yield "tcp_memory", "TCP memory", seen.tcp_memory.percent, "%", memory
+    if seen.busiest_ports:
+        yield "ephemeral_ports", _route(seen.busiest_ports), seen.busiest_ports.ports.percent, "%", ports
+
+
+def _route(use: PortUse) -> str:
+    remote = f"[{use.remote}]" if ":" in use.remote else use.remote
+    return f"Ephemeral ports from {use.local} to {remote}:{use.remote_port}"

@@ -83,7 +83,7 @@ def run(*command):
 def _answer(write_end, work):
     try:
         answer = pickle.dumps((work(), None))
-    except BaseException:  # the child must end here, and the parent must learn why
+    except BaseException:  # noqa: BLE001 - the child must end here, and the parent must learn why
         answer = pickle.dumps((None, traceback.format_exc()))
     with os.fdopen(write_end, "wb") as pipe:
         pipe.write(answer)

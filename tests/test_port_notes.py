@@ -1,0 +1,201 @@
+"""Each row of docs/port-notes.md: the difference, shown on the stock agent and on this port."""
+
+import re
+from pathlib import Path
+
+import psutil
+import pytest
+
+from network_health import Monitor, Settings, SettingsOutcome
+from network_health.readers import PORTABLE
+from tests.reference import IfStat, Io, Process, ProcessIo, World, psutil_says, reference_agent
+
+NOTES = Path(__file__).parent.parent / "docs" / "port-notes.md"
+QUIET = "Network health within normal bounds."
+
+
+@pytest.fixture
+def world():
+    """One interface with traffic, one process, one socket; psutil answers from it."""
+    world = World(
+        stats={"eth0": IfStat(True, 1000, 1500)},
+        io={"eth0": Io(10**6, 10**6, 10**3, 10**3, 0, 0, 0, 0)},
+        connections=["LISTEN"],
+        processes={7: Process(7, "seven")},
+    )
+    with psutil_says(world):
+        yield world
+
+
+def ours(**config):
+    return Monitor(Settings.from_mapping(config), readers=(PORTABLE,))
+
+
+def theirs(agent):
+    """The content that the stock agent sends for one more check; None when it sends nothing."""
+    before = len(agent.sent)
+    agent.worker()
+    return agent.sent[-1][1]["content"] if len(agent.sent) > before else None
+
+
+def grow(world, seconds=1.0, **added):
+    """Time passes and eth0 counts on."""
+    world.clock_s += seconds
+    io = world.io["eth0"]
+    world.io = {"eth0": io._replace(**{k: getattr(io, k) + v for k, v in added.items()})}
+
+
+def eth0(content):
+    return content["metrics"]["interfaces"][0]
+
+
+def test_every_row_has_its_test():
+    """The table's last column names the tests of this file, all of them."""
+    rows = re.findall(r"\| `(\w+)` \|$", NOTES.read_text(), re.MULTILINE)
+    assert sorted(f"test_{row}" for row in rows) == sorted(
+        name for name in globals() if name.startswith("test_") and name != "test_every_row_has_its_test"
+    )
+
+
+def test_errors_are_told_once(world):
+    """The stock agent warns for ever; this port once, or for ever if asked to."""
+    agent, port, total = reference_agent({}), ours(), ours(packet_errors="total")
+    grow(world, dropin=3)
+    finding = "eth0 errors: TX=0 RX=0 drops=3"
+    assert [theirs(agent)["details"], port.check().details] == [finding, f"{finding} (since boot)"]
+    for _ in range(3):
+        grow(world)
+        assert theirs(agent)["details"] == total.check().details == finding
+        assert finding not in port.check().details
+    grow(world, errout=1)
+    assert port.check().details == "eth0 errors: TX=1 RX=0 drops=0"
+
+
+def test_the_first_report_has_rates(world):
+    """125,000 bytes in a second are 1 Mbps, in the first report too."""
+    agent, port = reference_agent({}), ours()
+    grow(world, bytes_sent=125_000)
+    assert eth0(theirs(agent))["tx_rate_mbps"] == 0
+    assert eth0(port.check().as_content())["tx_rate_mbps"] == 1.0
+
+
+def test_the_first_report_has_cpu(world):
+    """A process that is busy from the start shows its CPU in the first report."""
+    port = ours()
+    world.clock_s += 1
+    world.processes[7] = Process(7, "seven", cpu_s=0.5, cpu_percent=0.0)  # psutil's first answer is 0.0
+    assert theirs(reference_agent({}))["metrics"]["top_procs"][0]["cpu_percent"] == 0.0
+    assert port.check().metrics["top_procs"][0]["cpu_percent"] == 50.0
+
+
+def test_a_newborn_process_has_its_cpu(world):
+    """A process born in the window is charged for it."""
+    port = ours()
+    world.clock_s += 2
+    world.processes[8] = Process(8, "eight", cpu_s=1.0, cpu_percent=0.0)
+    (busiest, _) = port.check().metrics["top_procs"]
+    assert (busiest["name"], busiest["cpu_percent"]) == ("eight", 50.0)
+
+
+def test_a_reset_counter_gives_no_negative_rate(world):
+    """An interface created again counts from zero."""
+    agent, port = reference_agent({}), ours()
+    theirs(agent)
+    world.clock_s += 1
+    world.io = {"eth0": Io(*[0] * 8)}
+    assert eth0(theirs(agent))["tx_rate_mbps"] == -8.0
+    seen = eth0(port.check().as_content())
+    assert (seen["tx_rate_mbps"], seen["counters_reset"]) == (0, True)
+
+
+def test_the_clock_that_is_set_changes_no_rate(world, monkeypatch):
+    """The wall clock goes back an hour while a second passes."""
+    agent, port = reference_agent({}), ours()
+    theirs(agent)
+    monotonic = world.clock_s + 1
+    grow(world, -3600.0, bytes_sent=125_000)
+    assert eth0(theirs(agent))["tx_rate_mbps"] == -0.0
+    monkeypatch.setattr("network_health.portable.time.monotonic", lambda: monotonic)
+    assert eth0(port.check().as_content())["tx_rate_mbps"] == 1.0
+
+
+def test_no_time_between_checks_loses_no_report(world):
+    """Two checks in one tick: the stock agent's second report is lost."""
+    agent, port = reference_agent({}), ours()
+    theirs(agent)
+    assert theirs(agent) is None
+    assert any("division by zero" in line for line in agent.logged)
+    assert port.check().details == QUIET
+
+
+def test_an_unreadable_process_loses_no_report(world):
+    """psutil gives None for the CPU of a process that may not be read."""
+    world.processes[8] = Process(8, "eight", cpu_s=None, cpu_percent=None)
+    agent, port = reference_agent({}), ours()
+    assert theirs(agent) is None
+    assert any("'<' not supported" in line for line in agent.logged)
+    world.clock_s += 1
+    report = port.check()
+    assert (report.details, [p["cpu_percent"] for p in report.metrics["top_procs"]]) == (QUIET, [0.0, 0.0])
+
+
+def test_a_process_with_refused_io_is_listed(world):
+    """A process whose I/O is refused is in the list, with I/O 0."""
+    world.processes[8] = Process(8, "eight", rss=10**9, io=None)
+    assert [p["pid"] for p in theirs(reference_agent({}))["metrics"]["top_procs"]] == [7]
+    (first, second) = ours().check().metrics["top_procs"]
+    assert (first["pid"], first["write_bytes"], second["pid"]) == (8, 0, 7)
+
+
+def test_a_failing_collector_loses_no_report(world, monkeypatch):
+    """The connections cannot be read: everything else is still reported, and no word of health."""
+
+    def refuse(kind="inet"):
+        raise psutil.AccessDenied(1)
+
+    monkeypatch.setattr(psutil, "net_connections", refuse)
+    agent, port = reference_agent({}), ours()
+    assert theirs(agent) is None
+    report = port.check()
+    assert (report.status, report.severity) == ("check_failed", "WARNING")
+    assert "connections" in report.details
+    assert [failure["collector"] for failure in report.metrics["failures"]] == ["connections"]
+    assert "AccessDenied" in report.metrics["failures"][0]["reason"]
+    assert set(report.metrics) >= {"interfaces", "top_procs"}
+    assert "total_connections" not in report.metrics
+
+
+def test_details_are_joined_properly(world):
+    """Only the connections breach."""
+    agent, port = reference_agent({"conn_threshold": 0}), ours(conn_threshold=0)
+    assert theirs(agent)["details"] == "; High connection count: 1 > 0"
+    assert port.check().details == "High connection count: 1 > 0"
+
+
+def test_io_is_disk_io(world):
+    """What psutil calls I/O counters of a process, read and write calls on files, stays what it was."""
+    world.processes[7] = Process(7, "seven", io=ProcessIo(read_bytes=11, write_bytes=22))
+    expected = {"read_bytes": 11, "write_bytes": 22}
+    (they,) = theirs(reference_agent({}))["metrics"]["top_procs"]
+    (we,) = ours().check().metrics["top_procs"]
+    assert {k: they[k] for k in expected} == {k: we[k] for k in expected} == expected
+
+
+def test_a_float_interval_is_named(world):
+    """2.5 seconds: the stock agent raises after each check; this port says so and keeps the default."""
+    agent = reference_agent({"check_interval_sec": 2.5})
+    with pytest.raises(TypeError):
+        agent.worker()
+    outcome = SettingsOutcome.of({"check_interval_sec": 2.5})
+    assert outcome.settings.check_interval_sec == 30
+    assert outcome.errors == (
+        "check_interval_sec: 2.5 is not allowed; give a whole number of seconds from 1 to 86400",
+    )
+
+
+def test_a_string_is_not_a_list_of_letters(world):
+    """`"exclude_interfaces": "eth0"` excludes the letters e, t, h and 0 in the stock agent."""
+    assert reference_agent({"exclude_interfaces": "eth0"}).iface_exclude == set("eth0")
+    outcome = SettingsOutcome.of({"exclude_interfaces": "eth0"})
+    assert outcome.settings.exclude_interfaces == ()
+    assert outcome.errors[0].startswith("exclude_interfaces: 'eth0' is not allowed; give a list")

@@ -7,16 +7,19 @@ no pointer file, workspace or universe of the user's is read or written; every w
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import secrets
 import shutil
+import signal
 import site
 import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -92,6 +95,11 @@ class Swarm:
         """The folder in which each node has its own, named by its universal_id."""
         return matrix_root.MATRIX / self.universe / "latest" / "comm"
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing of it is left: it was killed, or never came to have anything."""
+        return self._home is None and self._claim is None
+
     def __enter__(self) -> Swarm:
         try:
             self._boot()
@@ -138,20 +146,22 @@ class Swarm:
         Raises:
             SwarmError: a process or folder would not go.
         """
-        self._end_processes()
-        try:
-            if self._claim is not None:
-                matrix_root.release(self._claim)
-                self._claim = None
-            if self._home is not None:
-                shutil.rmtree(self._home)
-                self._home = None
-        except OSError as error:
-            raise SwarmError(f"a folder of {self.universe} cannot be removed: {error}") from error
+        with _signals_held():
+            self._end_processes()
+            try:
+                if self._claim is not None:
+                    matrix_root.release(self._claim)
+                    self._claim = None
+                if self._home is not None:
+                    shutil.rmtree(self._home)
+                    self._home = None
+            except OSError as error:
+                raise SwarmError(f"a folder of {self.universe} cannot be removed: {error}") from error
 
     def _boot(self) -> None:
-        self._claim = matrix_root.claim(self.universe)
-        self._home = Path(tempfile.mkdtemp(prefix="network-health-swarm-"))
+        with _signals_held():
+            self._claim = matrix_root.claim(self.universe)
+            self._home = Path(tempfile.mkdtemp(prefix="network-health-swarm-"))
         self._progress("making a workspace")
         self._launch("matrixswarm-boot", "--init", "--install-path", str(self.workspace), seconds=_INIT_S)
         install(Workspace.at(self.workspace))
@@ -166,7 +176,7 @@ class Swarm:
             arguments.append("--encryption-off")
         self._launch("matrixswarm-boot", *arguments, seconds=_BOOT_S)
         for uid in _universal_ids(self._directive):
-            self._progress(f"waiting for {uid}")
+            self._progress(f"{uid} wakes up")
             heartbeat = self.comm / uid / "hello.moto" / "poke.heartbeat"
             wait_until(heartbeat.exists, _NODES_S, f"a heartbeat of {uid}")
 
@@ -236,6 +246,25 @@ class Swarm:
         return any(
             word == "--job" and job.startswith(f"{self.universe}:") for word, job in itertools.pairwise(words)
         )
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and the like take effect after the block, not within it."""
+    if threading.current_thread() is not threading.main_thread():  # where no signal is handled anyway
+        yield
+        return
+    arrived: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: arrived.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for arrival in arrived[:1]:
+            signal.raise_signal(arrival)
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:

@@ -11,25 +11,35 @@ from pathlib import Path
 
 from network_health.swarm.errors import SwarmError
 
-__all__ = ["payload_files"]
+__all__ = ["payload_files", "payload_root"]
 
 _HERE = Path(__file__).resolve().parent
 #: Where each part of the payload goes in a workspace.
 _PLACES = {"agent": "agent", "directives": "boot_directives"}
 
 
+def payload_root() -> Path:
+    """The folder that holds ``agent/`` and ``directives/``.
+
+    Raises:
+        SwarmError: this installation lacks them.
+    """
+    for root in (_HERE / "payload", _HERE.parents[1]):
+        if all((root / part).is_dir() for part in _PLACES):
+            return root
+    raise SwarmError("this installation lacks the agent's files: install matrixswarm-network-health again")
+
+
 def payload_files() -> dict[str, bytes]:
     """Content by path relative to the workspace: ``{"agent/network_health/network_health.py": b"…"}``.
 
     Raises:
-        SwarmError: this installation carries no agent.
+        SwarmError: this installation lacks them.
     """
-    for root in (_HERE / "payload", _HERE.parents[1]):
-        if (root / "agent").is_dir() and (root / "directives").is_dir():
-            return {
-                f"{place}/{path.relative_to(root / part).as_posix()}": path.read_bytes()
-                for part, place in _PLACES.items()
-                for path in sorted((root / part).rglob("*"))
-                if path.is_file() and "__pycache__" not in path.parts
-            }
-    raise SwarmError("this installation lacks the agent's files: install matrixswarm-network-health again")
+    root = payload_root()
+    return {
+        f"{place}/{path.relative_to(root / part).as_posix()}": path.read_bytes()
+        for part, place in _PLACES.items()
+        for path in sorted((root / part).rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }

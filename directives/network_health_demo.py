@@ -1,0 +1,30 @@
+"""A small swarm to try network_health with: it checks every 3 s, and a detective keeps its reports.
+
+The limits are wide enough for a machine at everyday work to be healthy.
+"""
+
+matrix_directive = {
+    "universal_id": "matrix",
+    "name": "matrix",
+    "children": [
+        {
+            "universal_id": "forensic-1",
+            "name": "forensic_detective",
+            "config": {
+                # Whoever holds this role gets the reports.
+                "service-manager": [{"role": ["hive.forensics.data_feed"]}],
+            },
+        },
+        {
+            "universal_id": "net-health-1",
+            "name": "network_health",
+            "config": {
+                "check_interval_sec": 3,
+                "exclude_interfaces": ["lo"],
+                "tx_threshold_mbps": 1000,
+                "rx_threshold_mbps": 1000,
+                "conn_threshold": 5000,
+            },
+        },
+    ],
+}

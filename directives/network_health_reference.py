@@ -1,0 +1,29 @@
+"""The directive that the documentation of the NetworkHealthMonitor agent gives, as it stands there.
+
+Only the first letter of its name, lost in print, is put back. The detective declares no role, so no node
+holds the one that reports go to: network_health then sends them to whoever runs forensic_detective.
+"""
+
+# fmt: off
+matrix_directive = {
+    "universal_id": "matrix",
+    "name": "matrix",
+    "children": [
+         {
+            "universal_id": "forensic-alpha-1",
+            "name": "forensic_detective"
+            # This agent will receive the reports by default
+        },
+        {
+            "universal_id": "net-health-1",
+            "name": "network_health",
+            "config": {
+                "check_interval_sec": 60,
+                "exclude_interfaces": ["lo"],
+                "tx_threshold_mbps": 250,
+                "rx_threshold_mbps": 500,
+                "conn_threshold": 2000
+            }
+        }
+    ]
+}

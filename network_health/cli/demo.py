@@ -1,0 +1,37 @@
+"""``network-health demo``: see a real swarm report a real breach."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from network_health.swarm.demo import run_demo
+
+__all__ = ["add_to"]
+
+
+def add_to(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Make ``demo`` known."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="boot a real swarm, show its reports, cause a breach, take all down",
+        description="Boots a real swarm of its own, shows its reports as they reach forensic_detective, "
+        "opens thousands of loopback connections until it warns, closes them, and takes everything down "
+        "again. Needs to write /matrix, where every swarm keeps its state. Takes half a minute.",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _stop)
+    run_demo(sys.stdout)
+    return 0
+
+
+def _stop(number: int, frame: FrameType | None) -> Any:  # noqa: ANN401 - never returns
+    sys.exit(128 + number)

@@ -1,0 +1,9 @@
+"""What can be wrong with an answer of the kernel."""
+
+from __future__ import annotations
+
+__all__ = ["KernelFormatError"]
+
+
+class KernelFormatError(ValueError):
+    """The kernel's answer is not in the format that this reader knows; says which source and what."""

@@ -1,0 +1,155 @@
+"""The loads, built inside a box (see `bench.box`), which takes them down by ending.
+
+Each load says what the kernel itself counts, in `Load.expected`, from sources that no contender is
+asked to use alone: protocol counters for sockets, the list of ``/proc`` for processes, the list of
+interface names. A contender may see its own few sockets or processes on top: `SLACK`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contenders import BUILD
+
+PAIRS_PER_HOLDER = 5000
+FIRST_PORT = 20000
+#: A time-wait socket lives for 60 s; a batch older than this is replaced before the next contender.
+TIME_WAIT_BATCH_S = 40
+SLACK = {"connections": 8, "processes": 8, "interfaces": 0}
+
+
+@dataclass
+class Load:
+    """A load that stands. ``refresh`` is called before each contender, to keep it standing."""
+
+    expected: Callable[[], int]
+    refresh: Callable[[], None] = lambda: None
+
+
+def build(kind: str, size: str) -> Load:
+    """Build a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT`` or ``half-closed:N``."""
+    if kind == "processes":
+        _start([str(BUILD / "sleepers"), str(int(size) - 2)])  # less the box itself and the starter
+        return Load(_count_processes)
+    if kind == "interfaces":
+        _make_interfaces(int(size))
+        return Load(lambda: len(socket.if_nameindex()))
+    return _sockets(size)
+
+
+def _sockets(size: str) -> Load:
+    """Sockets, beside 100 sleeping processes: a host without any other process would flatter psutil."""
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("30000 65000")
+    Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("500000")
+    _start([str(BUILD / "sleepers"), "100"])
+    name, _, numbers = size.rpartition(":")
+    established, _, time_wait = numbers.partition("+")
+    _hold(int(established) // 2, half_closed=name == "half-closed")
+    if not time_wait:
+        return Load(_count_sockets)
+    batch = _TimeWaitBatch(int(time_wait))
+    return Load(_count_sockets, batch.refresh)
+
+
+def _hold(pairs: int, *, half_closed: bool) -> None:
+    port = FIRST_PORT
+    words = [sys.executable, "-m", "bench.hold_sockets"]
+    waiting = []
+    while pairs > 0:
+        some = min(pairs, PAIRS_PER_HOLDER)
+        waiting.append(_launch([*words, str(some), str(port), *(["half-closed"] if half_closed else [])]))
+        pairs, port = pairs - some, port + 1
+    for holder in waiting:
+        _wait_ready(holder)
+
+
+class _TimeWaitBatch:
+    """TIME_WAIT sockets, made by closing the client's end first, again and again."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.made_s = float("-inf")
+
+    def refresh(self) -> None:
+        """Replace a batch that is about to run out; the old one is left to run out first."""
+        if time.monotonic() - self.made_s < TIME_WAIT_BATCH_S:
+            return
+        deadline = time.monotonic() + 90
+        while _counters("tw") > self.count // 100 and time.monotonic() < deadline:
+            time.sleep(0.5)
+        for port in range(FIRST_PORT + 1000, FIRST_PORT + 1000 + self.count, 5000):
+            self._close_some(port, min(5000, self.count + FIRST_PORT + 1000 - port))
+        self.made_s = time.monotonic()
+
+    @staticmethod
+    def _close_some(port: int, count: int) -> None:
+        with socket.create_server(("127.0.0.2", port), backlog=16) as server:
+            for _ in range(count):
+                client = socket.create_connection(("127.0.0.2", port))
+                accepted, _address = server.accept()
+                client.close()
+                accepted.close()
+
+
+def _counters(*names: str) -> int:
+    """The sum of these counters over the TCP and UDP lines of /proc/net/sockstat and sockstat6."""
+    text = Path("/proc/net/sockstat").read_text() + Path("/proc/net/sockstat6").read_text()
+    lines = "\n".join(re.findall(r"^(?:TCP|UDP)6?:.*", text, re.MULTILINE))
+    return sum(int(value) for name, value in re.findall(r"(\w+) (\d+)", lines) if name in names)
+
+
+def _count_sockets() -> int:
+    return _counters("inuse", "tw")
+
+
+def _count_processes() -> int:
+    return sum(name.isdigit() for name in os.listdir("/proc"))
+
+
+def _make_interfaces(count: int) -> None:
+    """Loopback and veth pairs, up, with an address each; for an even count one peer is left elsewhere."""
+    for name, value in (("accept_dad", "0"), ("router_solicitations", "0")):
+        Path(f"/proc/sys/net/ipv6/conf/default/{name}").write_text(value)
+    pairs, single = divmod(count - 1, 2)
+    lines = [f"link add a{i} type veth peer name b{i}" for i in range(pairs)]
+    names = [f"{end}{i}" for i in range(pairs) for end in "ab"]
+    if single:
+        elsewhere = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        _wait_for(lambda: os.readlink(f"/proc/{elsewhere.pid}/ns/net") != os.readlink("/proc/self/ns/net"))
+        lines.append(f"link add single type veth peer name peer netns {elsewhere.pid}")
+        names.append("single")
+    for number, name in enumerate(names):
+        lines.append(f"address add 10.{number >> 8}.{number & 255}.1/24 dev {name}")
+        lines.append(f"link set {name} up")
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
+    time.sleep(3)  # the addresses' own traffic
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the load did not stand within 10 s")
+        time.sleep(0.01)
+
+
+def _launch(words: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+
+def _wait_ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    if process.stdout.readline() != "ready\n":
+        raise RuntimeError(f"{process.args} did not get ready")
+
+
+def _start(words: list[str]) -> None:
+    _wait_ready(_launch(words))

@@ -1,0 +1,76 @@
+"""What one contender cost, and how often it is asked.
+
+Contenders answer in JSON lines: ``{"cpu_us", "wall_us", "count"}`` for each run (``count`` may be
+missing) and ``{"growth_kb"}`` at the end. The C programs write the same.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often each contender runs.
+
+    In each round its process warms up once, then runs ``runs`` times and on until ``budget_ms`` are
+    used up, at most ``most`` times.
+    """
+
+    rounds: int
+    runs: int
+    budget_ms: int
+    most: int
+
+    def arguments(self) -> list[str]:
+        """As the C programs and `bench.worker` take it."""
+        return [str(self.runs), str(self.budget_ms), str(self.most)]
+
+
+FULL = Plan(rounds=4, runs=2, budget_ms=60, most=20)
+QUICK = Plan(rounds=1, runs=3, budget_ms=0, most=3)
+
+
+@dataclass
+class Cost:
+    """All samples of one contender at one load."""
+
+    name: str
+    role: str
+    cpu_ms: list[float] = field(default_factory=list)
+    wall_ms: list[float] = field(default_factory=list)
+    growth_mb: list[float] = field(default_factory=list)
+    counted: list[int] = field(default_factory=list)
+    miscounts: int = 0
+    note: str = ""
+
+    def add_lines(self, text: str) -> list[int]:
+        """Take a contender's answer; returns what it counted."""
+        counts = []
+        for line in text.splitlines():
+            sample = json.loads(line)
+            if "growth_kb" in sample:
+                self.growth_mb.append(sample["growth_kb"] / 1024)
+                self.note = sample.get("note", self.note)
+                continue
+            self.cpu_ms.append(sample["cpu_us"] / 1e3)
+            self.wall_ms.append(sample["wall_us"] / 1e3)
+            if "count" in sample:
+                counts.append(sample["count"])
+        return counts
+
+    def as_row(self) -> dict[str, object]:
+        """Medians, JSON-safe; the samples stay beside them."""
+        return {
+            "name": self.name,
+            "role": self.role,
+            "cpu_ms": median(self.cpu_ms) if self.cpu_ms else None,
+            "wall_ms": median(self.wall_ms) if self.wall_ms else None,
+            "growth_mb": median(self.growth_mb) if self.growth_mb else None,
+            "count": int(median(self.counted)) if self.counted else None,
+            "miscounts": self.miscounts,
+            "note": self.note,
+            "samples_cpu_ms": self.cpu_ms,
+        }

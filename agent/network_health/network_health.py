@@ -9,11 +9,14 @@ here may raise at import or in ``__init__``: what is wrong is said in ``agent.lo
 import os
 import sys
 import time
+from pathlib import Path
 
 from matrixswarm.core.boot_agent import BootAgent
 
 try:
     from network_health import Monitor, Settings, SettingsOutcome, report
+    from network_health.outbox import Outbox
+    from network_health.resume import SavedMarks, current_boot
     from network_health.schedule import Schedule
     from network_health.swarm import live_config
     from network_health.swarm.roles import detective_nodes
@@ -28,6 +31,8 @@ LONGEST_PAUSE_S = 10
 ROLES_SETTLE_S = 30
 #: A report that could not be delivered is tried again this often.
 RETRY_S = 5
+#: How the framework's log lines about a single packet begin.
+PACKET_LINES = ("Packet passed to ", "[PASS-PACKET]", "Failed during pass_packet")
 
 
 class Agent(BootAgent):
@@ -48,14 +53,23 @@ class Agent(BootAgent):
             return
         outcome = SettingsOutcome.of(self.tree_node.get("config", {}))
         for mistake in outcome.errors + outcome.warnings:
-            self.log(f"Setting {mistake}", level="WARNING")
-        self.monitor = Monitor(outcome.settings)
+            self.warn(f"Setting {mistake}")
+        queue = Path(self.path_resolution["comm_path_resolved"], "queue")
+        uid, boot = self.command_line_args["universal_id"], current_boot()
+        self.outbox = Outbox(queue, agent=uid, boot_id=boot, log=self.warn)
+        self.saved_marks = SavedMarks(queue / "network-health-counters.json", boot, self.warn)
+        self.delivered_s = self.started_s
+        self.monitor = Monitor(outcome.settings, reported=self.saved_marks.load())
         self.monitor.settings_errors = outcome.errors
         self.schedule = Schedule(self.started_s + 1, outcome.settings.check_interval_sec)
         self.config_path = os.path.join(self.path_resolution["comm_path_resolved"], "config")
         self.config_seen = None
         self.config_awaited = False
         self.told = set()
+
+    def warn(self, message):
+        """One line for the operator."""
+        self.log(message, level="WARNING")
 
     def worker(self, config=None, identity=None):
         """Obey a pushed config, then make the check that is due; returns early when a config waits."""
@@ -67,6 +81,7 @@ class Agent(BootAgent):
             self.schedule.started(time.monotonic())
             result = self.monitor.check()
             self.send_status_report(result.status, result.severity, result.details, result.metrics)
+            self.saved_marks.save(self.monitor.marks)
             if self.monitor.settings.check_interval_sec > LONGEST_PAUSE_S:
                 return
 
@@ -78,6 +93,8 @@ class Agent(BootAgent):
                 return False
             if is_due():
                 return True
+            if self.monitor is not None and len(self.outbox) and self.retry_is_due():
+                self.deliver()
             time.sleep(min(1.0, max(0.01, self.schedule.due_s - time.monotonic())) if self.monitor else 1.0)
         return False
 
@@ -105,31 +122,44 @@ class Agent(BootAgent):
         if not config:
             # What is still there was only being written when the framework looked: it is handed over next.
             if awaited and self.config_files() is None:
-                self.log("Live config refused: the framework could not verify or read it.", level="WARNING")
+                self.warn("Live config refused: the framework could not verify or read it.")
             return
         refused = live_config.refusal(identity, encrypted=self.encryption_enabled)
         if refused:
-            self.log(f"Live config refused: {refused}.", level="WARNING")
+            self.warn(f"Live config refused: {refused}.")
             return
         outcome = SettingsOutcome.of(live_config.unwrap(config), self.monitor.settings)
         if outcome.errors:
             self.monitor.settings_errors = outcome.errors
-            self.log(f"Live config refused: {'; '.join(outcome.errors)}", level="WARNING")
+            self.warn(f"Live config refused: {'; '.join(outcome.errors)}")
             return
         for mistake in outcome.warnings:
-            self.log(f"Setting {mistake}", level="WARNING")
+            self.warn(f"Setting {mistake}")
         before = self.monitor.settings
         self.monitor.settings, self.monitor.settings_errors = outcome.settings, ()
         self.schedule.change_interval(outcome.settings.check_interval_sec)
         self.log(f"Live config applied: {live_config.difference(before, outcome.settings)}")
 
     def send_status_report(self, status, severity, details, metrics=None):
-        """Send one report to every node that holds the role."""
+        """Report to every node that holds the role; what cannot be delivered now waits on disk."""
         content = report.Report(status, severity, details, metrics or {}, time.time()).as_content()
-        packet = self.get_delivery_packet("standard.command.packet", new=True)
+        self.outbox.add(content, self.holders())
+        self.deliver()
+
+    def retry_is_due(self):
+        """Whether the last try is long enough ago."""
+        return time.monotonic() - self.delivered_s >= RETRY_S
+
+    def deliver(self):
+        """Hand over what waits, as far as the holders can be reached."""
+        self.outbox.deliver(self.pass_report, self.holders())
+        self.delivered_s = time.monotonic()
+
+    def pass_report(self, holder, content):
+        """Pass one report to one node; whether it has it now."""
+        packet = self.get_delivery_packet("standard.command.packet")
         packet.set_data({"handler": self.monitor.settings.report_handler, "content": content})
-        for holder in self.holders():
-            self.pass_packet(packet, holder)
+        return self.pass_packet(packet, holder)
 
     def holders(self):
         """The universal_ids of the nodes that are to get the reports, as far as is known now."""
@@ -149,11 +179,11 @@ class Agent(BootAgent):
         """Log a state that lasts once, not at every check."""
         if message not in self.told:
             self.told.add(message)
-            self.log(message, level="WARNING")
+            self.warn(message)
 
     def log(self, msg="", *args, **kwargs):
-        """Log as the framework does, but for the line it would write about every delivered report."""
-        if msg.startswith("Packet passed to") and not self.debug.is_enabled():
+        """Log as the framework does, but for its lines about every packet: the outbox tells what changes."""
+        if msg.startswith(PACKET_LINES) and not self.debug.is_enabled():
             return
         caller = sys._getframe(1)
         kwargs.setdefault("custom_tail", f"[{caller.f_code.co_name.upper()}][L{caller.f_lineno}]")

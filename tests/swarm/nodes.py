@@ -1,0 +1,59 @@
+"""Directives for tests, and what the nodes of a booted one have said and got."""
+
+import base64
+import json
+import time
+from pathlib import Path
+
+from matrixswarm.core.class_lib.logging.logger import Logger
+
+ROLE = "hive.forensics.data_feed"
+CATCHER = {"catcher": (Path(__file__).parent / "agents" / "catcher.py").read_text()}
+
+
+def matrix(*children):
+    """A directive: the matrix and its children."""
+    return {"universal_id": "matrix", "name": "matrix", "children": list(children)}
+
+
+def node(uid, name, **config):
+    """A node of a directive."""
+    return {"universal_id": uid, "name": name, "config": config}
+
+
+def holder(uid, name="catcher", role=ROLE):
+    """A node that holds the role."""
+    service = {"role": [role], "scope": ["parent", "any"], "auth": {"sig": True}, "priority": 10}
+    return node(uid, name, **{"service-manager": [service]})
+
+
+def caught(swarm, uid, sender=None):
+    """The contents of the reports that a catcher got, oldest first; of one sender, if named."""
+    try:
+        lines = (swarm.comm / uid / "caught.jsonl").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    contents = [json.loads(line) for line in lines]
+    if sender is None:
+        return contents
+    return [c for c in contents if c["metrics"].get("report_id", "").startswith(f"{sender}-")]
+
+
+def messages(swarm, uid, key_of=None):
+    """The messages of a node's log; ``key_of`` names a catcher when the swarm is encrypted."""
+    lines = swarm.log(uid).splitlines()
+    if key_of:
+        key = base64.b64decode((swarm.comm / key_of / "swarm_key").read_text())
+        lines = [Logger.decrypt_log_line(line, key) if not line.startswith("{") else line for line in lines]
+    return [json.loads(line)["message"] for line in lines if line.startswith("{")]
+
+
+def eventually(what, seconds=60):
+    """The first true result of ``what()``; an assertion error when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        result = what()
+        if result:
+            return result
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s: {what.__doc__ or what}")

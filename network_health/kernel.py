@@ -40,17 +40,17 @@ def observe(before: ProtocolReading | None, after: ProtocolReading) -> Protocols
     dropped, squeezed = _new_softnet(before.softnet, after.softnet)
     return replace(
         in_use,
-        out_segments_per_s=rate(then.out_segments, now.out_segments),
+        out_segments_per_sec=rate(then.out_segments, now.out_segments),
         retransmit_percent=_retransmit_percent(then, now, seconds),
-        listen_overflows_per_s=rate(then.listen_overflows, now.listen_overflows),
-        listen_drops_per_s=rate(then.listen_drops, now.listen_drops),
-        syn_cookies_sent_per_s=rate(then.syn_cookies_sent, now.syn_cookies_sent),
-        syn_queue_full_cookies_per_s=rate(then.syn_queue_full_cookies, now.syn_queue_full_cookies),
-        syn_queue_full_drops_per_s=rate(then.syn_queue_full_drops, now.syn_queue_full_drops),
-        udp_receive_buffer_errors_per_s=rate(then.udp_receive_buffer_errors, now.udp_receive_buffer_errors),
-        udp_send_buffer_errors_per_s=rate(then.udp_send_buffer_errors, now.udp_send_buffer_errors),
-        softnet_dropped_per_s=rate(0, dropped),
-        softnet_squeezed_per_s=rate(0, squeezed),
+        listen_overflows_per_sec=rate(then.listen_overflows, now.listen_overflows),
+        listen_drops_per_sec=rate(then.listen_drops, now.listen_drops),
+        syn_cookies_sent_per_sec=rate(then.syn_cookies_sent, now.syn_cookies_sent),
+        syn_queue_full_cookies_per_sec=rate(then.syn_queue_full_cookies, now.syn_queue_full_cookies),
+        syn_queue_full_drops_per_sec=rate(then.syn_queue_full_drops, now.syn_queue_full_drops),
+        udp_receive_buffer_errors_per_sec=rate(then.udp_receive_buffer_errors, now.udp_receive_buffer_errors),
+        udp_send_buffer_errors_per_sec=rate(then.udp_send_buffer_errors, now.udp_send_buffer_errors),
+        softnet_dropped_per_sec=rate(0, dropped),
+        softnet_squeezed_per_sec=rate(0, squeezed),
     )
 
 

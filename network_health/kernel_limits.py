@@ -32,13 +32,13 @@ def _rates(seen: Protocols, settings: Settings) -> Iterator[_Figure]:
     syn, udp = settings.syn_queue_threshold_per_sec, settings.udp_error_threshold_per_sec
     softnet = settings.softnet_threshold_per_sec
     yield "retransmits", "TCP retransmits", seen.retransmit_percent, "%", again
-    yield "listen_overflows", "Listen queue overflows", seen.listen_overflows_per_s, "/s", listen
-    yield "syn_cookies", "SYN cookies sent", seen.syn_cookies_sent_per_s, "/s", syn
-    yield "syn_queue_drops", "SYN queue drops", seen.syn_queue_full_drops_per_s, "/s", syn
-    yield "udp_receive", "UDP receive buffer errors", seen.udp_receive_buffer_errors_per_s, "/s", udp
-    yield "udp_send", "UDP send buffer errors", seen.udp_send_buffer_errors_per_s, "/s", udp
-    yield "softnet_dropped", "Softnet drops", seen.softnet_dropped_per_s, "/s", softnet
-    yield "softnet_squeezed", "Softnet squeezes", seen.softnet_squeezed_per_s, "/s", softnet
+    yield "listen_overflows", "Listen queue overflows", seen.listen_overflows_per_sec, "/s", listen
+    yield "syn_cookies", "SYN cookies sent", seen.syn_cookies_sent_per_sec, "/s", syn
+    yield "syn_queue_drops", "SYN queue drops", seen.syn_queue_full_drops_per_sec, "/s", syn
+    yield "udp_receive", "UDP receive buffer errors", seen.udp_receive_buffer_errors_per_sec, "/s", udp
+    yield "udp_send", "UDP send buffer errors", seen.udp_send_buffer_errors_per_sec, "/s", udp
+    yield "softnet_dropped", "Softnet drops", seen.softnet_dropped_per_sec, "/s", softnet
+    yield "softnet_squeezed", "Softnet squeezes", seen.softnet_squeezed_per_sec, "/s", softnet
 
 
 def _shares(seen: Protocols, settings: Settings) -> Iterator[_Figure]:

@@ -271,17 +271,17 @@ class Protocols:
     the share of TCP segments sent again, ``None`` also when too few were sent to tell.
     """
 
-    out_segments_per_s: float | None = None
+    out_segments_per_sec: float | None = None
     retransmit_percent: float | None = None
-    listen_overflows_per_s: float | None = None
-    listen_drops_per_s: float | None = None
-    syn_cookies_sent_per_s: float | None = None
-    syn_queue_full_cookies_per_s: float | None = None
-    syn_queue_full_drops_per_s: float | None = None
-    udp_receive_buffer_errors_per_s: float | None = None
-    udp_send_buffer_errors_per_s: float | None = None
-    softnet_dropped_per_s: float | None = None
-    softnet_squeezed_per_s: float | None = None
+    listen_overflows_per_sec: float | None = None
+    listen_drops_per_sec: float | None = None
+    syn_cookies_sent_per_sec: float | None = None
+    syn_queue_full_cookies_per_sec: float | None = None
+    syn_queue_full_drops_per_sec: float | None = None
+    udp_receive_buffer_errors_per_sec: float | None = None
+    udp_send_buffer_errors_per_sec: float | None = None
+    softnet_dropped_per_sec: float | None = None
+    softnet_squeezed_per_sec: float | None = None
     conntrack: Share | None = None
     orphans: Share | None = None
     tcp_memory: Share | None = None

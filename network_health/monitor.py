@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from network_health import interfaces, processes, report, thresholds
+from network_health import interfaces, kernel, processes, report, thresholds
 from network_health.interfaces import Marks
 from network_health.isolation import Isolated, Outcome
 from network_health.model import (
@@ -20,6 +20,8 @@ from network_health.model import (
     Interface,
     LinkReading,
     ProcessReading,
+    ProtocolReading,
+    Protocols,
     RankedProcess,
     Snapshot,
 )
@@ -68,6 +70,7 @@ class Monitor:
         self._reported = reported
         self._links: Answer[LinkReading] | None = None
         self._processes: Answer[ProcessReading] | None = None
+        self._protocols: ProtocolReading | None = None
         self._run_interfaces = Isolated[_Sampled[LinkReading, tuple[Interface, ...]]](
             "interfaces", collector_timeout_s
         )
@@ -75,8 +78,10 @@ class Monitor:
         self._run_processes = Isolated[_Sampled[ProcessReading, tuple[RankedProcess, ...]]](
             "processes", collector_timeout_s
         )
+        self._run_protocols = Isolated[_Sampled[ProtocolReading, Protocols]]("protocols", collector_timeout_s)
         self.observe_interfaces()
         self.observe_processes()
+        self.observe_protocols()
 
     @property
     def marks(self) -> Marks | None:
@@ -90,6 +95,9 @@ class Monitor:
         connections = self.observe_connections()
         top = self.observe_processes()
         outcomes: dict[str, Outcome[Any]] = {"interfaces": seen, "connections": connections, "processes": top}
+        protocols = self.observe_protocols()
+        if protocols is not None:
+            outcomes["protocols"] = protocols
         snapshot = Snapshot(
             timestamp=timestamp,
             interfaces=seen.value,
@@ -101,6 +109,7 @@ class Monitor:
                 collectors_ms={name: outcome.ms for name, outcome in outcomes.items()},
                 readers={name: outcome.reader for name, outcome in outcomes.items() if outcome.reader},
             ),
+            protocols=protocols.value if protocols else None,
         )
         if seen.value is not None and self._links:
             self._reported = interfaces.marks(self._links.value)
@@ -140,4 +149,22 @@ class Monitor:
         if outcome.value is None or outcome.reader is None:
             return Outcome(None, outcome.failure, outcome.ms)
         self._processes = Answer(outcome.value.reading, outcome.reader)
+        return Outcome(outcome.value.seen, None, outcome.ms, outcome.reader)
+
+    def observe_protocols(self) -> Outcome[Protocols] | None:
+        """The protocols since the observation before; ``None`` where they cannot be read; never raises."""
+        way = next((way for way in self._readers if way.protocols), None)
+        if way is None or way.protocols is None:
+            return None
+        read, reader, last = way.protocols, way.name, self._protocols
+        with_ports = self.settings.ephemeral_port_threshold_percent is not None
+
+        def work() -> Answer[_Sampled[ProtocolReading, Protocols]]:
+            reading = read(with_ports)
+            return Answer(_Sampled(reading, kernel.observe(last, reading)), reader)
+
+        outcome = self._run_protocols.run(work)
+        if outcome.value is None:
+            return Outcome(None, outcome.failure, outcome.ms)
+        self._protocols = outcome.value.reading
         return Outcome(outcome.value.seen, None, outcome.ms, outcome.reader)

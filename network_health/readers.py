@@ -5,12 +5,14 @@ Law: the order is tried anew in every check, so that a kernel that refused once 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from network_health import portable
-from network_health.model import Connections, LinkReading, ProcessDetails, ProcessReading
+from network_health.linux.protocols import read_protocols
+from network_health.model import Connections, LinkReading, ProcessDetails, ProcessReading, ProtocolReading
 
 __all__ = ["PORTABLE", "Answer", "Readers", "available", "first_answer"]
 
@@ -26,6 +28,8 @@ class Readers:
     connections: Callable[[], Connections]
     processes: Callable[[], ProcessReading]
     process_details: Callable[[Sequence[int]], dict[int, ProcessDetails]]
+    #: Told whether to count ephemeral ports too; ``None`` where the system has no such figures.
+    protocols: Callable[[bool], ProtocolReading] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +66,6 @@ def first_answer(ways: Sequence[Readers], read: Callable[[Readers], T]) -> Answe
 
 def available() -> tuple[Readers, ...]:
     """The ways of reading that this system has, the cheapest first."""
+    if sys.platform == "linux":
+        return (replace(PORTABLE, protocols=read_protocols),)
     return (PORTABLE,)

@@ -7,12 +7,29 @@ here, unknown becomes what the contract wants in its place.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from network_health.model import Connections, Cost, Finding, Interface, RankedProcess, Snapshot
+from network_health.model import (
+    Connections,
+    Cost,
+    Finding,
+    Interface,
+    Protocols,
+    RankedProcess,
+    Share,
+    Snapshot,
+)
 
-__all__ = ["HEALTHY_DETAILS", "Report", "build", "connection_metrics", "interface_metrics", "process_metrics"]
+__all__ = [
+    "HEALTHY_DETAILS",
+    "Report",
+    "build",
+    "connection_metrics",
+    "interface_metrics",
+    "process_metrics",
+    "protocol_metrics",
+]
 
 SOURCE_AGENT = "NetworkHealthMonitor"
 SERVICE_NAME = "system.network"
@@ -67,6 +84,8 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
         metrics.update(connection_metrics(snapshot.connections))
     if snapshot.top_processes is not None:
         metrics["top_procs"] = process_metrics(snapshot.top_processes)
+    if snapshot.protocols is not None:
+        metrics["protocols"] = protocol_metrics(snapshot.protocols)
     metrics["check"] = _cost(snapshot.cost)
     if snapshot.failures:
         metrics["failures"] = [
@@ -128,6 +147,29 @@ def _process(process: RankedProcess) -> dict[str, Any]:
         "user": details.user,
         "command": details.command and _text(details.command),
     }
+
+
+def protocol_metrics(protocols: Protocols) -> dict[str, Any]:
+    """``metrics.protocols``: a rate that is not known is null; what does not apply here has no key."""
+    rates = (field.name for field in fields(protocols) if field.name.endswith(("_percent", "_per_sec")))
+    metrics: dict[str, Any] = {name: getattr(protocols, name) for name in rates}
+    for name in ("conntrack", "orphans", "tcp_memory"):
+        share: Share | None = getattr(protocols, name)
+        if share:
+            metrics[name] = _share(share)
+    busiest = protocols.busiest_ports
+    if busiest:
+        metrics["ephemeral_ports"] = {
+            "local": busiest.local,
+            "remote": busiest.remote,
+            "remote_port": busiest.remote_port,
+            **_share(busiest.ports),
+        }
+    return metrics
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {"used": share.used, "limit": share.limit, "percent": share.percent}
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

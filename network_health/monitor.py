@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from network_health import interfaces, kernel, processes, report, thresholds
+from network_health import interfaces, kernel, kernel_limits, processes, report, thresholds
 from network_health.interfaces import Marks
 from network_health.isolation import Isolated, Outcome
 from network_health.model import (
@@ -113,7 +113,11 @@ class Monitor:
         )
         if seen.value is not None and self._links:
             self._reported = interfaces.marks(self._links.value)
-        return report.build(snapshot, thresholds.evaluate(snapshot, self.settings), self.settings_errors)
+        findings = [
+            *thresholds.evaluate(snapshot, self.settings),
+            *kernel_limits.protocol_findings(snapshot.protocols, self.settings),
+        ]
+        return report.build(snapshot, findings, self.settings_errors)
 
     def observe_interfaces(self) -> Outcome[tuple[Interface, ...]]:
         """Interfaces, with rates since the observation before; never raises."""

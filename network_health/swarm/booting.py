@@ -8,7 +8,6 @@ no pointer file, workspace or universe of the user's is read or written; every w
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import secrets
@@ -25,8 +24,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-import psutil
 
 from network_health.swarm import matrix_root
 from network_health.swarm.errors import SwarmError
@@ -134,9 +131,12 @@ class Swarm:
             raise SwarmError(f"the swarm has not spawned {uid}")
         return record.pid
 
-    def processes(self) -> list[psutil.Process]:
-        """Every process of this universe: those launched with ``--job <universe>:…``."""
-        return [process for process in psutil.process_iter() if self._is_ours(process)]
+    def processes(self) -> list[int]:
+        """The pid of every process of this universe: those launched with ``--job <universe>:…``."""
+        mark = f"\0--job\0{self.universe}:".encode()
+        return [
+            int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _content(path)
+        ]
 
     def kill(self) -> None:
         """End every process and remove every folder of this universe; may be called again.
@@ -228,24 +228,20 @@ class Swarm:
         while quiet < 3:  # one that was just being launched shows up in a later look
             found = self.processes()
             quiet = 0 if found else quiet + 1
-            for process in found:
-                try:
-                    process.kill()
-                except psutil.NoSuchProcess:
-                    continue
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             if time.monotonic() > deadline:
-                pids = ", ".join(str(process.pid) for process in found)
+                pids = ", ".join(map(str, found))
                 raise SwarmError(f"processes of the universe {self.universe} do not end: {pids}")
             time.sleep(0.05)
 
-    def _is_ours(self, process: psutil.Process) -> bool:
-        try:
-            words = process.cmdline()
-        except psutil.Error:  # gone meanwhile, a zombie, or another user's
-            return False
-        return any(
-            word == "--job" and job.startswith(f"{self.universe}:") for word, job in itertools.pairwise(words)
-        )
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # the process ended meanwhile
+        return b""
 
 
 @contextlib.contextmanager

@@ -199,7 +199,8 @@ class _Installation:
         if folder.is_dir():
             return
         self._make_folders(folder.parent)
-        folder.mkdir(mode=0o755)
+        folder.mkdir()
+        folder.chmod(0o755)  # whatever the umask: the swarm may run as another user
         self._own(folder)
 
     def _own(self, path: Path) -> None:

@@ -28,7 +28,7 @@ __all__ = ["GIVE_UP_AFTER_S", "Outbox"]
 #: How long a node that does not hold the role any more may be out of reach.
 GIVE_UP_AFTER_S = 3600.0
 
-Send = Callable[[str, dict[str, Any]], bool]
+Send = Callable[[str, dict[str, Any]], bool | None]
 
 
 class Outbox:
@@ -108,8 +108,8 @@ class Outbox:
         """Try to send everything that waits.
 
         Args:
-            send: ``send(node, content)`` says whether ``node`` has it now. What it raises passes through;
-                no report is lost by it.
+            send: ``send(node, content)`` says whether ``node`` has it now; ``None`` is a no that is no
+                trouble. What it raises passes through; no report is lost by it.
             holders: the nodes that hold the role now; empty when that is not known.
         """
         self._load()
@@ -131,13 +131,15 @@ class Outbox:
         before = len(report.recipients)
         try:
             for node in nodes:
-                if send(node, report.content):
+                taken = send(node, report.content)
+                if taken:
                     report.recipients.remove(node)
                     report.reached = True
                     self._tell_taken(node)
                 else:
                     refused.add(node)
-                    self._tell_refused(node)
+                    if taken is not None:
+                        self._tell_refused(node)
         finally:
             if not report.recipients:
                 self._remove(report)

@@ -20,6 +20,7 @@ try:
     from network_health.schedule import Schedule
     from network_health.swarm import live_config
     from network_health.swarm.roles import detective_nodes
+    from network_health.swarm.turns import Turns
 except ImportError as error:
     MISSING = error
 else:
@@ -29,8 +30,8 @@ else:
 LONGEST_PAUSE_S = 10
 #: A role can be unknown for this long after a boot although a node holds it.
 ROLES_SETTLE_S = 30
-#: A report that could not be delivered is tried again this often.
-RETRY_S = 5
+#: With more reports than this waiting, none waits for the one before to be taken.
+BACKLOG = 50
 #: How the framework's log lines about a single packet begin.
 PACKET_LINES = ("Packet passed to ", "[PASS-PACKET]", "Failed during pass_packet")
 
@@ -58,7 +59,7 @@ class Agent(BootAgent):
         uid, boot = self.command_line_args["universal_id"], current_boot()
         self.outbox = Outbox(queue, agent=uid, boot_id=boot, log=self.warn)
         self.saved_marks = SavedMarks(queue / "network-health-counters.json", boot, self.warn)
-        self.delivered_s = self.started_s
+        self.turns = Turns(Path(self.path_resolution["comm_path"]))
         self.monitor = Monitor(outcome.settings, reported=self.saved_marks.load())
         self.monitor.settings_errors = outcome.errors
         self.schedule = Schedule(self.started_s + 1, outcome.settings.check_interval_sec)
@@ -93,7 +94,7 @@ class Agent(BootAgent):
                 return False
             if is_due():
                 return True
-            if self.monitor is not None and len(self.outbox) and self.retry_is_due():
+            if self.monitor is not None and len(self.outbox):
                 self.deliver()
             time.sleep(min(1.0, max(0.01, self.schedule.due_s - time.monotonic())) if self.monitor else 1.0)
         return False
@@ -146,20 +147,16 @@ class Agent(BootAgent):
         self.outbox.add(content, self.holders())
         self.deliver()
 
-    def retry_is_due(self):
-        """Whether the last try is long enough ago."""
-        return time.monotonic() - self.delivered_s >= RETRY_S
-
     def deliver(self):
         """Hand over what waits, as far as the holders can be reached."""
         self.outbox.deliver(self.pass_report, self.holders())
-        self.delivered_s = time.monotonic()
 
     def pass_report(self, holder, content):
-        """Pass one report to one node; whether it has it now."""
+        """Pass one report to one node: whether it has it now, or None if it has to take another first."""
         packet = self.get_delivery_packet("standard.command.packet")
         packet.set_data({"handler": self.monitor.settings.report_handler, "content": content})
-        return self.pass_packet(packet, holder)
+        in_a_hurry = len(self.outbox) > BACKLOG
+        return self.turns.take(holder, lambda: self.pass_packet(packet, holder), in_a_hurry=in_a_hurry)
 
     def holders(self):
         """The universal_ids of the nodes that are to get the reports, as far as is known now."""

@@ -187,7 +187,9 @@ class Snapshot:
 class Finding:
     """A breached limit: which check, on what, and the sentence for the report.
 
-    ``(check, subject)`` identifies the condition over time, ``("tx_rate", "eth0")`` for example.
+    ``(check, subject)`` identifies the condition over time, ``("tx_rate", "eth0")`` for example; a subject
+    that is no interface is ``host``. With ``breached`` false the value is within its limit again, but not
+    yet at the level where an alert ends. ``aspect`` tells the conditions apart that one check can find.
     """
 
     check: str
@@ -195,6 +197,8 @@ class Finding:
     text: str
     value: float
     limit: float
+    breached: bool = True
+    aspect: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ QUICK_LOADS = {
     "interfaces": ("3", "20"),
 }
 AGENT_SOCKETS = "2000"
-AGENT_LOAD = "on a host with 100 sleeping processes, 2,000 sockets and no interface but loopback"
+AGENT_LOAD = "on a host with 100 sleeping processes, 2,000 sockets and 3 interfaces"
 
 
 def main() -> int:
@@ -94,13 +94,13 @@ def _cells(part: str, *, quick: bool) -> list[Cell]:
 
 
 def _agent(*, quick: bool) -> agent.AgentCost | str:
-    _say("agent: a swarm is booted and watched")
+    _say("agent: two swarms are booted and watched")
     box.wait_for_quiet()
     made = agent.make_mount_points()
     try:
-        return agent.AgentCost.of(box.run("agent", AGENT_SOCKETS, quick=quick) | {"load": AGENT_LOAD})
+        return agent.AgentCost.of(box.run("agent", AGENT_SOCKETS, quick=quick), AGENT_LOAD)
     except RuntimeError:
-        return "Not measured: the swarm could not be booted or watched.\n"
+        return "Not measured: the swarms could not be booted or watched.\n"
     finally:
         for path in made:
             with contextlib.suppress(OSError):  # another swarm has come to use it

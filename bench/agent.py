@@ -1,7 +1,7 @@
 """What the agent costs in a swarm that really runs: CPU per hour at the default interval, and memory.
 
-One swarm holds this project's agent, the stock agent and an agent that does nothing (all that
-`BootAgent` itself takes), for the same window, in a box with a load of its own.
+Two swarms, one encrypted, each hold this project's agent, the stock agent and an agent that does nothing
+(what `BootAgent` itself takes), watched for the same window in a box with a load of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,53 +37,60 @@ if __name__ == "__main__":
     Agent().boot()
 """
 
-DETECTIVE = {
-    "universal_id": "forensic-1",
-    "name": "forensic_detective",
-    "config": {"service-manager": [{"role": ["hive.forensics.data_feed"]}]},
-}
 AGENTS = {"bare": "bench_bare", "reference": "bench_stock", "ours": "network_health"}
 NAMES = {"bare": "bare `BootAgent`", "reference": "reference agent", "ours": "**this project**"}
+INTERVAL_S = 30
 
 
 @dataclass(frozen=True)
 class Use:
-    """One agent's process over the window."""
+    """One agent's process over the window; ``reports`` is what its receiver logged, where it can be read."""
 
     cpu_s_per_hour: float
     rss_mb: float
+    reports: int | None
 
 
 @dataclass(frozen=True)
 class AgentCost:
-    """The three agents, by their key in `AGENTS`."""
+    """The agents by their key in `AGENTS`, in a swarm with encryption and in one without."""
 
     window_s: float
     load: str
-    uses: Mapping[str, Use]
+    encrypted: Mapping[str, Use]
+    plain: Mapping[str, Use]
 
     @classmethod
-    def of(cls, result: Mapping[str, Any]) -> AgentCost:
+    def of(cls, result: Mapping[str, Any], load: str) -> AgentCost:
         """From what the box printed."""
-        uses = {key: Use(**use) for key, use in result["uses"].items()}
-        return cls(result["window_s"], result["load"], uses)
+        encrypted, plain = ({k: Use(**u) for k, u in result[mode].items()} for mode in ("encrypted", "plain"))
+        return cls(result["window_s"], load, encrypted, plain)
 
     def markdown(self) -> str:
         """The section's text and table."""
         lines = [
-            f"One swarm, encrypted as by default, {self.load}. Both agents check every 30 s (the default) "
-            f"and report to a `forensic_detective`; the bare one only sleeps in its `worker()`. CPU over "
-            f"{self.window_s:.0f} s, as CPU seconds per hour; resident memory at the end.\n",
-            "| | CPU, s per hour | above bare | resident, MB | above bare |",
-            "| --- | ---: | ---: | ---: | ---: |",
+            f"Two swarms at once, {self.load}. Both monitors check every {INTERVAL_S} s (the default), each "
+            "with a `forensic_detective` of its own to report to; the bare agent only sleeps in its "
+            f"`worker()`. CPU over {self.window_s:.0f} s, as CPU seconds per hour, and resident memory at the "
+            "end. Sending the reports is part of it, and dear where the swarm encrypts.\n",
+            "| | swarm | CPU, s per hour | above bare | resident, MB | above bare | reports received |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+            *self._rows("encrypted (default)", self.encrypted),
+            *self._rows("not encrypted", self.plain),
         ]
-        bare = self.uses["bare"]
-        for key, use in self.uses.items():
-            more = (f"{use.cpu_s_per_hour - bare.cpu_s_per_hour:.1f}", f"{use.rss_mb - bare.rss_mb:.1f}")
-            above = ("", "") if key == "bare" else more
-            cells = (NAMES[key], f"{use.cpu_s_per_hour:.1f}", above[0], f"{use.rss_mb:.1f}", above[1])
-            lines.append("| " + " | ".join(cells) + " |")
         return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def _rows(swarm: str, uses: Mapping[str, Use]) -> Iterator[str]:
+        bare = uses["bare"]
+        for key, use in uses.items():
+            above = ("", "")
+            if key != "bare":
+                more_s, more_mb = use.cpu_s_per_hour - bare.cpu_s_per_hour, use.rss_mb - bare.rss_mb
+                above = (f"{more_s:.1f}", f"{more_mb:.1f}")
+            reports = "" if use.reports is None else str(use.reports)
+            cells = (f"{use.cpu_s_per_hour:.1f}", above[0], f"{use.rss_mb:.1f}", above[1], reports)
+            yield "| " + " | ".join((NAMES[key], swarm, *cells)) + " |"
 
 
 def make_mount_points() -> list[Path]:
@@ -98,33 +105,72 @@ def measure(*, quick: bool) -> dict[str, object]:
     """Boot, wait until all have settled, and watch. Runs inside a box.
 
     Raises:
-        SwarmError: the swarm did not boot.
+        SwarmError: a swarm did not boot.
+        RuntimeError: an agent was respawned or did not report: its cost would mean nothing.
     """
     for path in (MATRIX, SCRATCH):
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(path)], check=True)
-    booting = importlib.import_module("network_health.swarm.booting")  # the box set TMPDIR before
+    booting = importlib.import_module("network_health.swarm.booting")  # TMPDIR is the box's scratch
     package = Path(importlib.import_module("matrixswarm").__path__[0])
     stock = (package / "agent/network_health/network_health.py").read_text(encoding="utf-8")
-    children = [{"universal_id": key, "name": name, "config": {}} for key, name in AGENTS.items()]
-    directive = {"universal_id": "matrix", "name": "matrix", "children": [DETECTIVE, *children]}
-    settle_s, window_s = (20, 35) if quick else (60, 180)
-    with booting.Swarm(directive, extra_agents={"bench_bare": BARE, "bench_stock": stock}) as swarm:
+    extra = {"bench_bare": BARE, "bench_stock": stock}
+    settle_s, window_s = (30, INTERVAL_S + 5) if quick else (60, 6 * INTERVAL_S)
+    with (
+        booting.Swarm(_directive(), encryption=True, extra_agents=extra) as encrypted,
+        booting.Swarm(_directive(), encryption=False, extra_agents=extra) as plain,
+    ):
+        watches = {"encrypted": _Watch(encrypted, readable=False), "plain": _Watch(plain, readable=True)}
         time.sleep(settle_s)
-        pids = {key: swarm.pid(key) for key in AGENTS}
-        before = {key: _cpu_s(pid) for key, pid in pids.items()}
+        for watch in watches.values():
+            watch.start()
         began = time.monotonic()
         time.sleep(window_s)
-        elapsed = time.monotonic() - began
-        uses = {
-            key: {
-                "cpu_s_per_hour": (_cpu_s(pid) - before[key]) / elapsed * 3600,
-                "rss_mb": status_kb("VmRSS", pid) / 1024,
-            }
-            for key, pid in pids.items()
-        }
-        if pids != {key: swarm.pid(key) for key in AGENTS}:
-            raise RuntimeError("an agent was respawned meanwhile")
-    return {"window_s": elapsed, "uses": uses}
+        uses = {name: watch.uses() for name, watch in watches.items()}
+        return {"window_s": time.monotonic() - began, **uses}
+
+
+def _directive() -> dict[str, object]:
+    children: list[dict[str, object]] = [{"universal_id": "bare", "name": AGENTS["bare"], "config": {}}]
+    for key in ("reference", "ours"):
+        role = f"bench.{key}"
+        receiver = {"service-manager": [{"role": [role]}]}
+        children += [
+            {"universal_id": f"{key}-reports", "name": "forensic_detective", "config": receiver},
+            {"universal_id": key, "name": AGENTS[key], "config": {"report_to_role": role}},
+        ]
+    return {"universal_id": "matrix", "name": "matrix", "children": children}
+
+
+class _Watch:
+    """The agents of one swarm over a window."""
+
+    def __init__(self, swarm: Any, *, readable: bool) -> None:
+        self._swarm = swarm
+        self._readable = readable
+
+    def start(self) -> None:
+        """The window begins."""
+        self._pids = {key: self._swarm.pid(key) for key in AGENTS}
+        self._cpu_s = {key: _cpu_s(pid) for key, pid in self._pids.items()}
+        self._reports = {key: self._received(key) for key in AGENTS}
+        self._began = time.monotonic()
+
+    def uses(self) -> dict[str, dict[str, float | int | None]]:
+        """What each agent took since."""
+        elapsed = time.monotonic() - self._began
+        uses = {}
+        for key, pid in self._pids.items():
+            if self._swarm.pid(key) != pid:
+                raise RuntimeError(f"{key} was respawned")
+            cpu_s, rss_mb = _cpu_s(pid) - self._cpu_s[key], status_kb("VmRSS", pid) / 1024
+            reports = self._received(key) - self._reports[key] if self._readable and key != "bare" else None
+            if reports == 0:
+                raise RuntimeError(f"{key} did not report")
+            uses[key] = {"cpu_s_per_hour": cpu_s / elapsed * 3600, "rss_mb": rss_mb, "reports": reports}
+        return uses
+
+    def _received(self, key: str) -> int:
+        return int(self._swarm.log(f"{key}-reports").count("[INGEST]"))
 
 
 def _cpu_s(pid: int) -> float:

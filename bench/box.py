@@ -69,6 +69,7 @@ def main(kind: str, size: str, plan: str) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     if kind == "agent":
         loads.build("connections", size)
+        loads.build("interfaces", "3")
         result = agent.measure(quick=plan == "quick")
     else:
         result = _contenders(kind, size, QUICK if plan == "quick" else FULL)

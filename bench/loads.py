@@ -148,7 +148,7 @@ def _launch(words: list[str]) -> subprocess.Popen[str]:
 def _wait_ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     if process.stdout.readline() != "ready\n":
-        raise RuntimeError(f"{process.args} did not get ready")
+        raise RuntimeError(f"{process.args!r} did not get ready")
 
 
 def _start(words: list[str]) -> None:

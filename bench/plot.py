@@ -78,7 +78,7 @@ def _panel(kind: str, lines: list[_Line]) -> Iterator[str]:
         yield _text(-8, at + 4, f"{10.0**decade:,.10g}", anchor="end", fill="#555555")
     for load in loads:
         yield f'<path d="M{x(load):.1f} {PLOT_HEIGHT}v5" stroke="#888888"/>'
-        yield _text(x(load), PLOT_HEIGHT + 21, f"{load:,}", anchor="middle", fill="#555555")
+        yield _text(x(load), PLOT_HEIGHT + 21, _short(load), anchor="middle", fill="#555555")
     yield _text(PLOT_WIDTH / 2, PLOT_HEIGHT + 42, noun, anchor="middle", fill="#555555")
     for line in lines:
         yield _polyline(line, x, y)
@@ -123,6 +123,10 @@ def _spread(wanted: list[float]) -> list[float]:
 
 def _scale(low: float, high: float, first: float, last: float) -> Callable[[float], float]:
     return lambda value: first + (math.log10(value) - low) / ((high - low) or 1) * (last - first)
+
+
+def _short(load: int) -> str:
+    return f"{load // 1000}k" if load % 1000 == 0 else f"{load:,}"
 
 
 def _text(

@@ -18,7 +18,7 @@ def status_kb(field: str, pid: int | str = "self") -> int:
     raise LookupError(field)
 
 
-def main(runs: int, budget_ms: int, most: int, name: str) -> None:
+def main(name: str, runs: int, budget_ms: int, most: int) -> None:
     """Run the contender and print what it cost."""
     work = IN_PYTHON[name]()
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from here
@@ -37,4 +37,4 @@ def main(runs: int, budget_ms: int, most: int, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:4]), sys.argv[4])
+    main(sys.argv[4], *map(int, sys.argv[1:4]))

@@ -1,0 +1,223 @@
+"""Connections by state from ``NETLINK_SOCK_DIAG``; see sock_diag(7) and inet_diag.h.
+
+Laws: what the kernel has counted is not fetched. ESTABLISHED and TIME_WAIT, which may be many, are
+filtered out of the dump and taken from the namespace's accounts: ``inuse`` and ``tw`` of
+``/proc/net/sockstat``, with ``CurrEstab`` of ``/proc/net/snmp`` as a witness. Where the accounts do
+not agree with each other and with the dump, every socket is dumped and counted instead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from network_health.linux import netlink, proc_net
+from network_health.linux.errors import KernelFormatError
+from network_health.model import Connections
+
+__all__ = ["Accounts", "Sockets", "by_state", "count_sockets", "parse_accounts", "read_connections"]
+
+_NETLINK_SOCK_DIAG = 4
+_TCP_OF_BOTH_FAMILIES = 18  # TCPDIAG_GETSOCK: IPv4 and IPv6 in one walk
+_OF_ONE_FAMILY = 20  # SOCK_DIAG_BY_FAMILY
+_KINDS = (_TCP_OF_BOTH_FAMILIES, _OF_ONE_FAMILY)
+_IPPROTO_UDP = 17
+_FAMILIES = (2, 10)  # AF_INET, AF_INET6
+_NLM_F_MULTI = 2
+
+_HEADER = netlink.HEADER.size
+_MESSAGE = _HEADER + 72  # with an inet_diag_msg, which begins with family, state and timer
+_FAMILY, _STATE, _TIMER = range(_HEADER, _HEADER + 3)
+_TIME_WAIT_TIMER = 3
+
+#: psutil's names. The kernel's BOUND_INACTIVE (13) is not asked for: /proc does not list such sockets.
+_STATES = {
+    1: "ESTABLISHED",
+    2: "SYN_SENT",
+    3: "SYN_RECV",
+    4: "FIN_WAIT1",
+    5: "FIN_WAIT2",
+    6: "TIME_WAIT",
+    7: "CLOSE",
+    8: "CLOSE_WAIT",
+    9: "LAST_ACK",
+    10: "LISTEN",
+    11: "CLOSING",
+}
+_ESTABLISHED, _SYN_RECV, _FIN_WAIT2, _TIME_WAIT, _CLOSE_WAIT = 1, 3, 5, 6, 8
+_ALL = sum(1 << state for state in _STATES)
+_FEW = _ALL & ~(1 << _ESTABLISHED | 1 << _TIME_WAIT)
+_ATTEMPTS = 2
+
+#: Sockets by state and timer: ``{(5, 3): 2}`` is two in FIN_WAIT2 that only wait their time out.
+Sockets = Counter[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What the kernel keeps of a namespace's TCP sockets.
+
+    ``in_use`` is all but the half-open ones and those that only wait their time out, which are in
+    ``time_wait``; ``opened`` is all that ever were. ``established`` has those in CLOSE_WAIT in it or
+    not, which depends on the kernel: Linux 6.10 changed that, and older ones took the change over.
+    """
+
+    established: int
+    in_use: int
+    time_wait: int
+    opened: int
+
+
+def read_connections() -> Connections:
+    """TCP and UDP sockets of the calling thread's network namespace, counted by state.
+
+    Raises:
+        OSError: the kernel refuses.
+        KernelFormatError: what it answers cannot be read.
+    """
+    tcp = _filtered() or _states(_dump_tcp(_ALL))
+    counts = {_STATES[state]: count for state, count in sorted(tcp.items()) if count}
+    udp = sum(_dump_udp(family).total() for family in _FAMILIES)
+    return Connections(counts | {"NONE": udp} if udp else counts)
+
+
+def by_state(before: Accounts, few: Sockets, after: Accounts) -> Mapping[int, int] | None:
+    """All sockets by state: of a dump without ESTABLISHED and TIME_WAIT, and the accounts around it.
+
+    ``None`` where the accounts contradict each other by more than what was opened and closed
+    meanwhile can explain.
+    """
+    counts = _states(few)
+    waiting = few[_FIN_WAIT2, _TIME_WAIT_TIMER]
+    established = after.in_use - (few.total() - counts[_SYN_RECV] - waiting)
+    time_wait = after.time_wait - waiting
+    moved = (
+        2 * (after.opened - before.opened)
+        + abs(after.in_use - before.in_use)
+        + abs(after.established - before.established)
+    )
+    witnesses = after.established, after.established - counts[_CLOSE_WAIT]
+    if established < 0 or time_wait < 0 or min(abs(established - w) for w in witnesses) > moved:
+        return None
+    counts[_ESTABLISHED], counts[_TIME_WAIT] = established, time_wait
+    return counts
+
+
+def parse_accounts(snmp: str, sockstat: str, sockstat6: str) -> Accounts:
+    """The accounts, of the texts of these three files; without IPv6 the last one is empty.
+
+    Raises:
+        KernelFormatError: they are not in there.
+    """
+    lines = [line for line in snmp.splitlines() if line.startswith("Tcp:")]  # of many others
+    tcp = proc_net.parse_tables("\n".join(lines)).get("Tcp", {})
+    sockets = proc_net.parse_sockstat(sockstat).get("TCP", {})
+    sockets6 = proc_net.parse_sockstat(sockstat6).get("TCP6", {}) if sockstat6 else {"inuse": 0}
+    try:
+        return Accounts(
+            established=tcp["CurrEstab"],
+            in_use=sockets["inuse"] + sockets6["inuse"],
+            time_wait=sockets["tw"],
+            opened=tcp["ActiveOpens"] + tcp["PassiveOpens"],
+        )
+    except KeyError as error:
+        raise KernelFormatError(f"/proc/net/snmp, sockstat: no {error}") from error
+
+
+def count_sockets(datagram: bytes, sockets: Sockets) -> bool:
+    """Add the sockets of one datagram of a dump to ``sockets``; True when the dump ends with it.
+
+    Raises:
+        OSError: the datagram says that the kernel refuses.
+        KernelFormatError: it is not a datagram of such messages.
+    """
+    offset = _count_even(datagram, sockets)
+    done = offset < len(datagram) and _count_one_by_one(datagram, offset, sockets)
+    unknown = [state for state, _ in sockets if state not in _STATES]
+    if unknown or not datagram:
+        raise KernelFormatError(f"sock_diag: states {unknown} in {len(datagram)} bytes")
+    return done
+
+
+def _count_even(datagram: bytes, sockets: Sockets) -> int:
+    """Count leading messages of one length by slices with that stride; returns where the rest begins.
+
+    Nothing is counted, and 0 returned, where lengths are mixed or the first message is no socket.
+    """
+    if len(datagram) < _MESSAGE:
+        return 0
+    length: int
+    length, kind, flags, _, _ = netlink.HEADER.unpack_from(datagram)
+    if length < _MESSAGE or length % 4 or kind not in _KINDS or flags != _NLM_F_MULTI:
+        return 0
+    count = len(datagram) // length
+    end = count * length
+    # Every header is the first one again, so the stride meets each message at its start.
+    if any(datagram[at:end:length] != datagram[at : at + 1] * count for at in range(_HEADER)):
+        return 0
+    families = datagram[_FAMILY:end:length]
+    if families.count(_FAMILIES[0]) + families.count(_FAMILIES[1]) != count:
+        return 0
+    sockets.update(zip(datagram[_STATE:end:length], datagram[_TIMER:end:length], strict=True))
+    return end
+
+
+def _count_one_by_one(datagram: bytes, offset: int, sockets: Sockets) -> bool:
+    for kind, start, end in netlink.messages(datagram, offset):
+        if kind == netlink.DONE:
+            return True
+        if kind not in _KINDS or end - start < _MESSAGE - _HEADER or datagram[start] not in _FAMILIES:
+            raise KernelFormatError(f"sock_diag: a message of kind {kind} and {end - start} bytes")
+        sockets[datagram[start + 1], datagram[start + 2]] += 1
+    return False
+
+
+def _filtered() -> Mapping[int, int] | None:
+    """TCP sockets by state without a dump of those that may be many; ``None`` where that is not exact."""
+    if not _tw_is_of_one_namespace(os.uname().release):
+        return None
+    try:
+        for _ in range(_ATTEMPTS):
+            before = _read_accounts()
+            few = _dump_tcp(_FEW)
+            counts = by_state(before, few, _read_accounts())
+            if counts is not None:
+                return counts
+    except KernelFormatError:
+        pass  # no such accounts here: /proc is hidden, or not this kernel's
+    return None
+
+
+def _tw_is_of_one_namespace(release: str) -> bool:
+    """Since Linux 4.11 ``tw`` is a namespace's own; 4.14 is the first kept up for long."""
+    version = re.match(r"(\d+)\.(\d+)", release)
+    return version is not None and tuple(map(int, version.groups())) >= (4, 14)
+
+
+def _read_accounts() -> Accounts:
+    return parse_accounts(*map(proc_net.read_net, ("snmp", "sockstat", "sockstat6")))
+
+
+def _dump_tcp(states: int) -> Sockets:
+    body = struct.pack("=BBBB48xII", 0, 0, 0, 0, states, 0)  # inet_diag_req
+    return _dump(netlink.dump_request(_TCP_OF_BOTH_FAMILIES, body))
+
+
+def _dump_udp(family: int) -> Sockets:
+    body = struct.pack("=BBBBI48x", family, _IPPROTO_UDP, 0, 0, _ALL)  # inet_diag_req_v2
+    return _dump(netlink.dump_request(_OF_ONE_FAMILY, body))
+
+
+def _dump(request: bytes) -> Sockets:
+    return netlink.dump(_NETLINK_SOCK_DIAG, request, Counter, count_sockets)
+
+
+def _states(sockets: Sockets) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    for (state, _), count in sockets.items():
+        counts[state] += count
+    return counts

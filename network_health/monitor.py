@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from network_health import interfaces, kernel, kernel_limits, processes, report, thresholds
+from network_health import alerting, interfaces, kernel, links, processes, report, thresholds
 from network_health.interfaces import Marks
 from network_health.isolation import Isolated, Outcome
 from network_health.model import (
@@ -79,9 +79,11 @@ class Monitor:
             "processes", collector_timeout_s
         )
         self._run_protocols = Isolated[_Sampled[ProtocolReading, Protocols]]("protocols", collector_timeout_s)
-        self.observe_interfaces()
+        seen = self.observe_interfaces().value or ()
         self.observe_processes()
         self.observe_protocols()
+        first = links.follow(links.LinkStates(), seen, self.settings, time.monotonic())
+        self._alerts = alerting.AlertState(links=first)
 
     @property
     def marks(self) -> Marks | None:
@@ -113,11 +115,10 @@ class Monitor:
         )
         if seen.value is not None and self._links:
             self._reported = interfaces.marks(self._links.value)
-        findings = [
-            *thresholds.evaluate(snapshot, self.settings),
-            *kernel_limits.protocol_findings(snapshot.protocols, self.settings),
-        ]
-        return report.build(snapshot, findings, self.settings_errors)
+        settings = self.settings
+        findings = thresholds.evaluate(snapshot, settings)
+        self._alerts, verdict = alerting.step(self._alerts, findings, snapshot, settings, started_s)
+        return report.build(snapshot, verdict, self.settings_errors)
 
     def observe_interfaces(self) -> Outcome[tuple[Interface, ...]]:
         """Interfaces, with rates since the observation before; never raises."""

@@ -1,4 +1,4 @@
-"""Snapshot + findings -> the packet's content. Pure.
+"""Snapshot + verdict -> the packet's content. Pure.
 
 Laws: plain types only, JSON-safe; the reference's fields keep name, type and meaning; here, and only
 here, unknown becomes what the contract wants in its place.
@@ -13,13 +13,13 @@ from typing import Any
 from network_health.model import (
     Connections,
     Cost,
-    Finding,
     Interface,
     Protocols,
     RankedProcess,
     Share,
     Snapshot,
 )
+from network_health.verdict import Alert, Ending, Verdict, ending_sentences
 
 __all__ = [
     "HEALTHY_DETAILS",
@@ -38,13 +38,19 @@ HEALTHY_DETAILS = "Network health within normal bounds."
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report. ``timestamp`` is epoch seconds; ``metrics`` is JSON-safe."""
+    """One report. ``timestamp`` is epoch seconds; ``metrics`` is JSON-safe.
+
+    ``due`` says whether the settings want it sent; ``changes`` has a sentence, for a log, for whatever is
+    new since the check before. Neither is part of the content.
+    """
 
     status: str
     severity: str
     details: str
     metrics: Mapping[str, Any]
     timestamp: float
+    due: bool = True
+    changes: tuple[str, ...] = ()
 
     def as_content(self) -> dict[str, Any]:
         """The ``content`` of the packet, under the reference's names."""
@@ -59,21 +65,24 @@ class Report:
         }
 
 
-def build(snapshot: Snapshot, findings: Sequence[Finding], settings_errors: Sequence[str] = ()) -> Report:
+def build(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence[str] = ()) -> Report:
     """The report of one check.
 
     A failed collector leaves its metrics out and is named in ``failures``; with no finding it makes the
-    report ``check_failed``, because "healthy" must not mean "blind".
+    report ``check_failed``, because "healthy" must not mean "blind". A return to normal says what is over.
     """
-    if findings:
-        status, severity = "network_issue", "WARNING"
-        details = "; ".join(finding.text for finding in findings)
+    if verdict.findings:
+        status, severity = "network_issue", verdict.severity
+        details = "; ".join(finding.text for finding in verdict.findings)
     elif snapshot.failures:
         status, severity = "check_failed", "WARNING"
-        details = "; ".join(f"Check of {f.collector} failed: {_text(f.reason)}" for f in snapshot.failures)
+        details = "; ".join(f"Check of {f.collector} failed: {f.reason}" for f in snapshot.failures)
     else:
-        status, severity, details = "healthy", "INFO", HEALTHY_DETAILS
-    return Report(status, severity, _text(details), _metrics(snapshot, settings_errors), snapshot.timestamp)
+        status, severity = "healthy", "INFO"
+        details = " ".join((HEALTHY_DETAILS, *(f"{s}." for s in ending_sentences(verdict.endings))))
+    metrics = _metrics(snapshot, settings_errors) | _alerting(verdict)
+    changes = tuple(map(_text, verdict.changes))
+    return Report(status, severity, _text(details), metrics, snapshot.timestamp, verdict.due, changes)
 
 
 def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, Any]:
@@ -94,6 +103,38 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
     if settings_errors:
         metrics["settings_errors"] = list(settings_errors)
     return metrics
+
+
+def _alerting(verdict: Verdict) -> dict[str, Any]:
+    recovered = [_ending(ending) for ending in verdict.endings if ending.reason == "normal"]
+    ended = [_ending(e) | {"reason": e.reason} for e in verdict.endings if e.reason != "normal"]
+    lists = {"alerts": [_alert(alert) for alert in verdict.alerts], "recovered": recovered, "ended": ended}
+    return {name: entries for name, entries in lists.items() if entries}
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    finding = alert.finding
+    aspect = {"aspect": finding.aspect} if finding.aspect else {}
+    return {
+        "check": finding.check,
+        "subject": _text(finding.subject),
+        **aspect,
+        "severity": alert.severity,
+        "state": alert.state,
+        "since": alert.since,
+        "checks": alert.checks,
+        "value": finding.value,
+        "limit": finding.limit,
+    }
+
+
+def _ending(ending: Ending) -> dict[str, Any]:
+    finding = ending.alert.finding
+    return {
+        "check": finding.check,
+        "subject": _text(finding.subject),
+        "lasted_s": round(ending.lasted_s, 1),
+    }
 
 
 def interface_metrics(interfaces: Sequence[Interface]) -> list[dict[str, Any]]:

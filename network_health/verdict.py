@@ -16,7 +16,12 @@ __all__ = ["Alert", "EndReason", "Ending", "Verdict", "ending_sentences", "in_wo
 EndReason = Literal["normal", "gone", "settings"]
 
 #: How a check is called when it is over; the others go by their own name.
-_NAMES = {"tx_rate": "outbound", "rx_rate": "inbound", "packet_errors": "errors", "connections": "connection count"}
+_NAMES = {
+    "tx_rate": "outbound",
+    "rx_rate": "inbound",
+    "packet_errors": "errors",
+    "connections": "connection count",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A told alert that is over. ``gone``: its subject no longer exists; ``settings``: its limit was changed."""
+    """A told alert that is over: its subject is ``gone``, or the ``settings`` that judge it were changed."""
 
     alert: Alert
     lasted_s: float

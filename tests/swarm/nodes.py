@@ -1,6 +1,7 @@
 """Directives for tests, and what the nodes of a booted one have said and got."""
 
 import base64
+import itertools
 import json
 import time
 from pathlib import Path
@@ -8,7 +9,10 @@ from pathlib import Path
 from matrixswarm.core.class_lib.logging.logger import Logger
 
 ROLE = "hive.forensics.data_feed"
-CATCHER = {"catcher": (Path(__file__).parent / "agents" / "catcher.py").read_text()}
+AGENTS = Path(__file__).parent / "agents"
+CATCHER = {"catcher": (AGENTS / "catcher.py").read_text()}
+COMMANDER = {"commander": (AGENTS / "commander.py").read_text()}
+_orders = itertools.count()
 
 
 def matrix(*children):
@@ -46,6 +50,24 @@ def messages(swarm, uid, key_of=None):
         key = base64.b64decode((swarm.comm / key_of / "swarm_key").read_text())
         lines = [Logger.decrypt_log_line(line, key) if not line.startswith("{") else line for line in lines]
     return [json.loads(line)["message"] for line in lines if line.startswith("{")]
+
+
+def order(swarm, commander, to, drop, packet, data):
+    """Have a commander pass a packet; returns when it has."""
+    folder = swarm.comm / commander / "orders"
+    eventually(folder.exists)
+    path = folder / f"{next(_orders):06d}.order"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"to": to, "drop": drop, "packet": packet, "data": data}))
+    part.rename(path)
+    eventually(lambda: not path.exists())
+
+
+def update_agent(swarm, commander, uid, **config):
+    """The framework's own command: patch a node's config and push it to the live agent."""
+    content = {"target_universal_id": uid, "config": config, "push_live_config": True}
+    packet = {"handler": "cmd_update_agent", "content": content}
+    order(swarm, commander, "matrix", "incoming", "standard.command.packet", packet)
 
 
 def eventually(what, seconds=60):

@@ -8,28 +8,25 @@ is in the range. An accepted connection has a remote port of its own, and so is 
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 from collections import Counter
 from collections.abc import Mapping
 
+from network_health.linux import netlink
 from network_health.linux.errors import KernelFormatError
 from network_health.model import PortUse, Share
 
-__all__ = ["Route", "busiest", "parse_routes", "read_busiest"]
+__all__ = ["Route", "busiest", "count_routes", "read_busiest"]
 
 _NETLINK_SOCK_DIAG = 4
-_TCPDIAG_GETSOCK = 18  # walks IPv4 and IPv6 in one pass
-_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_ROOT | NLM_F_MATCH
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_HEADER = struct.Struct("=IHHII")
+_TCP_OF_BOTH_FAMILIES = 18  # TCPDIAG_GETSOCK
 _BYTECODE = 1  # INET_DIAG_REQ_BYTECODE
 _LOCAL_PORT_GE, _LOCAL_PORT_LE = 2, 3
 #: ESTABLISHED, SYN_SENT, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING
 _STATES = sum(1 << state for state in (1, 2, 4, 5, 6, 8, 9, 11))
-#: In a message: the family; then, one after the other, remote port, local and remote address.
-_FAMILY_AT, _ROUTE_AT, _ROUTE_END = _HEADER.size, _HEADER.size + 6, _HEADER.size + 40
+_MESSAGE_BYTES = 72  # inet_diag_msg: begins with the family,
+_ROUTE_AT, _ROUTE_END = 6, 40  # and has remote port, local and remote address one after the other
 #: What an IPv4 address starts with in an IPv6 socket.
 _MAPPED = bytes(10) + b"\xff\xff"
 
@@ -44,39 +41,24 @@ def read_busiest(first: int, last: int) -> PortUse | None:
         OSError: the kernel refuses.
         KernelFormatError: what it answers cannot be read.
     """
-    counts: Counter[Route] = Counter()
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as netlink:
-        netlink.sendto(_request(first, last), (0, 0))
-        done = False
-        while not done:
-            found, done = parse_routes(netlink.recv(1 << 16))
-            counts.update(found)
+    counts = netlink.dump(_NETLINK_SOCK_DIAG, _request(first, last), Counter[Route], count_routes)
     return busiest(counts, last - first + 1)
 
 
-def parse_routes(batch: bytes) -> tuple[list[Route], bool]:
-    """The route of each socket in one batch of messages, and whether the dump ends with it.
+def count_routes(datagram: bytes, counts: Counter[Route]) -> bool:
+    """Add the route of each socket in one datagram of a dump; True when the dump ends with it.
 
     Raises:
-        OSError: the batch says that the kernel refuses.
-        KernelFormatError: it is not a batch of such messages.
+        OSError: the datagram says that the kernel refuses.
+        KernelFormatError: it is not a datagram of such messages.
     """
-    routes: list[Route] = []
-    at = 0
-    while at < len(batch):
-        if len(batch) - at < _HEADER.size + 4:
-            raise KernelFormatError(f"sock_diag: {len(batch) - at} bytes are no message")
-        length, kind, *_ = _HEADER.unpack_from(batch, at)
-        if kind in (_NLMSG_DONE, _NLMSG_ERROR):
-            (code,) = struct.unpack_from("=i", batch, at + _HEADER.size)
-            if code < 0:
-                raise OSError(-code, f"sock_diag: {os.strerror(-code)}")
-            return routes, True
-        if kind != _TCPDIAG_GETSOCK or length < _ROUTE_END or at + length > len(batch):
-            raise KernelFormatError(f"sock_diag: message of kind {kind} and {length} bytes")
-        routes.append((batch[at + _FAMILY_AT], batch[at + _ROUTE_AT : at + _ROUTE_END]))
-        at += length + 3 & ~3
-    return routes, False
+    for kind, start, end in netlink.messages(datagram):
+        if kind == netlink.DONE:
+            return True
+        if kind != _TCP_OF_BOTH_FAMILIES or end - start < _MESSAGE_BYTES:
+            raise KernelFormatError(f"sock_diag: a message of kind {kind} and {end - start} bytes")
+        counts[datagram[start], datagram[start + _ROUTE_AT : start + _ROUTE_END]] += 1
+    return False
 
 
 def busiest(counts: Mapping[Route, int], available: int) -> PortUse | None:
@@ -106,9 +88,9 @@ def _as_ipv4(family: int, route: bytes) -> Route:
 
 
 def _request(first: int, last: int) -> bytes:
-    """A dump of TCP sockets in `_STATES` whose local port is in the range, in the old request format."""
-    condition = struct.pack("=BBHBBH", _LOCAL_PORT_GE, 8, 20, 0, 0, first)
+    """A dump of the TCP sockets in `_STATES` whose local port the kernel finds in the range."""
+    condition = struct.pack("=BBHBBH", _LOCAL_PORT_GE, 8, 20, 0, 0, first)  # else: past the end, no match
     condition += struct.pack("=BBHBBH", _LOCAL_PORT_LE, 8, 12, 0, 0, last)
-    request = struct.pack("=BBBB48xII", 0, 0, 0, 0, _STATES, 0)
-    request += struct.pack("=HH", 4 + len(condition), _BYTECODE) + condition
-    return _HEADER.pack(_HEADER.size + len(request), _TCPDIAG_GETSOCK, _DUMP, 1, 0) + request
+    body = struct.pack("=BBBB48xII", 0, 0, 0, 0, _STATES, 0)  # inet_diag_req
+    attribute = struct.pack("=HH", 4 + len(condition), _BYTECODE) + condition
+    return netlink.dump_request(_TCP_OF_BOTH_FAMILIES, body + attribute)

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from network_health.swarm.errors import SwarmError
@@ -42,7 +42,7 @@ class Outcome:
         return bool(self.written or self.removed or self.originals or self.kept)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Manifest:
     """``files``: SHA-256 by path; ``originals``: what stood in the way; ``folders``: made by us."""
 
@@ -94,39 +94,50 @@ class _Installation:
         self._kept: list[str] = []
 
     def install(self, payload: dict[str, bytes]) -> Outcome:
-        old = self._manifest
-        dropped = [name for name in old.files if name not in payload]
-        removed = [name for name in dropped if self._take_out(name)]
-        self._put_back([name for name in dropped if name in old.originals])
-        if _AGENT_FOLDER in old.originals and os.path.lexists(self._root / _SHADOW):
-            self._keep(_SHADOW)
+        removed = self._retire(set(self._manifest.files) - set(payload))
+        known, originals = self._manifest.files, self._manifest.originals
+        self._put_back([name for name in originals if name != _AGENT_FOLDER and name not in payload])
         fresh = self._in_the_way(payload)
-        new = self._manifest = _Manifest(
-            files={name: _hash(content) for name, content in payload.items()},
-            originals=[name for name in old.originals if name not in dropped] + fresh,
-            folders=old.folders + self._missing_folders(payload, fresh),
+        self._save(
+            _Manifest(
+                files={name: _hash(content) for name, content in payload.items()},
+                originals=[name for name in originals if name == _AGENT_FOLDER or name in payload] + fresh,
+                folders=self._manifest.folders + self._missing_folders(payload, fresh),
+            )
         )
-        if new != old:
-            self._save()  # before anything moves: a run cut short can then be completed
-        moved = [name for name in new.originals if self._move_away(name, sure=name in fresh)]
-        written = [name for name in payload if self._put(name, payload[name], old.files.get(name))]
-        return Outcome(tuple(written), tuple(removed), tuple(moved), tuple(self._kept))
+        moved = [name for name in self._manifest.originals if self._move_away(name, sure=name in fresh)]
+        if os.path.lexists(self._root / _SHADOW):
+            self._keep(_SHADOW)
+        written = [name for name in payload if self._put(name, payload[name], known.get(name))]
+        return Outcome(tuple(written), removed, tuple(moved), tuple(self._kept))
 
     def uninstall(self) -> Outcome:
-        removed = [name for name in self._manifest.files if self._take_out(name)]
+        if not self._manifest_path.exists():
+            return Outcome()
+        removed = self._retire(set(self._manifest.files))
         for folder in sorted(self._manifest.folders, reverse=True):
             _remove_if_empty(self._root / folder)
         back = self._put_back(self._manifest.originals)
         self._manifest_path.unlink(missing_ok=True)
-        shutil.rmtree(self._state / "original", ignore_errors=True)
-        _remove_if_empty(self._state)
-        return Outcome((), tuple(removed), tuple(back), tuple(self._kept))
+        originals = self._backup("")
+        for path in (*sorted(originals.rglob("*"), reverse=True), originals, self._state):
+            _remove_if_empty(path)
+        return Outcome((), removed, tuple(back), tuple(self._kept))
+
+    def _retire(self, names: set[str]) -> tuple[str, ...]:
+        """Take these files of ours out, and forget them before what stood there before comes back."""
+        if not names:
+            return ()
+        removed = tuple(name for name in sorted(names) if self._take_out(name))
+        left = {name: known for name, known in self._manifest.files.items() if name not in names}
+        self._save(replace(self._manifest, files=left))
+        return removed
 
     def _in_the_way(self, payload: dict[str, bytes]) -> list[str]:
         """What stands where our files have never been; the agent's folder counts as one."""
         names: list[str] = []
         for name in payload:
-            place = _AGENT_FOLDER if name.startswith(_AGENT_FOLDER + "/") else name
+            place = _place(name)
             known = self._manifest.originals + list(self._manifest.files) + self._manifest.folders + names
             if place not in known and os.path.lexists(self._root / place):
                 names.append(place)
@@ -141,7 +152,7 @@ class _Installation:
         )
 
     def _move_away(self, name: str, *, sure: bool) -> bool:
-        source, backup = self._root / name, self._state / "original" / name
+        source, backup = self._root / name, self._backup(name)
         if os.path.lexists(backup) or not os.path.lexists(source):
             return False
         if not sure and self._is_ours(source):  # the backup was deleted: ours must not take its place
@@ -162,11 +173,7 @@ class _Installation:
             if now is None or now != known:
                 self._keep(name)
         self._make_folders(path.parent)
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        unfinished.write_bytes(content)
-        unfinished.chmod(0o644)
-        self._own(unfinished)
-        unfinished.replace(path)
+        self._write(path, content)
         return True
 
     def _take_out(self, name: str) -> bool:
@@ -176,15 +183,16 @@ class _Installation:
         if _hash_of(path) == self._manifest.files[name]:
             path.unlink()
             return True
-        self._keep(name)
-        return False
+        if _place(name) not in self._manifest.originals or os.path.lexists(self._backup(_place(name))):
+            self._keep(name)
+        return False  # without its backup it is the original itself: it was not moved yet, or is back
 
     def _put_back(self, names: list[str]) -> list[str]:
-        back = [name for name in names if os.path.lexists(self._state / "original" / name)]
+        back = [name for name in names if os.path.lexists(self._backup(name))]
         for name in back:
             if os.path.lexists(self._root / name):  # something of a user's among ours
                 self._keep(name)
-            self._move(self._state / "original" / name, self._root / name)
+            self._move(self._backup(name), self._root / name)
         return back
 
     def _keep(self, name: str) -> None:
@@ -209,15 +217,29 @@ class _Installation:
             owner = self._root.stat()
             os.chown(path, owner.st_uid, owner.st_gid)
 
+    def _backup(self, name: str) -> Path:
+        return self._state / "original" / name
+
     def _name(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
 
-    def _save(self) -> None:
-        self._make_folders(self._state)
-        unfinished = self._manifest_path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(asdict(self._manifest), indent=2) + "\n", encoding="utf-8")
-        self._own(unfinished)
-        unfinished.replace(self._manifest_path)
+    def _save(self, manifest: _Manifest) -> None:
+        """Always before what it says is done, so that a run cut short can be completed."""
+        if manifest != self._manifest:
+            self._make_folders(self._state)
+            self._write(self._manifest_path, json.dumps(asdict(manifest), indent=2).encode() + b"\n")
+        self._manifest = manifest
+
+    def _write(self, path: Path, content: bytes) -> None:
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        try:
+            unfinished.write_bytes(content)
+            unfinished.chmod(0o644)
+            self._own(unfinished)
+            unfinished.replace(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
 
 
 def _load(path: Path) -> _Manifest:
@@ -227,6 +249,11 @@ def _load(path: Path) -> _Manifest:
         return _Manifest()
     except (ValueError, TypeError) as error:
         raise SwarmError(f"{path} is damaged: {error}; move it away and install again") from error
+
+
+def _place(name: str) -> str:
+    """What is moved away for a file of ours: what stands in its place, or the agent's folder as a whole."""
+    return _AGENT_FOLDER if name.startswith(_AGENT_FOLDER + "/") else name
 
 
 def _unused(path: Path) -> Path:

@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import os
 import signal
+import statistics
 import time
 from pathlib import Path
 
@@ -72,13 +73,11 @@ def test_thresholds_and_list_length_are_the_directives(swarm):
 
 @pytest.mark.parametrize(("uid", "interval_s"), [("net-1", 3), ("net-2", 7)])
 def test_the_interval_is_the_directives(swarm, uid, interval_s):
-    """The times of the observations lie on the grid of the interval."""
-    eventually(lambda: len(caught(swarm, "catcher-1", uid)) >= 4)
+    """From one observation to the next it is the interval, as a rule: a busy host may be late once."""
+    eventually(lambda: len(caught(swarm, "catcher-1", uid)) >= 6)
     times = [content["timestamp"] for content in caught(swarm, "catcher-1", uid)]
-    for earlier, later in itertools.pairwise(times):
-        slots = round((later - earlier) / interval_s)
-        assert slots >= 1
-        assert later - earlier == pytest.approx(slots * interval_s, abs=1.0)
+    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert statistics.median(steps) == pytest.approx(interval_s, abs=0.5)
 
 
 def test_the_workspace_folder_does_not_hide_the_library(swarm):

@@ -81,7 +81,10 @@ class Agent(BootAgent):
         while self.wait_for(lambda: time.monotonic() >= self.schedule.due_s):
             self.schedule.started(time.monotonic())
             result = self.monitor.check()
-            self.send_status_report(result.status, result.severity, result.details, result.metrics)
+            for change in result.changes:
+                self.log(change)
+            if result.due:
+                self.send_status_report(result.status, result.severity, result.details, result.metrics)
             self.saved_marks.save(self.monitor.marks)
             if self.monitor.settings.check_interval_sec > LONGEST_PAUSE_S:
                 return

@@ -112,8 +112,6 @@ class _Installation:
         return Outcome(tuple(written), removed, tuple(moved), tuple(self._kept))
 
     def uninstall(self) -> Outcome:
-        if not self._manifest_path.exists():
-            return Outcome()
         removed = self._retire(set(self._manifest.files))
         for folder in sorted(self._manifest.folders, reverse=True):
             _remove_if_empty(self._root / folder)

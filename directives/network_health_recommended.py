@@ -1,0 +1,36 @@
+"""A swarm that also watches the protocols: every limit of protocol health is on.
+
+docs/protocol-health.md says what each figure means and where each value comes from.
+"""
+
+matrix_directive = {
+    "universal_id": "matrix",
+    "name": "matrix",
+    "children": [
+        {
+            "universal_id": "forensic-1",
+            "name": "forensic_detective",
+            "config": {
+                # Whoever holds this role gets the reports.
+                "service-manager": [{"role": ["hive.forensics.data_feed"]}],
+            },
+        },
+        {
+            "universal_id": "net-health-1",
+            "name": "network_health",
+            "config": {
+                "check_interval_sec": 30,
+                "exclude_interfaces": ["lo"],
+                "retransmit_threshold_percent": 2,
+                "listen_overflow_threshold_per_sec": 1,
+                "syn_queue_threshold_per_sec": 1,
+                "udp_error_threshold_per_sec": 10,
+                "softnet_threshold_per_sec": 10,
+                "conntrack_threshold_percent": 75,
+                "orphan_threshold_percent": 25,
+                "tcp_memory_threshold_percent": 90,
+                "ephemeral_port_threshold_percent": 80,
+            },
+        },
+    ],
+}

@@ -1,0 +1,56 @@
+"""A host that a test makes up, check by check, and what alerting makes of it."""
+
+from network_health import Settings, report, thresholds
+from network_health.alerting import AlertState, step
+from network_health.model import Connections, Cost, Counters, Failure, Interface, Link, Snapshot
+
+EPOCH = 1_700_000_000.0
+
+
+def nic(name="eth0", *, tx=0.0, rx=0.0, drops=0, packets=0, up=True, counters=True, **link):
+    """One interface; ``link`` has further fields of `Link`."""
+    lifetime = Counters() if counters else None
+    return Interface(
+        Link(name, up=up, counters=lifetime, **link),
+        tx_mbps=tx,
+        rx_mbps=rx,
+        new_drops=drops,
+        new_packets=packets,
+    )
+
+
+class Watch:
+    """Checks in a row; calling it makes the next one, 30 s after the one before, and gives its report."""
+
+    def __init__(self, **config):
+        self.settings = Settings.from_mapping(config)
+        self.state = AlertState()
+        self.now_s = 5000.0
+
+    def change(self, **config):
+        """Replace the settings, as a live reconfiguration does."""
+        self.settings = Settings.from_mapping(config)
+
+    def __call__(self, *interfaces, connections=0, failed=(), after_s=30.0):
+        """See these interfaces and sockets, except what a collector that failed would have seen."""
+        self.now_s += after_s
+        snapshot = Snapshot(
+            timestamp=EPOCH + self.now_s,
+            interfaces=None if "interfaces" in failed else interfaces,
+            connections=None if "connections" in failed else Connections({"ESTABLISHED": connections}),
+            top_processes=(),
+            failures=tuple(Failure(collector, "OSError: no") for collector in failed),
+            cost=Cost(0.0, {}, {}),
+        )
+        findings = thresholds.evaluate(snapshot, self.settings)
+        self.state, verdict = step(self.state, findings, snapshot, self.settings, self.now_s)
+        return report.build(snapshot, verdict)
+
+    def rates(self, *rates, **more):
+        """A check for each outbound rate of eth0."""
+        return [self(nic(tx=rate), **more) for rate in rates]
+
+
+def keys(entries):
+    """(check, subject) of each entry of a report's list."""
+    return [(entry["check"], entry["subject"]) for entry in entries]

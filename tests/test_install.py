@@ -20,6 +20,7 @@ from network_health.swarm.errors import SwarmError
 from network_health.swarm.install import install, uninstall
 from network_health.swarm.payload import payload_files
 from network_health.swarm.workspace import Workspace, pointed_at
+from tests.rights import as_nobody
 from tests.swarm.keys import LogKey
 
 ROOT = Path(__file__).parent.parent
@@ -335,25 +336,6 @@ def test_nothing_to_uninstall(workspace, capsys):
     assert main(["install", "--uninstall", str(workspace.path)]) == 0
     assert "nothing was changed" in capsys.readouterr().out
     assert picture(workspace.path) == before
-
-
-def as_nobody(act):
-    """Run ``act`` in a process without root's rights; returns what it returned."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            if os.geteuid() == 0:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-            os.write(writing, str(act()).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    os.waitpid(child, 0)
-    with os.fdopen(reading) as answer:
-        return answer.read()
 
 
 @pytest.mark.parametrize("readable", [True, False])

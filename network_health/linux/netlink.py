@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import TypeVar
 
 from network_health.linux.errors import KernelFormatError
@@ -31,10 +31,6 @@ _ATTRIBUTE_TYPE = 0x3FFF  # NLA_TYPE_MASK
 _BUFFER_BYTES = 65536  # the kernel makes batches of 32 KiB at most
 _ATTEMPTS = 5
 _SILENCE_S = 5  # a dump is answered at once: do not wait for ever on a kernel that does not answer
-
-
-class _Interrupted(Exception):
-    """The listing changed while the kernel was writing it (NLM_F_DUMP_INTR)."""
 
 
 def dump_request(kind: int, body: bytes) -> bytes:
@@ -61,16 +57,17 @@ def dump(protocol: int, request: bytes, start: Callable[[], T], take: Callable[[
                 while not take(_receive(kernel, buffer), result):
                     pass
             return result
-        except _Interrupted:
-            continue
-    raise _os_error(errno.EINTR)
+        except InterruptedError as error:
+            interrupted = error
+    raise interrupted
 
 
 def messages(datagram: bytes, offset: int = 0) -> Iterator[tuple[int, int, int]]:
     """Walk the messages from ``offset`` on: type, start and end of each body. `DONE` is the last.
 
     Raises:
-        OSError: the message is an error; its text has the errno's name.
+        OSError: the message is an error, whose name is in the text, or says that the dump is not
+            whole (`InterruptedError`).
         KernelFormatError: a length does not fit, or there is no message at all.
     """
     total = len(datagram)
@@ -84,7 +81,7 @@ def messages(datagram: bytes, offset: int = 0) -> Iterator[tuple[int, int, int]]
         if not start <= end <= total:
             raise KernelFormatError(f"netlink: a message of {length} bytes in {total - offset}")
         if flags & _INTERRUPTED:
-            raise _Interrupted
+            raise _os_error(errno.EINTR)  # the listing changed while it was written
         if kind in (_ERROR, DONE):
             _raise_status(datagram, start, end)
         yield kind, start, end
@@ -93,20 +90,25 @@ def messages(datagram: bytes, offset: int = 0) -> Iterator[tuple[int, int, int]]
         offset += length + 3 & ~3
 
 
-def attributes(datagram: bytes, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Walk the attributes between ``offset`` and ``end``: type, start and end of each value.
+def attributes(datagram: bytes, offset: int, end: int, wanted: Container[int]) -> dict[int, bytes]:
+    """The values of the ``wanted`` types among the attributes between ``offset`` and ``end``.
 
     Raises:
         KernelFormatError: a length does not fit.
     """
+    found = {}
+    unpack, header = _ATTRIBUTE.unpack_from, _ATTRIBUTE.size  # local: an interface has dozens
     while offset < end:
-        if end - offset < _ATTRIBUTE.size:
+        if end - offset < header:
             raise KernelFormatError(f"netlink: {end - offset} bytes where an attribute should be")
-        length, kind = _ATTRIBUTE.unpack_from(datagram, offset)
-        if not _ATTRIBUTE.size <= length <= end - offset:
+        length, kind = unpack(datagram, offset)
+        if not header <= length <= end - offset:
             raise KernelFormatError(f"netlink: an attribute of {length} bytes in {end - offset}")
-        yield kind & _ATTRIBUTE_TYPE, offset + _ATTRIBUTE.size, offset + length
+        kind &= _ATTRIBUTE_TYPE
+        if kind in wanted:
+            found[kind] = datagram[offset + header : offset + length]
         offset += length + 3 & ~3
+    return found
 
 
 def _connect(protocol: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The documentation says what the code says. ``python -m tests.test_docs`` writes the generated tables anew."""
+"""The documentation says what the code says; ``python -m tests.test_docs`` writes its tables anew."""
 
 import json
 import re

@@ -8,6 +8,7 @@ import pytest
 
 from network_health import Monitor, Settings, SettingsOutcome
 from network_health.readers import PORTABLE
+from tests.port import port_agent
 from tests.reference import IfStat, Io, Process, ProcessIo, World, psutil_says, reference_agent
 
 NOTES = Path(__file__).parent.parent / "docs" / "port-notes.md"
@@ -199,3 +200,28 @@ def test_a_string_is_not_a_list_of_letters(world):
     outcome = SettingsOutcome.of({"exclude_interfaces": "eth0"})
     assert outcome.settings.exclude_interfaces == ()
     assert outcome.errors[0].startswith("exclude_interfaces: 'eth0' is not allowed; give a list")
+
+
+def test_a_report_without_a_holder_is_kept(world, tmp_path):
+    """No node holds the role: the stock agent's report is lost, this port's arrives when one does."""
+    agent = reference_agent({"conn_threshold": 0}, holders=())
+    assert theirs(agent) is None
+    port = port_agent(tmp_path, {"conn_threshold": 0})
+    report = port.monitor.check()
+    port.send_status_report(report.status, report.severity, report.details, report.metrics)
+    assert port.sent == []
+    port.now_holding = ["forensic-1"]
+    port.deliver()
+    ((holder, packet),) = port.sent
+    assert (holder, packet["content"]["details"]) == ("forensic-1", "High connection count: 1 > 0")
+
+
+def test_a_pushed_config_is_applied(world, tmp_path):
+    """The stock agent's threshold stays; this port's is the pushed one from the next check on."""
+    agent = reference_agent({})
+    agent.worker({"conn_threshold": 0})
+    assert agent.sent[-1][1]["content"]["details"] == QUIET
+    port = port_agent(tmp_path, {})
+    port.reconfigure({"conn_threshold": 0}, None)
+    assert "conn_threshold 1000 -> 0" in port.logged[-1]
+    assert port.monitor.check().details == "High connection count: 1 > 0"

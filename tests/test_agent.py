@@ -1,0 +1,127 @@
+"""The agent's own part: methods under the reference's names, waiting, and a library that is not there."""
+
+import threading
+import time
+
+import pytest
+from matrixswarm.core.boot_agent import BootAgent
+
+from network_health.swarm import roles
+from tests.port import agent_module, port_agent
+
+
+@pytest.fixture
+def agent(tmp_path):
+    """An agent with one holder of the role."""
+    return port_agent(tmp_path, {"check_interval_sec": 30}, ["forensic-1"])
+
+
+def test_the_class_is_the_references(agent):
+    """A BootAgent called Agent that calls itself what the reference calls itself."""
+    assert isinstance(agent, BootAgent)
+    assert type(agent).__name__ == "Agent"
+    assert agent.name == "NetworkHealthMonitor"
+
+
+def test_the_methods_answer_as_the_references_do(agent):
+    """The three summaries, with the reference's keys."""
+    time.sleep(0.2)
+    (lo,) = [i for i in agent.get_network_summary()["interfaces"] if i["iface"] == "lo"]
+    assert lo["ip"] == ["127.0.0.1"]
+    connections = agent.get_conn_summary()
+    assert connections["total_connections"] == sum(connections["by_status"].values())
+    hogs = agent.get_top_process_hogs()
+    assert len(hogs) == 5
+    assert {"pid", "name", "cpu_percent", "rss_mb", "write_bytes", "read_bytes"} <= set(hogs[0])
+
+
+def test_a_report_is_the_references_packet(agent):
+    """``send_status_report`` sends a handler and a content, to the holder."""
+    agent.send_status_report("healthy", "INFO", "all well", {"a": 1})
+    ((holder, packet),) = agent.sent
+    assert (holder, packet["handler"]) == ("forensic-1", "cmd_ingest_status_report")
+    content = packet["content"]
+    assert abs(content.pop("timestamp") - time.time()) < 5
+    assert content.pop("metrics").items() >= {"a": 1}.items()
+    assert content == {
+        "source_agent": "NetworkHealthMonitor",
+        "service_name": "system.network",
+        "status": "healthy",
+        "severity": "INFO",
+        "details": "all well",
+    }
+
+
+def test_worker_checks_a_second_after_the_start_and_returns(agent):
+    """The first call of ``worker`` sends the first report; the next one waits for the interval."""
+    agent.worker()
+    assert len(agent.sent) == 1
+    waiting = threading.Thread(target=agent.worker, daemon=True)
+    waiting.start()
+    waiting.join(0.5)
+    assert waiting.is_alive()
+    agent.running = False
+    waiting.join(3)
+    assert not waiting.is_alive()
+    assert len(agent.sent) == 1
+
+
+def test_worker_returns_when_a_config_waits(agent, tmp_path):
+    """A file in the drop zone ends the wait, once, so that the framework can hand it over."""
+    agent.worker()
+    drop = tmp_path / "comm" / "net-1" / "config" / "pushed.json"
+    waiting = threading.Thread(target=agent.worker, daemon=True)
+    waiting.start()
+    waiting.join(0.3)
+    drop.touch()
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert not agent.config_waits()
+
+
+def test_a_missing_library_is_told_and_the_agent_stays(tmp_path, monkeypatch):
+    """It says what to install, checks nothing, and waits until it is ended."""
+    monkeypatch.setattr(agent_module(), "MISSING", ImportError("No module named 'network_health'"))
+    agent = port_agent(tmp_path, {}, ["forensic-1"])
+    (line,) = agent.logged
+    assert "No module named 'network_health'" in line
+    assert "-m pip install matrixswarm-network-health" in line
+    waiting = threading.Thread(target=agent.worker, daemon=True)
+    waiting.start()
+    waiting.join(1.5)
+    assert waiting.is_alive()
+    agent.running = False
+    waiting.join(3)
+    assert not waiting.is_alive()
+    assert (agent.sent, agent.logged) == ([], [line])
+
+
+def test_detectives_get_the_reports_while_nobody_holds_the_default_role(agent, monkeypatch):
+    """Only once roles had time to settle, only for the default role, and with one log line."""
+    module = agent_module()
+    monkeypatch.setattr(module, "detective_nodes", lambda comm: ["forensic-9"])
+    agent.now_holding = []
+    assert agent.holders() == []
+    agent.started_s -= module.ROLES_SETTLE_S
+    assert [agent.holders(), agent.holders()] == [["forensic-9"]] * 2
+    assert len([line for line in agent.logged if "No node holds the role" in line]) == 1
+    agent.now_holding = ["forensic-1"]
+    assert agent.holders() == ["forensic-1"]
+    assert roles.detective_nodes("/nonexistent") == []
+
+
+def test_no_detective_gets_reports_of_another_role(tmp_path, monkeypatch):
+    """A role that somebody chose is not replaced by a guess."""
+    module = agent_module()
+    monkeypatch.setattr(module, "detective_nodes", lambda comm: ["forensic-9"])
+    agent = port_agent(tmp_path, {"report_to_role": "my.role"})
+    agent.started_s -= module.ROLES_SETTLE_S
+    assert agent.holders() == []
+
+
+def test_mistakes_of_the_directive_are_logged_once_each(tmp_path):
+    """A line for each value that is not allowed and for each key that nobody knows."""
+    agent = port_agent(tmp_path, {"check_interval_sec": 2.5, "top_n_procs": None, "conn_treshold": 1})
+    assert len(agent.logged) == 3
+    assert all(line.startswith("Setting ") for line in agent.logged)
+    assert len(agent.monitor.settings_errors) == 2

@@ -1,5 +1,6 @@
 """Protocol figures: what two readings make, what is judged, and how the kernel's files are read."""
 
+import runpy
 import struct
 from collections import Counter
 from dataclasses import fields, replace
@@ -452,3 +453,38 @@ def test_a_refused_dump_is_an_os_error():
     refusal = struct.pack("=IHHIIi16x", 36, 2, 0, 1, 0, -13)
     with pytest.raises(PermissionError):
         ephemeral.count_routes(refusal, Counter())
+
+
+# The documentation
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "protocol-health.md").read_text()
+
+
+def rows(table):
+    """The cells of each row of a table of the page, without its head."""
+    lines = PAGE.partition(f"<!-- {table} -->\n")[2].partition(f"<!-- /{table} -->")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_every_figure_is_documented():
+    """The page's figures are those of a report, in its order."""
+    assert [row[0].strip("`") for row in rows("figures")] == list(protocol_metrics(BUSY))
+
+
+def test_the_recommended_limits_are_the_directives():
+    """The page, the directive and the settings name the same limits, with the same values."""
+    tree = runpy.run_path(str(ROOT / "directives" / "network_health_recommended.py"))["matrix_directive"]
+    (config,) = [node["config"] for node in tree["children"] if node["name"] == "network_health"]
+    recommended = {row[0].strip("`"): float(row[1]) for row in rows("limits")}
+    assert recommended == {name: config[name] for name in LIMITS}
+    assert set(recommended) == {f.name for f in fields(Settings) if f.default is None}
+
+
+def test_the_documented_figures_of_a_limit_are_the_ones_it_judges():
+    """With one limit at 0 and one documented figure above it, there is one finding."""
+    for setting, _, judged, _ in rows("limits"):
+        for figure in judged.replace("`", "").split(", "):
+            field = "busiest_ports" if figure == "ephemeral_ports" else figure
+            only = Protocols(**{field: getattr(BUSY, field)})
+            assert len(found(only, {setting.strip("`"): 0})) == 1, figure

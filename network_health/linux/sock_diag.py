@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,9 +31,10 @@ _FAMILIES = (2, 10)  # AF_INET, AF_INET6
 _NLM_F_MULTI = 2
 
 _HEADER = netlink.HEADER.size
-_MESSAGE = _HEADER + 72  # with an inet_diag_msg, which begins with family, state and timer
-_FAMILY, _STATE, _TIMER = range(_HEADER, _HEADER + 3)
-_TIME_WAIT_TIMER = 3
+_BODY = 72  # inet_diag_msg; attributes may follow
+_FAMILY, _STATE = 0, 1  # in the body
+_ATTRIBUTE = _BODY + (2 if sys.byteorder == "little" else 3)  # what tells the first attribute's type
+_SHUTDOWN = 8  # INET_DIAG_SHUTDOWN, the first attribute of every whole socket
 
 #: psutil's names. The kernel's BOUND_INACTIVE (13) is not asked for: /proc does not list such sockets.
 _STATES = {
@@ -48,12 +50,13 @@ _STATES = {
     10: "LISTEN",
     11: "CLOSING",
 }
-_ESTABLISHED, _SYN_RECV, _FIN_WAIT2, _TIME_WAIT, _CLOSE_WAIT = 1, 3, 5, 6, 8
+_ESTABLISHED, _FIN_WAIT2, _TIME_WAIT, _CLOSE_WAIT = 1, 5, 6, 8
 _ALL = sum(1 << state for state in _STATES)
 _FEW = _ALL & ~(1 << _ESTABLISHED | 1 << _TIME_WAIT)
 _ATTEMPTS = 2
 
-#: Sockets by state and timer: ``{(5, 3): 2}`` is two in FIN_WAIT2 that only wait their time out.
+#: Sockets by state and type of the first attribute. The kernel keeps no whole socket for a connection
+#: that is half open, or only waits its time out (in FIN_WAIT2 or TIME_WAIT): `_SHUTDOWN` is missing.
 Sockets = Counter[tuple[int, int]]
 
 
@@ -61,9 +64,9 @@ Sockets = Counter[tuple[int, int]]
 class Accounts:
     """What the kernel keeps of a namespace's TCP sockets.
 
-    ``in_use`` is all but the half-open ones and those that only wait their time out, which are in
-    ``time_wait``; ``opened`` is all that ever were. ``established`` has those in CLOSE_WAIT in it or
-    not, which depends on the kernel: Linux 6.10 changed that, and older ones took the change over.
+    ``in_use`` are the whole ones; ``time_wait`` those that only wait their time out; ``opened`` all
+    that ever were. ``established`` has those in CLOSE_WAIT in it or not, which depends on the kernel:
+    Linux 6.10 changed that, and kept-up older ones took it over.
     """
 
     established: int
@@ -79,7 +82,9 @@ def read_connections() -> Connections:
         OSError: the kernel refuses.
         KernelFormatError: what it answers cannot be read.
     """
-    tcp = _filtered() or _states(_dump_tcp(_ALL))
+    tcp = _filtered()
+    if tcp is None:
+        tcp = _states(_dump_tcp(_ALL))
     counts = {_STATES[state]: count for state, count in sorted(tcp.items()) if count}
     udp = sum(_dump_udp(family).total() for family in _FAMILIES)
     return Connections(counts | {"NONE": udp} if udp else counts)
@@ -92,9 +97,8 @@ def by_state(before: Accounts, few: Sockets, after: Accounts) -> Mapping[int, in
     meanwhile can explain.
     """
     counts = _states(few)
-    waiting = few[_FIN_WAIT2, _TIME_WAIT_TIMER]
-    established = after.in_use - (few.total() - counts[_SYN_RECV] - waiting)
-    time_wait = after.time_wait - waiting
+    established = after.in_use - sum(n for (_, first), n in few.items() if first == _SHUTDOWN)
+    time_wait = after.time_wait - counts[_FIN_WAIT2] + few[_FIN_WAIT2, _SHUTDOWN]
     moved = (
         2 * (after.opened - before.opened)
         + abs(after.in_use - before.in_use)
@@ -148,21 +152,24 @@ def _count_even(datagram: bytes, sockets: Sockets) -> int:
 
     Nothing is counted, and 0 returned, where lengths are mixed or the first message is no socket.
     """
-    if len(datagram) < _MESSAGE:
+    if len(datagram) < _HEADER + _BODY:
         return 0
     length: int
     length, kind, flags, _, _ = netlink.HEADER.unpack_from(datagram)
-    if length < _MESSAGE or length % 4 or kind not in _KINDS or flags != _NLM_F_MULTI:
+    if length < _HEADER + _BODY or length % 4 or kind not in _KINDS or flags != _NLM_F_MULTI:
         return 0
     count = len(datagram) // length
     end = count * length
     # Every header is the first one again, so the stride meets each message at its start.
     if any(datagram[at:end:length] != datagram[at : at + 1] * count for at in range(_HEADER)):
         return 0
-    families = datagram[_FAMILY:end:length]
+    families = datagram[_HEADER + _FAMILY : end : length]
     if families.count(_FAMILIES[0]) + families.count(_FAMILIES[1]) != count:
         return 0
-    sockets.update(zip(datagram[_STATE:end:length], datagram[_TIMER:end:length], strict=True))
+    states = datagram[_HEADER + _STATE : end : length]
+    has_attribute = length > _HEADER + _ATTRIBUTE
+    first = datagram[_HEADER + _ATTRIBUTE : end : length] if has_attribute else bytes(count)
+    sockets.update(zip(states, first, strict=True))
     return end
 
 
@@ -170,9 +177,10 @@ def _count_one_by_one(datagram: bytes, offset: int, sockets: Sockets) -> bool:
     for kind, start, end in netlink.messages(datagram, offset):
         if kind == netlink.DONE:
             return True
-        if kind not in _KINDS or end - start < _MESSAGE - _HEADER or datagram[start] not in _FAMILIES:
+        if kind not in _KINDS or end - start < _BODY or datagram[start + _FAMILY] not in _FAMILIES:
             raise KernelFormatError(f"sock_diag: a message of kind {kind} and {end - start} bytes")
-        sockets[datagram[start + 1], datagram[start + 2]] += 1
+        first = datagram[start + _ATTRIBUTE] if end - start > _ATTRIBUTE else 0
+        sockets[datagram[start + _STATE], first] += 1
     return False
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from network_health.model import Finding, PortUse, Protocols
 from network_health.settings import Settings
 
-__all__ = ["protocol_findings"]
+__all__ = ["is_known", "protocol_findings"]
 
 
 #: A figure that has a limit: check, what it is, value, unit, limit.
@@ -25,6 +25,17 @@ def protocol_findings(protocols: Protocols | None, settings: Settings) -> Iterat
     for check, what, value, unit, limit in (*_rates(protocols, settings), *_shares(protocols, settings)):
         if value is not None and limit is not None and value > limit:
             yield Finding(check, "host", f"{what} {value}{unit} > {limit}{unit}", value, limit)
+
+
+def is_known(check: str, seen: Protocols) -> bool:
+    """Whether this window could tell the figure of ``check`` at all, so that no finding means no breach.
+
+    Too few segments to tell a share of are known to be few; what does not apply here is known not to.
+    """
+    if check == "retransmits":
+        return seen.out_segments_per_sec is not None
+    rates = {figure[0]: figure[2] for figure in _rates(seen, Settings())}
+    return rates.get(check, 0) is not None
 
 
 def _rates(seen: Protocols, settings: Settings) -> Iterator[_Figure]:

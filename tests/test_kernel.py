@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from network_health import Monitor, Settings
 from network_health.kernel import SHORTEST_WINDOW_S, observe
-from network_health.kernel_limits import protocol_findings
+from network_health.kernel_limits import is_known, protocol_findings
 from network_health.linux import ephemeral, proc_net, sysctl
 from network_health.linux.errors import KernelFormatError
 from network_health.linux.protocols import counters
@@ -230,6 +230,15 @@ def test_equal_is_not_a_breach_and_unknown_neither():
     assert found(at_limit, LIMITS) == []
     assert found(Protocols(), dict.fromkeys(LIMITS, 0)) == []
     assert found(None, LIMITS) == []
+
+
+def test_unknown_is_told_from_quiet():
+    """A window without a rate ends no alert; too few segments, or a table that is not there, may."""
+    nothing, quiet = Protocols(), Protocols(out_segments_per_sec=5.0)
+    rates = set(SENTENCES) - {"conntrack", "orphans", "tcp_memory", "ephemeral_ports"}
+    assert {check for check in SENTENCES if not is_known(check, nothing)} == rates
+    assert is_known("retransmits", quiet)
+    assert all(is_known(check, replace(BUSY, out_segments_per_sec=500.0)) for check in SENTENCES)
 
 
 def test_the_report_tells_unknown_from_not_there():

@@ -211,6 +211,13 @@ def test_an_unknown_rate_is_no_recovery():
     assert watch.rates(0.0)[0].details == f"{QUIET} Recovered: eth0 outbound after 1 min 30 s."
 
 
+def test_errors_without_counters_are_unknown():
+    """No counter, no new errors, and no recovery either."""
+    watch = Watch()
+    watch(nic(drops=3))
+    assert watch(nic(counters=False)).details == "eth0 errors: TX=0 RX=0 drops=3 (last known)"
+
+
 def test_a_row_of_breaches_outlasts_a_blind_check_and_is_not_told_in_it():
     """Unknown is neither a breach nor the end of one."""
     watch = Watch(**LIMIT, alert_after_checks=3)

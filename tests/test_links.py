@@ -75,6 +75,16 @@ def test_links_are_not_told_when_the_setting_is_off():
     assert watch(nic(up=False)).details == f"{QUIET} Ended: eth0 link after 30 s (settings changed)."
 
 
+def test_a_link_that_is_gone_is_not_told_when_the_setting_is_off():
+    """It is the setting that ends the alert; turned on again, what vanished meanwhile is no news."""
+    watch = Watch()
+    assert details(watch, [nic(kind="", index=2)], []) == [QUIET, "eth0 is gone"]
+    watch.change(link_down_alerts=False)
+    assert watch().details == f"{QUIET} Ended: eth0 link after 30 s (settings changed)."
+    watch.change()
+    assert watch().details == QUIET
+
+
 def test_a_removed_link_is_not_down():
     """A virtual one may go; if it was told as down, that ends without a recovery."""
     watch = Watch()

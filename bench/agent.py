@@ -71,8 +71,8 @@ class AgentCost:
         lines = [
             f"Two swarms at once, {self.load}. Both monitors check every {INTERVAL_S} s (the default), each "
             "with a `forensic_detective` of its own to report to; the bare agent only sleeps in its "
-            f"`worker()`. CPU over {self.window_s:.0f} s, as CPU seconds per hour, and resident memory at the "
-            "end. Sending the reports is part of it, and dear where the swarm encrypts.\n",
+            f"`worker()`. CPU over {self.window_s:.0f} s, as CPU seconds per hour, and resident memory at "
+            "the end. Sending the reports is part of it, and dear where the swarm encrypts.\n",
             "| | swarm | CPU, s per hour | above bare | resident, MB | above bare | reports received |",
             "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
             *self._rows("encrypted (default)", self.encrypted),

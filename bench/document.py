@@ -32,13 +32,14 @@ HEADINGS = {
     ),
     "processes": (
         "Top processes",
-        "Sleeping processes of different size. `ps` sorts by CPU. The reference agent reads every process's "
-        "I/O counters; this project those of the processes that make the list and of ties at its edge.",
+        "Sleeping processes of different size, of which one in ten changes between two readings. `ps` sorts "
+        "by CPU. The reference agent reads every process's I/O counters; this project those of the processes "
+        "that make the list and of ties at its edge, which equal processes are by the thousand.",
     ),
     "interfaces": (
         "Interfaces",
-        "Loopback and veth devices, all up, one IPv4 and one IPv6 address each. `ip` and the exporter "
-        "read no addresses.",
+        "Loopback and veth devices, all up, one IPv4 and one IPv6 address each, and a packet on each "
+        "between two readings. `ip` and the exporter read no addresses.",
     ),
 }
 
@@ -47,6 +48,9 @@ Each load stands in network, PID and mount namespaces of its own. Against a stan
 one after the other, each in a fresh process that warms up once: {rounds} rounds, every second one in reverse
 order, {least} or more measured runs each, of which the **median** is given.
 
+- Between two runs of a contender in Python, some processes change and interfaces carry packets, as said with
+  each load: one that remembers the reading before must not meet a host where nothing happens. What is
+  started anew each time remembers nothing.
 - **CPU** is user + system time: of the contender's own process in Python and C, of the tool's process for
   `ss`, `ps` and `ip`, of the exporter's process for a scrape (its CPU clock before and after). Nothing is
   charged to a tool for the reading and parsing of its text: its output goes to `/dev/null`.

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import stir
 from bench.contenders import BUILD
 
 PAIRS_PER_HOLDER = 5000
@@ -35,12 +36,20 @@ class Load:
 
 
 def build(kind: str, size: str) -> Load:
-    """Build a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT`` or ``half-closed:N``."""
+    """Build a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT``, ``half-closed:N``, ``busy:N``
+    or ``equal:N``.
+
+    Of processes one in ten changes between two readings; of ``busy`` ones all. ``equal`` ones tie.
+    """
     if kind == "processes":
-        _start([str(BUILD / "sleepers"), str(int(size) - 2)])  # less the box itself and the starter
+        name, _, count = size.rpartition(":")
+        # Less the box itself and the starter.
+        share = 1 if name == "busy" else 10
+        os.environ[stir.GROUP] = _start_sleepers(int(count) - 2, share, equal=name == "equal")
         return Load(_count_processes)
     if kind == "interfaces":
         _make_interfaces(int(size))
+        os.environ[stir.INTERFACES] = "all"
         return Load(lambda: len(socket.if_nameindex()))
     return _sockets(size)
 
@@ -49,7 +58,8 @@ def _sockets(size: str) -> Load:
     """Sockets, beside 100 sleeping processes: a host without any other process would flatter psutil."""
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("30000 65000")
     Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("500000")
-    _start([str(BUILD / "sleepers"), "100"])
+    Path("/proc/sys/net/ipv4/tcp_tw_reuse").write_text("0")
+    _start_sleepers(100, 10)
     name, _, numbers = size.rpartition(":")
     established, _, time_wait = numbers.partition("+")
     _hold(int(established) // 2, half_closed=name == "half-closed")
@@ -145,11 +155,16 @@ def _launch(words: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
 
-def _wait_ready(process: subprocess.Popen[str]) -> None:
+def _wait_ready(process: subprocess.Popen[str]) -> str:
+    """What the process says after its ``ready``."""
     assert process.stdout is not None
-    if process.stdout.readline() != "ready\n":
+    word, _, rest = process.stdout.readline().strip().partition(" ")
+    if word != "ready":
         raise RuntimeError(f"{process.args!r} did not get ready")
+    return rest
 
 
-def _start(words: list[str]) -> None:
-    _wait_ready(_launch(words))
+def _start_sleepers(count: int, share: int, *, equal: bool = False) -> str:
+    """Start sleeping processes; returns the process group of one in ``share`` of them."""
+    sizes = "equal" if equal else "different"
+    return _wait_ready(_launch([str(BUILD / "sleepers"), str(count), str(share), sizes]))

@@ -7,6 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 
+#: A load in words, by what its size begins with or else by its kind.
+_WORDS = {
+    "connections": "{} sockets",
+    "processes": "{} processes",
+    "interfaces": "{} interfaces",
+    "mix": "{} ESTABLISHED + {} TIME_WAIT",
+    "half-closed": "{} sockets, none ESTABLISHED or TIME_WAIT",
+    "busy": "{} processes, all changed between two readings",
+    "equal": "{} processes of the same size",
+}
+
+
 @dataclass(frozen=True)
 class Row:
     """One contender at one load: medians, and what it counted."""
@@ -57,14 +69,9 @@ class Cell:
     @property
     def title(self) -> str:
         """The load in words."""
-        if self.size.startswith("mix:"):
-            established, time_wait = map(int, self.size.removeprefix("mix:").split("+"))
-            return f"{established:,} ESTABLISHED + {time_wait:,} TIME_WAIT"
-        if self.size.startswith("half-closed:"):
-            count = int(self.size.removeprefix("half-closed:"))
-            return f"{count:,} sockets, none ESTABLISHED or TIME_WAIT"
-        noun = {"connections": "sockets"}.get(self.kind, self.kind)
-        return f"{int(self.size):,} {noun}"
+        name, _, numbers = self.size.rpartition(":")
+        words = _WORDS[name or self.kind]
+        return words.format(*(f"{int(number):,}" for number in numbers.split("+")))
 
     @property
     def number(self) -> int | None:

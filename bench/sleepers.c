@@ -1,21 +1,47 @@
-/* Starts N processes that sleep, of 0 to 127 pages of memory each so that few are equal, and waits.
+/* Starts COUNT processes that sleep, and waits.
  *
- * Prints "ready" when all are there. They are meant to live in a PID namespace and to end with it.
+ * COUNT SHARE equal|different. They hold 0 to 127 pages of memory, ten of them 1 to 10 MiB so that a list
+ * of the biggest is no matter of ties (the kernel's own figure is coarse); or all the same. One in SHARE joins a process group in which a SIGUSR1 makes each process take one page
+ * more, so that its /proc/<pid>/stat changes. Prints "ready GROUP" when all are there. They are meant to
+ * live in a PID namespace and to end with it.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static void sleep_as(int number)
+enum { SPARE_PAGES = 1024 };
+
+static char *spare;
+static size_t page, taken;
+
+static void take_page(int signal)
+{
+	(void)signal;
+	if (taken == SPARE_PAGES) {
+		madvise(spare, SPARE_PAGES * page, MADV_DONTNEED);
+		taken = 0;
+	}
+	spare[page * taken++] = 1;
+}
+
+static void hold(size_t pages)
+{
+	volatile char *memory = malloc(pages * page + 1);
+
+	for (size_t i = 0; memory && i < pages; i++)
+		memory[i * page] = 1;
+}
+
+static void sleep_as(int number, int equal)
 {
 	char name[32];
-	size_t bytes = (size_t)(number % 128) * sysconf(_SC_PAGESIZE);
-	char *memory = malloc(bytes + 1);
 
-	if (memory)
-		memset(memory, 1, bytes + 1);
+	if (!equal)
+		hold(number < 10 ? (number + 1) * 256 : number % 128);
 	snprintf(name, sizeof(name), "sleeper %d", number);
 	prctl(PR_SET_NAME, name);
 	for (;;)
@@ -24,19 +50,34 @@ static void sleep_as(int number)
 
 int main(int argc, char **argv)
 {
-	int count = argc == 2 ? atoi(argv[1]) : 0;
+	int count, share, equal;
+	pid_t group = 0;
 
+	if (argc != 4)
+		return 2;
+	count = atoi(argv[1]), share = atoi(argv[2]), equal = !strcmp(argv[3], "equal");
+	page = sysconf(_SC_PAGESIZE);
+	spare = mmap(NULL, SPARE_PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (spare == MAP_FAILED) {
+		perror("mmap");
+		return 1;
+	}
+	signal(SIGUSR1, take_page);
 	for (int i = 0; i < count; i++) {
 		pid_t child = fork();
 
 		if (!child)
-			sleep_as(i);
+			sleep_as(i, equal);
 		if (child < 0) {
 			perror("fork");
 			return 1;
 		}
+		if (i % share == 0) {
+			setpgid(child, group);
+			group = group ? group : child;
+		}
 	}
-	puts("ready");
+	printf("ready %d\n", (int)group);
 	fflush(stdout);
 	for (;;)
 		pause();

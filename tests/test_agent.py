@@ -1,5 +1,6 @@
 """The agent's own part: methods under the reference's names, waiting, and a library that is not there."""
 
+import shutil
 import threading
 import time
 
@@ -125,3 +126,14 @@ def test_mistakes_of_the_directive_are_logged_once_each(tmp_path):
     assert len(agent.logged) == 3
     assert all(line.startswith("Setting ") for line in agent.logged)
     assert len(agent.monitor.settings_errors) == 2
+
+
+def test_a_full_disk_does_not_end_the_agent(agent, tmp_path):
+    """Where the framework's beacons cannot be written the agent goes on without them."""
+    moto = tmp_path / "comm" / "net-1" / "hello.moto"
+    shutil.rmtree(moto)
+    moto.touch()
+    agent.emit_dead_poke("worker", "x")
+    agent.check_for_thread_poke("worker")()
+    agent.worker()
+    assert len(agent.sent) == 1

@@ -6,6 +6,7 @@ The swarm sends the output of an agent to nowhere and starts one that died again
 here may raise at import or in ``__init__``: what is wrong is said in ``agent.log``.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -188,6 +189,21 @@ class Agent(BootAgent):
         caller = sys._getframe(1)
         kwargs.setdefault("custom_tail", f"[{caller.f_code.co_name.upper()}][L{caller.f_lineno}]")
         super().log(msg, *args, **kwargs)
+
+    def check_for_thread_poke(self, *args, **kwargs):
+        """The framework's beacon, which on a full disk would end the thread that it is to watch."""
+        emit = super().check_for_thread_poke(*args, **kwargs)
+
+        def emit_if_possible():
+            with contextlib.suppress(OSError):
+                emit()
+
+        return emit_if_possible
+
+    def emit_dead_poke(self, *args, **kwargs):
+        """The framework's note of a failed cycle, which on a full disk must not end the agent."""
+        with contextlib.suppress(OSError):
+            super().emit_dead_poke(*args, **kwargs)
 
     def get_network_summary(self):
         """Interfaces, with rates since the observation before: ``{"interfaces": [...]}``."""

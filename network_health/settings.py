@@ -140,10 +140,17 @@ class Settings:
         None, _PER_SEC, "1/s", "Connections lost at full accept queues above which it is a finding."
     )
     syn_queue_threshold_per_sec: float | None = _setting(
-        None, _PER_SEC, "1/s", "SYN cookies sent and SYNs lost at full queues above which it is a finding."
+        None,
+        _PER_SEC,
+        "1/s",
+        "SYN cookies sent, or SYNs dropped at full queues, above which it is a finding.",
     )
     udp_error_threshold_per_sec: float | None = _setting(
-        None, _PER_SEC, "1/s", "UDP datagrams lost at full socket buffers above which it is a finding."
+        None,
+        _PER_SEC,
+        "1/s",
+        "UDP datagrams lost at full receive buffers, or refused at full send buffers, above which it is "
+        "a finding.",
     )
     softnet_threshold_per_sec: float | None = _setting(
         None, _PER_SEC, "1/s", "Packets dropped, or polls cut short, by the CPUs above which it is a finding."
@@ -161,7 +168,8 @@ class Settings:
         None,
         _PERCENT,
         "%",
-        "Share of the local ports in use towards one remote address and port above which it is a finding.",
+        "Share of the local ports in use from one address towards one remote address and port above which it "
+        "is a finding.",
     )
 
     @classmethod

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,15 @@ def initialised(tmp_path_factory):
 @pytest.fixture
 def workspace(initialised, tmp_path):
     """A workspace of the test's own."""
-    path = tmp_path / "workspace"
+    return a_copy(initialised, tmp_path / "workspace")
+
+
+def a_copy(initialised, path):
+    """That workspace at another place, as if it had been made there."""
     shutil.copytree(initialised, path, symlinks=True)
-    places = (path / ".matrix").read_text().replace(str(initialised), str(path))
-    (path / ".matrix").write_text(places)
+    places = json.loads((path / ".matrix").read_text())
+    moved = {name: place.replace(str(initialised), str(path)) for name, place in places.items()}
+    (path / ".matrix").write_text(json.dumps(moved))
     return Workspace.at(path)
 
 
@@ -328,6 +334,15 @@ def test_a_lost_manifest_loses_no_backup(workspace):
     before = picture(workspace.path)
     assert not uninstall(workspace)
     assert picture(workspace.path) == before
+
+
+def test_a_terminal_that_lacks_a_sign(initialised, tmp_path):
+    """What cannot be shown is spelt out, and is no failure."""
+    path = a_copy(initialised, tmp_path / "wörk").path
+    script = f"from network_health.cli.main import main; main(['install', {str(path)!r}])"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
+    assert rb"w\xf6rk" in done.stdout
 
 
 def test_nothing_to_uninstall(workspace, capsys):

@@ -7,6 +7,7 @@ operator can cause.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (install, demo):
         command.add_to(subparsers)
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a sign is no failure
     try:
         status: int = options.run(options)
     except SwarmError as error:

@@ -105,7 +105,8 @@ def describe(report: Content) -> str:
         figures.append("{iface} out {tx_rate_mbps} in {rx_rate_mbps} Mbps".format_map(busiest))
     for process in metrics.get("top_procs", ())[:1]:
         figures.append("{name} ({pid}) {cpu_percent} % CPU".format_map(process))
-    return f"{clock}  {report['severity']:8} {report['details']}  [{', '.join(figures)}]"
+    line = f"{clock}  {report['severity']:8} {report['details']}  [{', '.join(figures)}]"
+    return "".join(sign if sign.isprintable() else "?" for sign in line)  # a process may be called anything
 
 
 def _count_sockets() -> int:

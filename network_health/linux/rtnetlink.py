@@ -39,7 +39,9 @@ _OF_A_LINK = {_IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CA
 _IFLA_INFO_KIND = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFLA_STATS_LINK_64 = 1
-_OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
+_OPERSTATES: dict[int | None, str] = dict(
+    enumerate(("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"))
+)
 _ADDRESS_BYTES = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}
 
 _SIOCETHTOOL, _ETHTOOL_GSET = 0x8946, 1
@@ -133,15 +135,15 @@ def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
         name = found.get(_IFLA_IFNAME, b"").partition(b"\0")[0]
         if not name:
             raise KernelFormatError(f"rtnetlink: interface {index} has no name")
-        state = found.get(_IFLA_OPERSTATE)
+        state = _number(found.get(_IFLA_OPERSTATE), 1)
         links[index] = Link(
             name=os.fsdecode(name),
             up=bool(flags & _IFF_RUNNING),
             index=index,
-            mtu=_number(found.get(_IFLA_MTU)),
+            mtu=_number(found.get(_IFLA_MTU), 4),
             kind=_kind(found.get(_IFLA_LINKINFO, b"")),
-            operstate=_OPERSTATES[state[0]] if state and state[0] < len(_OPERSTATES) else None,
-            carrier_changes=_number(found.get(_IFLA_CARRIER_CHANGES)),
+            operstate=_OPERSTATES.get(state),
+            carrier_changes=_number(found.get(_IFLA_CARRIER_CHANGES), 4),
         )
     return False
 
@@ -208,8 +210,12 @@ def _unpack(body: struct.Struct, datagram: bytes, start: int, end: int, expected
     return body.unpack_from(datagram, start)
 
 
-def _number(value: bytes | None) -> int | None:
-    return None if value is None else int.from_bytes(value, sys.byteorder)
+def _number(value: bytes | None, size: int) -> int | None:
+    if value is None:
+        return None
+    if len(value) != size:
+        raise KernelFormatError(f"rtnetlink: a number of {len(value)} bytes instead of {size}")
+    return int.from_bytes(value, sys.byteorder)
 
 
 def _kind(link_info: bytes) -> str:

@@ -1,0 +1,209 @@
+"""A TCP peer that answers only when told to: it can hold the kernel's sockets in any state.
+
+The peer is the other end of a TUN device, so it needs a network namespace of its own. See tcp(7) and
+the state diagram of RFC 9293.
+"""
+
+import fcntl
+import itertools
+import os
+import select
+import socket
+import struct
+import subprocess
+import time
+
+FIN, SYN, ACK = 1, 2, 16
+HOSTS = {socket.AF_INET: ("10.9.0.1", "10.9.0.2"), socket.AF_INET6: ("fd09::1", "fd09::2")}
+PORT = 80
+DEADLINE_S = 10
+
+
+class Peer:
+    """Brings up the device ``peer0`` in the namespace of the calling thread; ``close`` removes it.
+
+    Each method named after a state leaves one socket in it, of a family, and keeps it open where the
+    state needs that.
+    """
+
+    def __init__(self):
+        self._tun = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(self._tun, 0x400454CA, struct.pack("16sH22x", b"peer0", 0x1001))  # IFF_TUN, IFF_NO_PI
+        for words in (
+            ["addr", "add", "10.9.0.1/24", "dev", "peer0"],
+            ["addr", "add", "fd09::1/64", "dev", "peer0", "nodad"],
+            ["link", "set", "peer0", "up"],
+        ):
+            subprocess.run(["ip", *words], check=True)
+        self._ports = itertools.count(40000)
+        self._open = []
+
+    def close(self):
+        """Close every socket and the device."""
+        for each in self._open:
+            each.close()
+        os.close(self._tun)
+
+    def syn_sent(self, family):
+        """A connect that nobody answers."""
+        client = self._socket(family)
+        client.setblocking(False)
+        client.connect_ex((HOSTS[family][1], PORT))
+        return client
+
+    def established(self, family, mapped=False):
+        """A connection; ``mapped`` is one over IPv4 of an IPv6 socket."""
+        if mapped:
+            client = self._socket(socket.AF_INET6)
+            client.setblocking(False)
+            client.connect_ex((f"::ffff:{HOSTS[family][1]}", PORT))
+        else:
+            client = self.syn_sent(family)
+        port = client.getsockname()[1]
+        seq = self._wait(family, port, SYN)
+        self._send(family, PORT, port, 1000, seq + 1, SYN | ACK)
+        self._wait(family, port, ACK)
+        client.setblocking(True)
+        return client, port, seq + 1
+
+    def fin_wait1(self, family):
+        """Closed here, and nobody answers."""
+        client, port, seq = self.established(family)
+        client.shutdown(socket.SHUT_WR)
+        self._wait(family, port, FIN)
+        return client, port, seq
+
+    def fin_wait2(self, family):
+        """Half closed here, and acknowledged."""
+        client, port, seq = self.fin_wait1(family)
+        self._send(family, PORT, port, 1001, seq + 1, ACK)
+        return client, port, seq
+
+    def fin_wait2_orphan(self, family):
+        """Closed here for good, and acknowledged: the kernel keeps a time-wait socket in this state."""
+        client, port, seq = self.fin_wait2(family)
+        client.close()
+
+    def closing(self, family):
+        """Closed by both ends at once."""
+        client, port, seq = self.fin_wait1(family)
+        self._send(family, PORT, port, 1001, seq, FIN | ACK)
+        return client
+
+    def time_wait(self, family):
+        """Closed by both ends, here first."""
+        client, port, seq = self.fin_wait1(family)
+        self._send(family, PORT, port, 1001, seq + 1, FIN | ACK)
+        client.close()
+
+    def close_wait(self, family):
+        """Closed there."""
+        client, port, seq = self.established(family)
+        self._send(family, PORT, port, 1001, seq, FIN | ACK)
+        self._wait(family, port, ACK)
+        return client, port
+
+    def last_ack(self, family):
+        """Closed there, then here, and nobody answers."""
+        client, port = self.close_wait(family)
+        client.close()
+        self._wait(family, port, FIN)
+
+    def syn_recv(self, family, listener, data=b""):
+        """A SYN from there, whose answer nobody acknowledges; with data it asks for TCP Fast Open."""
+        here = listener.getsockname()[1]
+        there = next(self._ports)
+        options = bytes([34, 2, 1, 1]) if data else b""  # an empty Fast Open cookie, padded
+        self._send(family, there, here, 1000, 0, SYN, options, data)
+        self._wait(family, here, SYN)
+
+    def listen(self, family, host=None, **options):
+        """A listening socket."""
+        listener = socket.create_server((host or HOSTS[family][0], 0), family=family, **options)
+        self._open.append(listener)
+        return listener
+
+    def bound(self, family, kind=socket.SOCK_STREAM):
+        """A socket that has an address and nothing else."""
+        bound = self._socket(family, kind)
+        bound.bind((HOSTS[family][0], 0))
+        return bound
+
+    def _socket(self, family, kind=socket.SOCK_STREAM):
+        self._open.append(socket.socket(family, kind))
+        return self._open[-1]
+
+    def _wait(self, family, port, flag):
+        """Read what the kernel sends until a segment from ``port`` has ``flag``; its sequence number."""
+        deadline = time.monotonic() + DEADLINE_S
+        while select.select([self._tun], [], [], max(0, deadline - time.monotonic()))[0]:
+            packet = os.read(self._tun, 65536)
+            header = {4: (packet[0] & 15) * 4, 6: 40}[packet[0] >> 4]
+            segment = packet[header:]
+            protocol = packet[9] if header < 40 else packet[6]
+            if protocol != socket.IPPROTO_TCP or (header < 40) != (family == socket.AF_INET):
+                continue
+            source, _, seq, _, _, flags = struct.unpack_from("!HHIIBB", segment)
+            if source == port and flags & flag:
+                return seq
+        raise TimeoutError(f"no segment with flag {flag} from port {port}")
+
+    def _send(self, family, source, port, seq, ack, flags, options=b"", data=b""):
+        here, there = (socket.inet_pton(family, host) for host in HOSTS[family])
+        size = 20 + len(options) + len(data)
+        offset = (20 + len(options)) << 2
+        head = struct.pack("!HHIIBBHHH", source, port, seq, ack, offset, flags, 65535, 0, 0)
+        pseudo = there + here + struct.pack("!HH", socket.IPPROTO_TCP, size)
+        segment = head[:16] + checksum(pseudo + head + options + data) + head[18:] + options + data
+        if family == socket.AF_INET:
+            ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + size, 0, 0, 64, socket.IPPROTO_TCP, 0) + there + here
+            ip = ip[:10] + checksum(ip) + ip[12:]
+        else:
+            ip = struct.pack("!IHBB", 6 << 28, size, socket.IPPROTO_TCP, 64) + there + here
+        os.write(self._tun, ip + segment)
+
+
+def checksum(data):
+    """The Internet checksum, RFC 1071."""
+    data += bytes(len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack("!H", ~total & 0xFFFF)
+
+
+def every_state(peer):
+    """Sockets of either family in every state, and those that are no connection yet."""
+    for family in HOSTS:
+        listener = peer.listen(family)
+        peer.syn_recv(family, listener)
+        peer.syn_recv(family, listener)
+        for _ in range(3):
+            peer.established(family)
+        for state in ("syn_sent", "fin_wait1", "fin_wait2", "fin_wait2_orphan", "closing", "time_wait"):
+            getattr(peer, state)(family)
+        peer.time_wait(family)
+        peer.close_wait(family)
+        peer.last_ack(family)
+        peer.bound(family)
+        peer.bound(family, socket.SOCK_DGRAM)
+        connected = peer.bound(family, socket.SOCK_DGRAM)
+        connected.connect((HOSTS[family][1], 9))
+    peer.established(socket.AF_INET, mapped=True)
+    peer.listen(socket.AF_INET6, "::", dualstack_ipv6=True)
+
+
+#: What `every_state` makes.
+EVERY_STATE = {
+    "ESTABLISHED": 7,
+    "SYN_SENT": 2,
+    "SYN_RECV": 4,
+    "FIN_WAIT1": 2,
+    "FIN_WAIT2": 4,
+    "TIME_WAIT": 4,
+    "CLOSE_WAIT": 2,
+    "LAST_ACK": 2,
+    "LISTEN": 3,
+    "CLOSING": 2,
+    "NONE": 4,
+}

@@ -27,12 +27,12 @@ PROGRAMS = ("limit_connections", "limit_processes", "limit_interfaces", "run_too
 COMMANDS = ("cc", "ip", "mount", "ps", "setpriv", "ss", "unshare")
 LOADS = {
     "connections": ("0", "2000", "36000", "100000", MIX, "half-closed:36000"),
-    "processes": ("100", "1000", "3000", "busy:3000", "equal:3000"),
+    "processes": ("100", "1000", "3000", "busy:3000"),
     "interfaces": ("3", "200", "1000"),
 }
 QUICK_LOADS = {
     "connections": ("0", "1000", "2000", "mix:400+600", "half-closed:1000"),
-    "processes": ("50", "150", "busy:150", "equal:150"),
+    "processes": ("50", "150", "busy:150"),
     "interfaces": ("3", "20"),
 }
 AGENT_SOCKETS = "2000"

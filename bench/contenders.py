@@ -120,6 +120,20 @@ def _this_project(collector: str) -> Work:
     return work
 
 
+def _reading(collector: str) -> Work:
+    """The reader alone that the monitor would ask first."""
+    from network_health.readers import available  # late, so that the other contenders do not carry it
+
+    way = available()[0]
+    read: dict[str, Callable[[], int]] = {
+        "connections": lambda: way.connections().total,
+        "processes": lambda: len(way.processes().processes),
+        "interfaces": lambda: len(way.links().links),
+    }
+    read[collector]()  # as the monitor does when it is built
+    return lambda: Seen(read[collector](), f"{way.name} reader")
+
+
 IN_PYTHON: dict[str, Callable[[], Work]] = {
     "reference/connections": _reference_connections,
     "reference/processes": _reference_processes,
@@ -130,6 +144,9 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "ours/connections": lambda: _this_project("connections"),
     "ours/processes": lambda: _this_project("processes"),
     "ours/interfaces": lambda: _this_project("interfaces"),
+    "reading/connections": lambda: _reading("connections"),
+    "reading/processes": lambda: _reading("processes"),
+    "reading/interfaces": lambda: _reading("interfaces"),
 }
 
 
@@ -167,6 +184,7 @@ CONTENDERS: dict[str, tuple[Contender, ...]] = {
         Contender("`ss -Htuna`", "tool", "tool", ("ss", "-Htuna"), r"^\w"),
         _exporter("tcpstat", r'node_tcp_connection_states\{state="(?!.x_queued)', summed=True),
         _python("**this project**", "ours", "connections"),
+        _python("this project, reading alone", "reading", "connections"),
         Contender("limit: full dump (C)", "full_dump", "limit", ("limit_connections", "full")),
         Contender("limit: filtered walk (C)", "limit", "limit", ("limit_connections", "filtered")),
     ),
@@ -175,6 +193,7 @@ CONTENDERS: dict[str, tuple[Contender, ...]] = {
         _python("psutil, CPU and memory only", "psutil", "processes"),
         Contender("`ps`", "tool", "tool", ("ps", "-eo", "pid,pcpu,rss,comm", "--sort=-pcpu"), r"^ *\d"),
         _python("**this project**", "ours", "processes"),
+        _python("this project, reading alone", "reading", "processes"),
         Contender("limit: each `stat` read (C)", "limit", "limit", ("limit_processes",)),
     ),
     "interfaces": (
@@ -189,6 +208,7 @@ CONTENDERS: dict[str, tuple[Contender, ...]] = {
             summed=False,
         ),
         _python("**this project**", "ours", "interfaces"),
+        _python("this project, reading alone", "reading", "interfaces"),
         Contender("limit: two dumps (C)", "limit", "limit", ("limit_interfaces",)),
     ),
 }

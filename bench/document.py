@@ -34,7 +34,7 @@ HEADINGS = {
         "Top processes",
         "Sleeping processes of different size, of which one in ten changes between two readings. `ps` sorts "
         "by CPU. The reference agent reads every process's I/O counters; this project those of the processes "
-        "that make the list and of ties at its edge, which equal processes are by the thousand.",
+        "that make the list and of ties at its edge.",
     ),
     "interfaces": (
         "Interfaces",
@@ -63,7 +63,8 @@ order, {least} or more measured runs each, of which the **median** is given.
 - The **limit** is a C program on the same kernel interface that receives and does nothing else (`bench/*.c`).
 - The **reference agent** is the one that matrixswarm ships: its own collector methods, called on an agent
   that was not booted.
-- **This project** is one whole collector as the monitor runs it, ranking, arithmetic and thread included.
+- **This project** is one whole collector as the monitor runs it: reading, arithmetic, ranking, and the
+  thread that isolates it. The targets are judged by that; *reading alone* shows what of it is the reader.
 """
 
 

@@ -36,16 +36,14 @@ class Load:
 
 
 def build(kind: str, size: str) -> Load:
-    """Build a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT``, ``half-closed:N``, ``busy:N``
-    or ``equal:N``.
+    """Build a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT``, ``half-closed:N`` or ``busy:N``.
 
-    Of processes one in ten changes between two readings; of ``busy`` ones all. ``equal`` ones tie.
+    Of processes one in ten changes between two readings; of ``busy`` ones all.
     """
     if kind == "processes":
         name, _, count = size.rpartition(":")
         # Less the box itself and the starter.
-        share = 1 if name == "busy" else 10
-        os.environ[stir.GROUP] = _start_sleepers(int(count) - 2, share, equal=name == "equal")
+        os.environ[stir.GROUP] = _start_sleepers(int(count) - 2, 1 if name == "busy" else 10)
         return Load(_count_processes)
     if kind == "interfaces":
         _make_interfaces(int(size))
@@ -164,7 +162,6 @@ def _wait_ready(process: subprocess.Popen[str]) -> str:
     return rest
 
 
-def _start_sleepers(count: int, share: int, *, equal: bool = False) -> str:
+def _start_sleepers(count: int, share: int) -> str:
     """Start sleeping processes; returns the process group of one in ``share`` of them."""
-    sizes = "equal" if equal else "different"
-    return _wait_ready(_launch([str(BUILD / "sleepers"), str(count), str(share), sizes]))
+    return _wait_ready(_launch([str(BUILD / "sleepers"), str(count), str(share)]))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
 #: A load in words, by what its size begins with or else by its kind.
 _WORDS = {
     "connections": "{} sockets",
@@ -15,7 +14,6 @@ _WORDS = {
     "mix": "{} ESTABLISHED + {} TIME_WAIT",
     "half-closed": "{} sockets, none ESTABLISHED or TIME_WAIT",
     "busy": "{} processes, all changed between two readings",
-    "equal": "{} processes of the same size",
 }
 
 

@@ -1,7 +1,7 @@
 /* Starts COUNT processes that sleep, and waits.
  *
- * COUNT SHARE equal|different. They hold 0 to 127 pages of memory, ten of them 1 to 10 MiB so that a list
- * of the biggest is no matter of ties (the kernel's own figure is coarse); or all the same. One in SHARE joins a process group in which a SIGUSR1 makes each process take one page
+ * COUNT SHARE. They hold 0 to 127 pages of memory, ten of them 1 to 10 MiB so that a list of the biggest is
+ * no matter of ties, for the kernel's own figure is coarse. One in SHARE joins a process group in which a SIGUSR1 makes each process take one page
  * more, so that its /proc/<pid>/stat changes. Prints "ready GROUP" when all are there. They are meant to
  * live in a PID namespace and to end with it.
  */
@@ -36,12 +36,11 @@ static void hold(size_t pages)
 		memory[i * page] = 1;
 }
 
-static void sleep_as(int number, int equal)
+static void sleep_as(int number)
 {
 	char name[32];
 
-	if (!equal)
-		hold(number < 10 ? (number + 1) * 256 : number % 128);
+	hold(number < 10 ? (number + 1) * 256 : number % 128);
 	snprintf(name, sizeof(name), "sleeper %d", number);
 	prctl(PR_SET_NAME, name);
 	for (;;)
@@ -50,12 +49,12 @@ static void sleep_as(int number, int equal)
 
 int main(int argc, char **argv)
 {
-	int count, share, equal;
+	int count, share;
 	pid_t group = 0;
 
-	if (argc != 4)
+	if (argc != 3)
 		return 2;
-	count = atoi(argv[1]), share = atoi(argv[2]), equal = !strcmp(argv[3], "equal");
+	count = atoi(argv[1]), share = atoi(argv[2]);
 	page = sysconf(_SC_PAGESIZE);
 	spare = mmap(NULL, SPARE_PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (spare == MAP_FAILED) {
@@ -67,7 +66,7 @@ int main(int argc, char **argv)
 		pid_t child = fork();
 
 		if (!child)
-			sleep_as(i, equal);
+			sleep_as(i);
 		if (child < 0) {
 			perror("fork");
 			return 1;

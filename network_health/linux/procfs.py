@@ -97,17 +97,18 @@ def parse_stat(stat: bytes) -> ProcessSample:
     """
     end = stat.rfind(b")")
     pid, _, name = stat[: max(end, 0)].partition(b" (")
-    words = stat[end + 1 :].split(None, 22)
-    try:
-        return ProcessSample(
-            pid=int(pid),
-            name=os.fsdecode(name),
-            started=int(words[19]),  # the 22nd of proc(5)
-            cpu_s=(int(words[11]) + int(words[12])) / _TICKS_PER_S,
-            rss_bytes=int(words[21]) * _PAGE_BYTES,
-        )
-    except (ValueError, IndexError) as error:
-        raise KernelFormatError(f"/proc/<pid>/stat: {error} in {stat[:80]!r}") from error
+    words = stat[end + 1 :].split(None, 22)  # from the third of proc(5) on; the last shows the others whole
+    numbers = (pid, words[11], words[12], words[19], words[21]) if len(words) > 22 else (b"",)
+    if not all(map(bytes.isdigit, numbers)):
+        raise KernelFormatError(f"/proc/<pid>/stat: {stat[:80]!r} has not the words of proc(5)")
+    number, user_ticks, system_ticks, started, rss_pages = map(int, numbers)
+    return ProcessSample(
+        pid=number,
+        name=os.fsdecode(name),
+        started=started,
+        cpu_s=(user_ticks + system_ticks) / _TICKS_PER_S,
+        rss_bytes=rss_pages * _PAGE_BYTES,
+    )
 
 
 def full_name(name: str, command_line: bytes) -> str:

@@ -100,7 +100,13 @@ def attribute(kind, value):
 
 def test_wanted_attributes_are_found():
     """The wanted ones of all attributes, flags of their types taken off, the last of equals."""
-    data = b"head" + attribute(1, b"x") + attribute(2, b"12345") + attribute(0x8003, b"nest") + attribute(1, b"y")
+    data = (
+        b"head"
+        + attribute(1, b"x")
+        + attribute(2, b"12345")
+        + attribute(0x8003, b"nest")
+        + attribute(1, b"y")
+    )
     assert netlink.attributes(data, 4, len(data), {1, 3}) == {1: b"y", 3: b"nest"}
     assert netlink.attributes(data, 4, 4, {1}) == {}
 

@@ -38,6 +38,7 @@ def stats(index, *attributes):
     return message(92, struct.pack("=BxxxII", 0, index, 1), *attributes)
 
 
+COUNTERS = ("rx", "tx", "rxb", "txb", "rxe", "txe", "rxd", "txd")
 NAME = attribute(3, b"eth0\0")
 
 
@@ -67,9 +68,7 @@ def test_recorded_addresses_are_what_ip_said():
 def test_recorded_counters_are_what_ip_said():
     """Each counter is in its own field."""
     names = {index: link.name for index, link in read("links").items()}
-    found = {
-        names[i]: dataclasses.asdict(rtnetlink.parse_counters(raw)) for i, raw in read("stats").items()
-    }
+    found = {names[i]: dataclasses.asdict(rtnetlink.parse_counters(raw)) for i, raw in read("stats").items()}
     assert found == {name: link["counters"] for name, link in recorded.said("rtnetlink/ip").items()}
     assert found["va"]["tx_bytes"] != found["va"]["rx_bytes"]
 
@@ -79,7 +78,7 @@ def test_every_counter_has_its_own_place():
     raw = struct.pack("=25Q", *range(2**40, 2**40 + 25))
     found = {}
     assert rtnetlink.parse_stats(stats(7, attribute(1, raw)), found) is False
-    at = {name: 2**40 + place for place, name in enumerate("rx tx rxb txb rxe txe rxd txd".split())}
+    at = {name: 2**40 + place for place, name in enumerate(COUNTERS)}
     assert rtnetlink.parse_counters(found[7]) == Counters(
         tx_bytes=at["txb"],
         rx_bytes=at["rxb"],

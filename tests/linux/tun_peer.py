@@ -81,7 +81,7 @@ class Peer:
 
     def fin_wait2_orphan(self, family):
         """Closed here for good, and acknowledged: the kernel keeps a time-wait socket in this state."""
-        client, port, seq = self.fin_wait2(family)
+        client, _, _ = self.fin_wait2(family)
         client.close()
 
     def closing(self, family):

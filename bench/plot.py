@@ -75,7 +75,13 @@ def _panel(kind: str, lines: list[_Line]) -> Iterator[str]:
     for decade in range(bottom, top + 1):
         at = y(10.0**decade)
         yield f'<path d="M0 {at:.1f}H{PLOT_WIDTH}" stroke="#dddddd"/>'
-        yield _text(-8, at + 4, f"{10.0**decade:,.10g}", anchor="end", fill="#555555")
+        yield _text(
+            -8,
+            at + 4,
+            _short(10**decade) if decade > 0 else f"{10.0**decade:.10g}",
+            anchor="end",
+            fill="#555555",
+        )
     for load in loads:
         yield f'<path d="M{x(load):.1f} {PLOT_HEIGHT}v5" stroke="#888888"/>'
         yield _text(x(load), PLOT_HEIGHT + 21, _short(load), anchor="middle", fill="#555555")

@@ -1,9 +1,9 @@
 /* Starts COUNT processes that sleep, and waits.
  *
  * COUNT SHARE. They hold 0 to 127 pages of memory, ten of them 1 to 10 MiB so that a list of the biggest is
- * no matter of ties, for the kernel's own figure is coarse. One in SHARE joins a process group in which a SIGUSR1 makes each process take one page
- * more, so that its /proc/<pid>/stat changes. Prints "ready GROUP" when all are there. They are meant to
- * live in a PID namespace and to end with it.
+ * no matter of ties, for the kernel's own figure is coarse. One in SHARE joins a process group in which a
+ * SIGUSR1 makes each process take one page more, so that its /proc/<pid>/stat changes. Prints "ready GROUP"
+ * when all are there. They are meant to live in a PID namespace and to end with it.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -7,8 +7,9 @@ Laws:
 - Each node gets its reports oldest first. A node that refuses one is left alone for the rest of the pass.
 - Of INFO only the newest is kept, and it gets a file only if it is still waiting after a pass.
 - At most ``capacity`` reports wait: INFO goes first, then the oldest.
-- While the folder cannot be written, reports wait in memory and are lost with the process. While a file
-  in it cannot be read, newer reports do not wait for it. One log line when that begins, one when it ends.
+- While the folder cannot be written, reports wait in memory and are lost with the process, and what is
+  done with comes back with the next one. While a file in it cannot be read, newer reports do not wait
+  for it. One log line when that begins, one when it ends.
 - A node that has lost the role and cannot be reached for an hour is given up; what nobody else has got by
   then goes to the nodes that hold the role now.
 """
@@ -200,13 +201,11 @@ class Outbox:
             self._tell_trouble(error)
             return
         self._loaded = True
-        own = {report.path for report in self._waiting}
-        earlier = [report for report in found if report.path not in own]
-        newest_order = max((report.order for report in earlier), default=0)
+        newest_order = max((report.order for report in found), default=0)
         for report in self._waiting:
             report.order += newest_order
         self._last_order += newest_order
-        self._waiting[:0] = earlier
+        self._waiting[:0] = found
         for info in [report for report in self._waiting if not report.is_alert][:-1]:
             self._remove(info)
         self._shrink(self._capacity)
@@ -230,6 +229,9 @@ class Outbox:
         return report.content is not None
 
     def _save(self, report: Waiting) -> None:
+        if not self._loaded:  # its place among earlier reports is not known yet
+            report.stale = True
+            return
         try:
             self._spool.save(report)
         except OSError as error:

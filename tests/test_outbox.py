@@ -92,6 +92,21 @@ def test_a_recipient_that_is_down_gets_its_reports_in_order_later(queue, log):
     assert log == ["a cannot be reached: its reports wait until it can", "a takes reports again"]
 
 
+def test_a_node_may_ask_for_patience(queue, log):
+    """What cannot be sent just yet keeps its place, and nobody is told of it."""
+    nodes, box, answers = Nodes("a"), outbox(queue, log.append), iter([True, None, True, True])
+    for number in (1, 2, 3):
+        box.add(report(number), ["a"])
+
+    def send(node, content):
+        return next(answers) and nodes.send(node, content)
+
+    box.deliver(send, ["a"])
+    assert nodes.numbers("a") == [1]
+    box.deliver(send, ["a"])
+    assert (nodes.numbers("a"), log) == ([1, 2, 3], [])
+
+
 def test_progress_survives_the_process(queue, log):
     """A node that has a report is not sent it again by the next process; the other gets the same id."""
     nodes, box = Nodes("a", "b"), outbox(queue, log.append)
@@ -270,7 +285,8 @@ def test_a_node_that_is_gone_is_given_up(queue, log):
         assert len(box) == 2 or now[0] > GIVE_UP_AFTER_S - 1
         box.deliver(nodes.send, ["b", "c"])
     assert (nodes.numbers("b"), nodes.numbers("c"), len(box)) == ([2, 1], [1], 0)
-    assert len(log) == 2 and "a no longer holds the role" in log[1]
+    assert len(log) == 2
+    assert "a no longer holds the role" in log[1]
 
 
 @pytest.mark.parametrize("holders", [["a"], []], ids=["holds the role", "nobody knows who holds it"])
@@ -356,6 +372,9 @@ def test_an_unreadable_report_does_not_hold_up_newer_ones(queue, log):
     box.deliver(nodes.send, ["a"])
     assert nodes.numbers("a") == [2]
     fault.end()
+    nodes.down = {"a"}
+    box.deliver(nodes.send, ["a"])
+    assert "can be used again" in log[-1]
+    nodes.down = set()
     box.deliver(nodes.send, ["a"])
     assert (nodes.numbers("a"), len(box)) == ([2, 1], 0)
-    assert "can be used again" in log[-1]

@@ -58,7 +58,9 @@ class Deliveries(RuleBasedStateMachine):
         with self.fault.active():
             self.box.add(report(self.number, severity, size), recipients)
         if severity == "INFO":
+            # Where its file could not be removed, a death brings it back, and it comes late.
             self.promised.pop(self.newest_info, None)
+            self.named.pop(self.newest_info, None)
             self.newest_info = self.number
         if severity == "INFO" or self.fault.begun:
             self.in_memory.add(self.number)

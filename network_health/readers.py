@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from network_health import portable
-from network_health.linux.protocols import read_protocols
 from network_health.model import Connections, LinkReading, ProcessDetails, ProcessReading, ProtocolReading
 
 __all__ = ["PORTABLE", "Answer", "Readers", "available", "first_answer"]
@@ -65,7 +64,25 @@ def first_answer(ways: Sequence[Readers], read: Callable[[Readers], T]) -> Answe
 
 
 def available() -> tuple[Readers, ...]:
-    """The ways of reading that this system has, the cheapest first."""
-    if sys.platform == "linux":
-        return (replace(PORTABLE, protocols=read_protocols),)
-    return (PORTABLE,)
+    """The ways of reading that this system has, the cheapest first.
+
+    Each call gives readers of its own: those of the kernel remember what they read last.
+    """
+    return (_kernel(), PORTABLE) if sys.platform == "linux" else (PORTABLE,)
+
+
+def _kernel() -> Readers:
+    # Imported where it is used: these modules need what only Linux has.
+    from network_health.linux.procfs import ProcessReader, read_process_details
+    from network_health.linux.protocols import read_protocols
+    from network_health.linux.rtnetlink import LinkReader
+    from network_health.linux.sock_diag import read_connections
+
+    return Readers(
+        name="kernel",
+        links=LinkReader().read,
+        connections=read_connections,
+        processes=ProcessReader().read,
+        process_details=read_process_details,
+        protocols=read_protocols,
+    )

@@ -53,10 +53,10 @@ def test_every_process_is_listed_as_ps_lists_them(cases):
     stayed = before.keys() & after.keys()
     assert stayed <= seen.keys()
     assert set(cases.values()) <= seen.keys()
-    # ps replaces what cannot be shown, and marks what has ended
-    names = {pid: seen[pid].name for pid in stayed if before[pid] == after[pid] and before[pid].isascii()}
-    names = {pid: name for pid, name in names.items() if name.isascii()}
-    assert {pid: name for pid, name in names.items() if not before[pid].startswith(name)} == {}
+    renamed_often = {pid for pid, sample in seen.items() if sample.name.startswith("kworker/")}
+    for pid in stayed - renamed_often:
+        if before[pid] == after[pid] and seen[pid].name.isascii():  # ps replaces what cannot be shown
+            assert before[pid].startswith(seen[pid].name)  # and says of one that it is defunct
 
 
 def test_samples_are_what_psutil_says(cases):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import psutil
 
@@ -46,11 +47,10 @@ def read_links() -> LinkReading:
         OSError: the system refuses.
     """
     stats = psutil.net_if_stats()
-    addresses = psutil.net_if_addrs()
+    addresses, indexes = _from_the_c_library()
     # nowrap would add a re-created interface's counters to those of the one before it.
     counters = psutil.net_io_counters(pernic=True, nowrap=False)
     at_s = time.monotonic()
-    indexes = {name: index for index, name in socket.if_nameindex()}
     links = []
     for name, stat in stats.items():
         ip = [(a.family, a.address.partition("%")[0]) for a in addresses.get(name, ())]
@@ -68,6 +68,14 @@ def read_links() -> LinkReading:
             )
         )
     return LinkReading(at_s, tuple(links))
+
+
+def _from_the_c_library() -> tuple[Mapping[str, Sequence[Any]], Mapping[str, int]]:
+    """Addresses and indexes by interface; glibc asks netlink for both, and may be refused."""
+    try:
+        return psutil.net_if_addrs(), {name: index for index, name in socket.if_nameindex()}
+    except OSError:
+        return {}, {}
 
 
 def read_connections() -> Connections:

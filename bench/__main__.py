@@ -7,7 +7,6 @@ the same two files into ``bench/build/``.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shutil
 import signal
@@ -22,6 +21,7 @@ from bench.contenders import BUILD
 from bench.results import Cell
 from bench.samples import FULL, QUICK
 from bench.targets import MIX
+from network_health.swarm.errors import SwarmError
 
 PROGRAMS = ("limit_connections", "limit_processes", "limit_interfaces", "run_tool", "sleepers")
 COMMANDS = ("cc", "ip", "mount", "ps", "setpriv", "ss", "unshare")
@@ -96,15 +96,13 @@ def _cells(part: str, *, quick: bool) -> list[Cell]:
 def _agent(*, quick: bool) -> agent.AgentCost | str:
     _say("agent: two swarms are booted and watched")
     box.wait_for_quiet()
-    made = agent.make_mount_points()
     try:
-        return agent.AgentCost.of(box.run("agent", AGENT_SOCKETS, quick=quick), AGENT_LOAD)
-    except RuntimeError:
+        with agent.mount_points():
+            result = box.run("agent", AGENT_SOCKETS, quick=quick)
+        return agent.AgentCost.of(result, AGENT_LOAD)
+    except (RuntimeError, SwarmError) as error:
+        _say(str(error))
         return "Not measured: the swarms could not be booted or watched.\n"
-    finally:
-        for path in made:
-            with contextlib.suppress(OSError):  # another swarm has come to use it
-                path.rmdir()
 
 
 def _write(folder: Path, cells: list[Cell], cost: agent.AgentCost | str | None, *, quick: bool) -> None:

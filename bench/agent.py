@@ -7,17 +7,20 @@ Two swarms, one encrypted, each hold this project's agent, the stock agent and a
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.worker import status_kb
+from network_health.swarm import booting, matrix_root
 
-#: A private /matrix and TMPDIR in the box: nothing of the swarm is left, however the box ends.
-MATRIX, SCRATCH = Path("/matrix"), Path(__file__).parent / "build" / "scratch"
+#: TMPDIR in the box, private as its /matrix is: nothing of the swarm is left, however the box ends.
+SCRATCH = Path(__file__).parent / "build" / "scratch"
 
 BARE = """
 from matrixswarm.core.boot_agent import BootAgent
@@ -93,12 +96,19 @@ class AgentCost:
             yield "| " + " | ".join((NAMES[key], swarm, *cells)) + " |"
 
 
-def make_mount_points() -> list[Path]:
-    """The folders that the box mounts its own state on; returns those that were not there."""
-    made = [path for path in (MATRIX, SCRATCH) if not path.exists()]
-    for path in made:
-        path.mkdir(parents=True)
-    return made
+@contextmanager
+def mount_points() -> Iterator[None]:
+    """The folders that the box mounts its own state on, for as long as it runs.
+
+    Raises:
+        SwarmError: ``/matrix`` is not there and cannot be made.
+    """
+    SCRATCH.mkdir(exist_ok=True)
+    claimed = matrix_root.claim(f"nh-bench-{os.getpid()}")
+    try:
+        yield
+    finally:
+        matrix_root.release(claimed)
 
 
 def measure(*, quick: bool) -> dict[str, object]:
@@ -108,9 +118,8 @@ def measure(*, quick: bool) -> dict[str, object]:
         SwarmError: a swarm did not boot.
         RuntimeError: an agent was respawned or did not report: its cost would mean nothing.
     """
-    for path in (MATRIX, SCRATCH):
+    for path in (matrix_root.MATRIX, SCRATCH):
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(path)], check=True)
-    booting = importlib.import_module("network_health.swarm.booting")  # TMPDIR is the box's scratch
     package = Path(importlib.import_module("matrixswarm").__path__[0])
     stock = (package / "agent/network_health/network_health.py").read_text(encoding="utf-8")
     extra = {"bench_bare": BARE, "bench_stock": stock}

@@ -1,0 +1,125 @@
+"""What a report found, and what of it leads to what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .values import as_list, clean, figure, metrics_of, number, severity
+
+_RANKS = {"CRITICAL": 0, "WARNING": 1}
+#: More findings than this are not weighed against each other.
+_MOST = 100
+
+#: What else, standing at the same time, is the likelier origin of a check's finding; the best guess first.
+_CAUSES = {
+    "packet_errors": ("link", "rx_rate", "tx_rate"),
+    "retransmits": ("link", "packet_errors", "tx_rate", "rx_rate", "softnet_dropped"),
+    "connections": ("syn_queue_drops", "syn_cookies", "listen_overflows", "ephemeral_ports"),
+    "conntrack": ("syn_queue_drops", "syn_cookies", "connections"),
+    "listen_overflows": ("syn_queue_drops", "syn_cookies"),
+    "softnet_dropped": ("rx_rate",),
+    "softnet_squeezed": ("rx_rate",),
+    "udp_receive": ("softnet_dropped", "rx_rate"),
+    "udp_send": ("link", "tx_rate"),
+    "tcp_memory": ("orphans", "connections"),
+}
+_OF_INTERFACES = frozenset({"tx_rate", "rx_rate", "packet_errors", "link"})
+
+#: How the sentences of a report without a list of alerts tell what they are about.
+_SENTENCES = (
+    (re.compile(r"(?P<subject>\S+) outbound "), "tx_rate"),
+    (re.compile(r"(?P<subject>\S+) inbound "), "rx_rate"),
+    (re.compile(r"(?P<subject>\S+) errors: "), "packet_errors"),
+    (re.compile(r"High connection count"), "connections"),
+    (re.compile(r"(?P<subject>\S+) is (?P<aspect>down|flapping|gone)\b"), "link"),
+)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One finding of the report that is judged; ``seconds`` and ``checks`` tell how long it has lasted."""
+
+    check: str
+    subject: str
+    aspect: str
+    severity: str
+    text: str
+    seconds: float | None = None
+    checks: float | None = None
+
+
+def find_conditions(report: dict[str, Any]) -> list[Condition]:
+    """What the report found: the worst first, what explains another before it."""
+    sentences = [s for s in clean(report.get("details"), 200_000).split("; ") if s]
+    alerts = [alert for alert in as_list(metrics_of(report).get("alerts")) if isinstance(alert, dict)]
+    found = [_of_alert(alert, i, len(alerts), sentences, report) for i, alert in enumerate(alerts)]
+    if not found:
+        found = [_of_sentence(sentence, severity(report)) for sentence in sentences]
+    found = sorted(found, key=_rank)[:_MOST]
+    return sorted(found, key=lambda condition: (_rank(condition), origin(condition, found) is not None))
+
+
+def _rank(condition: Condition) -> int:
+    return _RANKS.get(condition.severity, len(_RANKS))
+
+
+def _of_alert(
+    alert: dict[str, Any], place: int, count: int, sentences: list[str], report: dict[str, Any]
+) -> Condition:
+    check, subject = clean(alert.get("check"), 40), clean(alert.get("subject"), 20)
+    value, limit = number(alert.get("value")), number(alert.get("limit"))
+    if count == len(sentences):  # one for each, in the same order
+        text = sentences[place]
+    else:
+        own = [s for s in sentences if subject and s.startswith(f"{subject} ")]
+        text = own[0] if len(own) == 1 else f"{subject} {check}: {figure(value)} > {figure(limit)}"
+    now, since = number(report.get("timestamp")), number(alert.get("since"))
+    lasted = now - since if now is not None and since is not None and since > 0 else None
+    return Condition(
+        check=check,
+        subject=subject,
+        aspect=clean(alert.get("aspect"), 20),
+        severity=severity(alert),
+        text=text,
+        seconds=lasted if lasted is not None and 0 <= lasted < 1e9 else None,
+        checks=number(alert.get("checks")),
+    )
+
+
+def _of_sentence(sentence: str, of_report: str) -> Condition:
+    for pattern, check in _SENTENCES:
+        match = pattern.match(sentence)
+        if match:
+            groups = match.groupdict()
+            subject, aspect = groups.get("subject", "host"), groups.get("aspect", "")
+            return Condition(check, subject, aspect, of_report, sentence)
+    return Condition("", "host", "", of_report, sentence)
+
+
+def origin(condition: Condition, all_found: list[Condition]) -> Condition | None:
+    """What else was found that probably leads to this."""
+    for check in _CAUSES.get(condition.check, ()):
+        for other in all_found:
+            both_of_interfaces = check in _OF_INTERFACES and condition.check in _OF_INTERFACES
+            if other.check == check and (not both_of_interfaces or other.subject == condition.subject):
+                return other
+    return None
+
+
+def lasting(condition: Condition) -> str:
+    """``, for 2 min 30 s (6 checks)``, as far as that is known."""
+    checks = f"{condition.checks:.0f} checks" if condition.checks and condition.checks > 1 else ""
+    if condition.seconds is None or condition.seconds < 1:
+        return f", for {checks}" if checks else ""
+    return f", for {_in_words(condition.seconds)}" + (f" ({checks})" if checks else "")
+
+
+def _in_words(seconds: float) -> str:
+    whole = round(seconds)
+    for unit, name, part, part_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // part
+            return f"{whole // unit} {name}" + (f" {rest} {part_name}" if rest else "")
+    return f"{whole} s"

@@ -124,7 +124,7 @@ def _remember(before: _Memory | None, link: Link, before_s: float, now_s: float)
     if before is None or _is_another(before, link):
         return _Memory(link.index, link.kind, up, up, count)
     then, kind = before.carrier_changes, before.kind if link.kind is None else link.kind
-    if (up, count, kind) == (before.up, then, before.kind) and not before.past and not before.flapping:
+    if (up, count, kind) == (before.up, then, before.kind) and not before.flapping:
         return before
     past = tuple((at_s, earlier) for at_s, earlier in before.past if now_s - at_s <= WINDOW_S + _JITTER_S)
     changed_s = before.changed_s

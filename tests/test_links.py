@@ -222,6 +222,13 @@ def test_a_slow_flapper_is_found_as_well():
     ]
 
 
+def test_two_minutes_are_meant_with_a_little_jitter():
+    """Checks a minute apart are never exactly that."""
+    assert flaps(Watch(), (4, True), (6, True), (7, False), after_s=60.2)[-1] == (
+        "eth0 is flapping: 3 carrier changes in 2 min"
+    )
+
+
 def test_three_changes_in_more_than_two_minutes_are_not_flapping():
     """One a minute and a half."""
     assert flaps(Watch(), (4, True), (6, True), (8, True), (10, True), after_s=91) == [QUIET] * 4

@@ -99,7 +99,10 @@ def test_the_clear_band_names_the_share_it_is_judged_by(value, expected):
 
 
 def test_every_limit_has_a_clear_band():
-    """Connections and protocols have it as rates do."""
+    """Connections, protocols and the share of packet errors have it as rates do."""
+    assert told(eth0(new_drops=19, new_packets=981), packet_error_percent=2, clear_percent=90) == [
+        ("eth0 errors: TX=0 RX=0 drops=19, 1.9% of packets > 1.8% (90% of the limit)", False)
+    ]
     limits = {"conn_threshold": 2000, "conntrack_threshold_percent": 75}
     assert told(
         connections=1801, protocols=Protocols(conntrack=Share(68, 100)), clear_percent=90, **limits

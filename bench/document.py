@@ -132,7 +132,7 @@ def _cell(cell: Cell) -> Iterator[str]:
 
 
 def _row(cell: Cell, row: Row) -> tuple[str, ...]:
-    if row.cpu_ms is None or row.wall_ms is None:
+    if row.failed or row.cpu_ms is None or row.wall_ms is None:
         return row.name, row.note or "not measured", "", "", "", "", ""
     name = f"{row.name} ({row.note})" if row.note else row.name
     limit, reference = cell.cpu_ms("limit"), cell.cpu_ms("reference")

@@ -19,23 +19,24 @@ from bench.worker import status_kb
 
 TIMEOUT_S = 180
 EXPORTER_PORT = 9
+#: What a contender that cannot answer may raise; the others are measured all the same.
+_FAILURES = (OSError, subprocess.SubprocessError, http.client.HTTPException, ValueError, RuntimeError)
 
 
 def compare(kind: str, load: Load, contenders: tuple[Contender, ...], plan: Plan) -> list[Cost]:
     """All contenders' costs at a load that stands; one that fails has the reason in its note."""
     costs = {c.name: Cost(c.name, c.role) for c in contenders}
-    failed: set[str] = set()
     for number in range(plan.rounds):
         order = contenders if number % 2 == 0 else contenders[::-1]
         for contender in order:
-            if contender.name in failed:
+            cost = costs[contender.name]
+            if cost.failed:
                 continue
             load.refresh()
             try:
-                _one_round(kind, load, contender, plan, costs[contender.name])
-            except (OSError, subprocess.SubprocessError, ValueError, RuntimeError) as error:
-                failed.add(contender.name)
-                costs[contender.name].note = f"failed: {type(error).__name__}"
+                _one_round(kind, load, contender, plan, cost)
+            except _FAILURES as error:
+                cost.failed, cost.note = True, f"failed: {type(error).__name__}"
                 print(f"{contender.name}: {error}", file=sys.stderr)
     return list(costs.values())
 

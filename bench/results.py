@@ -29,6 +29,7 @@ class Row:
     count: int | None
     miscounts: int
     note: str
+    failed: bool
     samples: int
 
 
@@ -55,9 +56,9 @@ class Cell:
         return next((row for row in self.rows if row.role == role), None)
 
     def cpu_ms(self, role: str) -> float | None:
-        """Its median CPU; ``None`` as well if it counted wrongly: no ratio is built on that."""
+        """Its median CPU; ``None`` as well if it failed or counted wrongly: no ratio is built on that."""
         row = self.row(role)
-        return row.cpu_ms if row and not row.miscounts else None
+        return row.cpu_ms if row and not row.failed and not row.miscounts else None
 
     def growth_mb(self, role: str) -> float | None:
         """Its median peak memory growth."""

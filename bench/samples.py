@@ -45,6 +45,7 @@ class Cost:
     counted: list[int] = field(default_factory=list)
     miscounts: int = 0
     note: str = ""
+    failed: bool = False
 
     def add_lines(self, text: str) -> list[int]:
         """Take a contender's answer; returns what it counted."""
@@ -72,5 +73,6 @@ class Cost:
             "count": int(median(self.counted)) if self.counted else None,
             "miscounts": self.miscounts,
             "note": self.note,
+            "failed": self.failed,
             "samples_cpu_ms": self.cpu_ms,
         }

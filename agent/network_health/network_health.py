@@ -98,8 +98,10 @@ class Agent(BootAgent):
                 return False
             if is_due():
                 return True
-            if self.monitor is not None and len(self.outbox):
-                self.deliver()
+            if self.monitor is not None:
+                if len(self.outbox):
+                    self.deliver()
+                self.turns.remind()
             time.sleep(min(1.0, max(0.01, self.schedule.due_s - time.monotonic())) if self.monitor else 1.0)
         return False
 

@@ -215,6 +215,26 @@ def test_reports_of_another_agent_are_no_part_of_the_story(investigate):
     assert findings[-1].startswith("Judged by 2 reports of host-a")
 
 
+def test_the_culprits_are_below(investigate):
+    """Ports, peers and processes that the report names stand in the incident file, a line for each kind."""
+    ports = [{"port": n, "percent": 81.5, "name": "nginx", "pid": n} for n in range(1, 8)]
+    connections = {"total": 2000, "ports": ports, "remotes": [{"address": "10.0.0.7", "percent": 64}]}
+    rate = {
+        "iface": "eth0",
+        "processes": [{"name": "rsync", "peers": [{"address": "10.0.0.9", "port": 873}]}],
+    }
+    sick = report("x", alert("link"), culprits={"connections": connections, "rates": [rate], "errors": "crc"})
+    shown = "; ".join(f"port {n}, percent 81.50, name nginx, pid {n}" for n in range(1, 6))
+    assert [line for line in investigate(sick) if line.startswith("Culprits")] == [
+        "Culprits, connections: total 2000",
+        f"Culprits, connections, ports: {shown}, and 2 more",
+        "Culprits, connections, remotes: address 10.0.0.7, percent 64",
+        "Culprits, rates: iface eth0",
+        "Culprits, rates, processes: name rsync, peers address 10.0.0.9, port 873",
+        "Culprits, errors: crc",
+    ]
+
+
 def test_whatever_is_in_it_the_first_line_stays_a_line_with_advice(investigate):
     """Long and hostile text is cut and cleaned; what to do stays whole."""
     text = "eth0 outbound 9 Mbps > 1 Mbps (92% by " + "a\x1b[2Jb\n@ \u202e" * 200 + ")"
@@ -295,7 +315,7 @@ whole["metrics"] |= {
     "total_connections": 4,
     "top_procs": [{"pid": 1, "name": "a", "cpu_percent": 1.5}],
     "top_network": [{"pid": 1, "name": "a", "net_tx_mbps": 1.5}],
-    "culprits": {"connections": [{"port": 1}]},
+    "culprits": {"connections": {"total": 4, "ports": [{"port": 1}]}},
     "failures": [{"collector": "connections", "reason": "OSError"}],
 }
 

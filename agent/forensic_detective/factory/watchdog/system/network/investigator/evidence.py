@@ -44,9 +44,9 @@ def evidence(
     states = [f"{name} {figure(count)}" for count, name in states_of(report)[: 2 * MOST_OF_A_KIND]]
     if states:
         lines.append(f"Connections: {figure(number(metrics.get('total_connections')))}; {', '.join(states)}")
-    for name, culprits in list(as_dict(metrics.get("culprits")).items())[: 2 * MOST_OF_A_KIND]:
-        shown = culprits if isinstance(culprits, list) else [culprits]
-        lines += [f"Culprits, {clean(name, 40)}: {flat(culprit)}" for culprit in shown[:MOST_OF_A_KIND]]
+    for name, culprits in list(as_dict(metrics.get("culprits")).items())[:MOST_OF_A_KIND]:
+        for culprit in (culprits if isinstance(culprits, list) else [culprits])[:MOST_OF_A_KIND]:
+            lines += _culprit_lines(f"Culprits, {clean(name, 40)}", culprit)
     network = [as_dict(entry) for entry in as_list(metrics.get("top_network"))]
     lines += _listed("Busiest on the network", [_traffic(entry) for entry in network if process(entry)])
     cpu = [f"{process(p)} {figure(share)}%" for share, p in ranked("cpu_percent", metrics.get("top_procs"))]
@@ -57,6 +57,18 @@ def evidence(
     lines.append(
         f"Judged by {len(history)} reports of {agent(report) or 'one agent'}, the last at {_clock(report)}"
     )
+    return lines
+
+
+def _culprit_lines(title: str, culprit: object) -> list[str]:
+    """A line of its plain figures, and one for each list in it."""
+    if not isinstance(culprit, dict):
+        return [f"{title}: {flat(culprit)}"]
+    lists = [(key, value) for key, value in culprit.items() if isinstance(value, list) and value]
+    plain = {key: value for key, value in culprit.items() if not isinstance(value, list)}
+    lines = [f"{title}: {flat(plain)}"] if plain else []
+    for key, entries in lists[: 2 * MOST_OF_A_KIND]:
+        lines += _listed(f"{title}, {clean(key, 40)}", [flat(entry) for entry in entries])
     return lines
 
 

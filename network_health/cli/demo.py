@@ -8,12 +8,13 @@ import sys
 from types import FrameType
 from typing import Any
 
+from network_health.cli.parser import Parser, examples
 from network_health.swarm.demo import run_demo
 
 __all__ = ["add_to"]
 
 
-def add_to(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     """Make ``demo`` known."""
     parser = subparsers.add_parser(
         "demo",
@@ -21,6 +22,8 @@ def add_to(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         description="Boots a real swarm of its own, shows its reports as they reach forensic_detective, "
         "opens thousands of loopback connections until it warns, closes them, and takes everything down "
         "again. Needs to write /matrix, where every swarm keeps its state. Takes half a minute.",
+        epilog=examples("sudo network-health demo")
+        + "\n\nexit status:\n  0  everything was shown\n  1  a step did not happen; the sentence says which",
     )
     parser.set_defaults(run=_run)
 

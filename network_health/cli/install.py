@@ -7,6 +7,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+from network_health.cli.parser import Parser, examples
 from network_health.swarm.booting import launcher
 from network_health.swarm.install import Outcome, install, uninstall
 from network_health.swarm.workspace import Workspace, pointed_at
@@ -16,13 +17,19 @@ __all__ = ["add_to"]
 _UNIVERSE = "network-health-demo"
 
 
-def add_to(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     """Make ``install`` known."""
     parser = subparsers.add_parser(
         "install",
         help="put the agent and its directives into a MatrixSwarm workspace",
         description="Puts the agent and its directives into a MatrixSwarm workspace. The stock agent of the "
         "same name is kept and comes back with --uninstall; what you changed of ours is kept, too.",
+        epilog=examples(
+            "network-health install                             # where .swarm points to",
+            "network-health install ~/.matrixswarm",
+            "network-health install ~/.matrixswarm --uninstall",
+        )
+        + "\n\nexit status:\n  0  done, or nothing to do\n  1  it cannot be done; the sentence says why",
     )
     parser.add_argument(
         "workspace",

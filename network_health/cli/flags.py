@@ -1,0 +1,143 @@
+"""Every setting as a flag: ``conn_threshold`` is ``--conn-threshold``.
+
+Law: flags come from the fields of `Settings` and are judged by their rules; nothing here knows a setting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import Field, fields
+from typing import Any
+
+from network_health.rules import NotAllowed, Rule
+from network_health.settings import Settings
+
+__all__ = ["add_settings", "given_settings", "read_words", "unknown_flags"]
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_CHOICES = re.compile(r'"\w+"(?:(?:, | or )"\w+")+')
+_WORDS: dict[str, tuple[object, ...]] = {
+    "on": (True,),
+    "true": (True,),
+    "off": (False, None),
+    "false": (False,),
+    "none": (None,),
+    "null": (None,),
+}
+_SHOWN = 60
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Make every setting a flag of ``parser``; `given_settings` reads them."""
+    group = parser.add_argument_group("settings")
+    for setting in fields(Settings):
+        group.add_argument(
+            _flag(setting.name),
+            dest=setting.name,
+            action="append",
+            nargs="?",
+            metavar=_metavar(setting),
+            help=_help(setting).replace("%", "%%"),
+        )
+
+
+def given_settings(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """The settings that were given as flags, and a sentence for each that is not allowed."""
+    given: dict[str, Any] = {}
+    mistakes = []
+    for setting in fields(Settings):
+        words = getattr(options, setting.name)
+        if words is None:
+            continue
+        rule: Rule = setting.metadata["rule"]
+        try:
+            given[setting.name] = read_words(rule, words)
+        except NotAllowed:
+            shown = "nothing" if words[-1] is None else repr(words[-1][:_SHOWN])
+            allowed = rule.allowed.replace("null for off", "off")
+            mistakes.append(f"{_flag(setting.name)}: {shown} is not allowed; give {allowed}")
+    return given, mistakes
+
+
+def read_words(rule: Rule, words: Sequence[str | None]) -> Any:  # noqa: ANN401 - what the rule returns
+    """What the words after a flag, one for each time it was given, mean to ``rule``.
+
+    Of a flag that is given again the last word holds, but for a list, which takes all.
+
+    Raises:
+        NotAllowed: nothing that the rule allows.
+    """
+    for meaning in _meanings(words):
+        try:
+            return rule.read(meaning)
+        except NotAllowed:
+            continue
+    raise NotAllowed
+
+
+def unknown_flags(words: Sequence[str]) -> list[str]:
+    """A sentence for each flag that there is not; the word after such a flag is taken to be its value."""
+    known = [_flag(setting.name) for setting in fields(Settings)]
+    known += ["--config", "--json", "--nagios", "--seconds", "--universal-id"]
+    mistakes, is_value = [], False
+    for word in words:
+        flag, equals, _ = word.partition("=")
+        if flag.startswith("--") and flag != "--":
+            near = difflib.get_close_matches(flag, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            mistakes.append(f"{flag[:_SHOWN]}: unknown option{hint}")
+            is_value = not equals
+        else:
+            if not is_value:
+                mistakes.append(f"{word[:_SHOWN]!r}: check takes no such argument")
+            is_value = False
+    return mistakes
+
+
+def _meanings(words: Sequence[str | None]) -> Iterator[object]:
+    """What it may mean, the likeliest first; the rule takes the one of its kind."""
+    last = words[-1]
+    if last is None:  # the flag stands alone
+        return
+    yield from _WORDS.get(last.lower(), ())
+    if _NUMBER.fullmatch(last) and len(last) <= _SHOWN:
+        yield int(last) if _WHOLE.fullmatch(last) else float(last)
+    yield [name.strip() for word in words if word for name in word.split(",") if name.strip()]
+    yield last
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _metavar(setting: Field[Any]) -> str:
+    rule: Rule = setting.metadata["rule"]
+    if isinstance(setting.default, bool):
+        return "on|off"
+    if _CHOICES.fullmatch(rule.allowed):
+        return "|".join(re.findall(r'"(\w+)"', rule.allowed))
+    if isinstance(setting.default, tuple):
+        return "NAME,..."
+    if setting.default is None:
+        return "N|off"
+    return "TEXT" if isinstance(setting.default, str) else "N"
+
+
+def _help(setting: Field[Any]) -> str:
+    default = setting.default
+    if isinstance(default, bool) or default is None:
+        shown = "on" if default else "off"
+    elif isinstance(default, tuple):
+        shown = ",".join(default) or "none"
+    else:
+        shown = str(default)
+    unit = setting.metadata["unit"]
+    return f"{setting.metadata['meaning']} Default: {shown}{f' {unit}' if _is_measured(setting) else ''}."
+
+
+def _is_measured(setting: Field[Any]) -> bool:
+    return isinstance(setting.default, int | float) and not isinstance(setting.default, bool)

@@ -1,0 +1,188 @@
+"""A report's content as a page for people. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from network_health.cli.figures import protocol_figures
+from network_health.cli.text import BAD, DIM, GOOD, TITLE, WORSE, Cell, Painter, plain, table
+from network_health.settings import Settings
+
+__all__ = ["page"]
+
+_SEVERITY_COLOURS = {"INFO": GOOD, "WARNING": BAD, "CRITICAL": WORSE}
+
+Content = Mapping[str, Any]
+
+
+def page(content: Content, settings: Settings, painter: Painter) -> str:
+    """The report, one block after another; a block without figures is left out."""
+    metrics = content["metrics"]
+    known = f"{metrics.get('coverage_percent', 0)} % of the bytes have a known owner"
+    blocks = (
+        _verdict(content, painter),
+        _interfaces(metrics, settings, painter),
+        _connections(metrics, settings, painter),
+        _processes("Busiest processes", "", metrics.get("top_procs", ()), painter),
+        _processes("Busiest on the network", known, metrics.get("top_network", ()), painter),
+        _protocols(metrics, settings, painter),
+        _culprits(metrics, painter),
+        _cost(metrics, painter),
+    )
+    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
+
+
+def _verdict(content: Content, painter: Painter) -> Iterator[str]:
+    severity = content["severity"]
+    colour = _SEVERITY_COLOURS[severity]
+    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(content["timestamp"]))
+    yield f"{painter.paint(severity, colour)}  {painter.paint(content['status'], TITLE)}  {clock}"
+    for finding in plain(content["details"]).split("; "):
+        yield f"  {painter.paint(finding, colour if severity != 'INFO' else '')}"
+
+
+def _interfaces(metrics: Content, settings: Settings, painter: Painter) -> Iterator[str]:
+    links = metrics.get("interfaces")
+    if not links:
+        return
+    limits = f"limits: {settings.tx_threshold_mbps} Mbps out, {settings.rx_threshold_mbps} Mbps in"
+    yield _title("Interfaces", limits, painter)
+    breached = {(alert["check"], alert["subject"]) for alert in metrics.get("alerts", ())}
+    head = ("name", "state", ">out Mbps", ">in Mbps", ">speed", ">new errors", ">new drops", "addresses")
+    yield from _indented(table(head, [_link(link, breached) for link in links], painter))
+
+
+def _link(link: Content, breached: set[tuple[str, str]]) -> list[Cell]:
+    def cell(text: object, check: str) -> Cell:
+        return Cell(plain(text), BAD if (check, link["iface"]) in breached else "")
+
+    up = link["up"]
+    return [
+        Cell(plain(link["iface"])),
+        Cell("up" if up else "down", "" if up else DIM),
+        cell(f"{link['tx_rate_mbps']:.2f}", "tx_rate"),
+        cell(f"{link['rx_rate_mbps']:.2f}", "rx_rate"),
+        Cell(str(link["speed_mbps"] or "-")),
+        cell(link["new_tx_errs"] + link["new_rx_errs"], "packet_errors"),
+        cell(link["new_drops"], "packet_errors"),
+        Cell(" ".join(map(plain, (*link["ip"], *link["ip6"])))),
+    ]
+
+
+def _connections(metrics: Content, settings: Settings, painter: Painter) -> Iterator[str]:
+    if "total_connections" not in metrics:
+        return
+    yield _title(f"Connections {metrics['total_connections']}", f"limit: {settings.conn_threshold}", painter)
+    by_status = sorted(metrics["by_status"].items(), key=lambda item: (-item[1], item[0]))
+    rows = [[Cell("UDP" if name == "NONE" else plain(name)), Cell(str(count))] for name, count in by_status]
+    yield from _indented(table(("state", ">sockets"), rows, painter))
+
+
+#: Column, field, and how a value is shown; a column without a value in any row is left out.
+_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    (">pid", "pid", ""),
+    ("name", "name", ""),
+    (">CPU %", "cpu_percent", ".1f"),
+    (">memory MiB", "rss_mb", ".1f"),
+    (">read", "read_bytes", "bytes"),
+    (">written", "write_bytes", "bytes"),
+    (">out Mbps", "net_tx_mbps", ".2f"),
+    (">in Mbps", "net_rx_mbps", ".2f"),
+    (">sockets", "sockets", ""),
+    ("user", "user", ""),
+)
+
+
+def _processes(title: str, remark: str, processes: Sequence[Content], painter: Painter) -> Iterator[str]:
+    if not processes:
+        return
+    yield _title(title, remark, painter)
+    known = [c for c in _COLUMNS if any(process.get(c[1]) is not None for process in processes)]
+    rows = [[Cell(_shown(process.get(name), kind)) for _, name, kind in known] for process in processes]
+    yield from _indented(table([head for head, _, _ in known], rows, painter))
+
+
+def _shown(value: object, kind: str) -> str:
+    if value is None:
+        return "-"
+    if kind == "bytes" and isinstance(value, int | float):
+        return _bytes(value)
+    return format(value, kind) if kind and isinstance(value, int | float) else plain(value)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def _protocols(metrics: Content, settings: Settings, painter: Painter) -> Iterator[str]:
+    rows = []
+    for figure in protocol_figures(metrics, settings):
+        breached = figure.limit is not None and figure.value > figure.limit
+        name = figure.name.removesuffix("_percent").removesuffix("_per_sec").replace("_", " ")
+        unit = " %" if figure.unit == "%" else " /s"
+        limit = "off" if figure.limit is None else f"{figure.limit}{unit}"
+        rows.append([Cell(name), Cell(f"{figure.value}{unit}", BAD if breached else ""), Cell(limit)])
+    if rows:
+        yield _title("Protocols", "", painter)
+        yield from _indented(table(("figure", ">value", ">limit"), rows, painter))
+
+
+def _culprits(metrics: Content, painter: Painter) -> Iterator[str]:
+    culprits = metrics.get("culprits")
+    if culprits:
+        yield _title("Culprits", "", painter)
+        yield from _indented(list(_outline(culprits)))
+
+
+def _outline(value: object) -> Iterator[str]:
+    """Plain values in one line, what has parts of its own indented below its name."""
+    if isinstance(value, Mapping):
+        value = {name: part for name, part in value.items() if part not in (None, "", [])}
+        flat = [f"{plain(k)} {_inline(v)}" for k, v in value.items() if _is_flat(v)]
+        if flat:
+            yield ", ".join(flat)
+        for name, part in value.items():
+            if not _is_flat(part):
+                yield f"{plain(name)}:"
+                yield from _indented(list(_outline(part)))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _outline(part)
+    else:
+        yield plain(value)
+
+
+def _is_flat(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return not any(isinstance(part, Mapping | list | tuple) for part in value)
+    return not isinstance(value, Mapping)
+
+
+def _inline(value: object) -> str:
+    return " ".join(map(plain, value)) if isinstance(value, list | tuple) else plain(value)
+
+
+def _cost(metrics: Content, painter: Painter) -> Iterator[str]:
+    check = metrics["check"]
+    readers = check["readers"]
+    parts = [
+        f"{name} {ms:.1f}" + (f" by {plain(readers[name])}" if name in readers else "")
+        for name, ms in check["collectors"].items()
+    ]
+    yield painter.paint(f"The check took {check['total_ms']:.1f} ms ({', '.join(parts)}).", DIM)
+    for failure in metrics.get("failures", ()):
+        yield painter.paint(f"{plain(failure['collector'])} failed: {plain(failure['reason'])}", BAD)
+
+
+def _title(title: str, remark: str, painter: Painter) -> str:
+    return painter.paint(title, TITLE) + (f"  {painter.paint(remark, DIM)}" if remark else "")
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

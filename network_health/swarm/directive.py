@@ -1,0 +1,236 @@
+"""A matrix directive, read without running it.
+
+A directive file is Python that the framework runs at a boot, or JSON. Of Python, ``matrix_directive`` is
+read as the text says it: what only running the file could tell is an `Unread` in its place.
+
+Laws: nothing of a file is executed; at most `MOST_BYTES` of it are read; whatever is in it, the answer is
+a directive or a `SwarmError`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from network_health.swarm.errors import SwarmError
+
+__all__ = [
+    "AGENT",
+    "MOST_BYTES",
+    "Node",
+    "Unread",
+    "is_directive",
+    "nodes",
+    "parse_json",
+    "read_bytes",
+    "read_directive",
+    "unread_parts",
+]
+
+AGENT = "network_health"
+MOST_BYTES = 8 << 20
+_NAME = "matrix_directive"
+#: Separates the name of an agent's source from that of its blueprint.
+_BLUEPRINT = "_bp_"
+
+Directive = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A value that only running the file could tell: where it stands, and its text in one line."""
+
+    line: int
+    source: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, {self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: its id, the name of the agent's source (blueprint aside), and its ``config`` as it stands.
+
+    A node without a config has an empty one.
+    """
+
+    universal_id: str
+    agent: str
+    config: object
+
+
+def read_directive(path: Path) -> Directive:
+    """The directive in a ``.py`` or a JSON file.
+
+    Raises:
+        SwarmError: the file cannot be read or holds no directive; the sentence says why.
+    """
+    data = read_bytes(path)
+    if path.suffix == ".py":
+        return _parse_python(path, data)
+    directive = parse_json(path, data)
+    if not is_directive(directive):
+        raise SwarmError(f"{path} is not a directive: it has neither universal_id nor children")
+    return dict(directive)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file that an operator named.
+
+    Raises:
+        SwarmError: it cannot be read, or is too large to be meant.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SwarmError(f"{path} cannot be read: {reason}") from error
+    if len(data) > MOST_BYTES:
+        raise SwarmError(f"{path} is larger than {MOST_BYTES >> 20} MiB: that cannot be meant")
+    return data
+
+
+def parse_json(path: Path, data: bytes) -> Any:  # noqa: ANN401 - whatever the file holds
+    """What the JSON in ``data`` says; ``path`` is for the sentence.
+
+    Raises:
+        SwarmError: it is no JSON, or an encrypted directive.
+    """
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise SwarmError(f"{path} is not JSON: {reason}") from error
+    if isinstance(content, dict) and content.keys() >= {"nonce", "tag", "ciphertext"}:
+        raise SwarmError(f"{path} is encrypted: name the directive that it was made of")
+    return content
+
+
+def is_directive(data: object) -> bool:
+    """Whether it is a tree of nodes, not a block of settings: none of these names is a setting."""
+    return isinstance(data, Mapping) and ("universal_id" in data or "children" in data)
+
+
+def nodes(directive: Mapping[Any, Any]) -> Iterator[Node]:
+    """Every node, the parents first; what is not a node with an id is passed over, as at a boot."""
+    waiting: list[object] = [directive]
+    while waiting:
+        node = waiting.pop(0)
+        if not isinstance(node, Mapping):
+            continue
+        uid = node.get("universal_id")
+        if uid:
+            yield Node(str(uid), str(node.get("name")).split(_BLUEPRINT)[0], node.get("config", {}))
+        children = node.get("children")
+        waiting[:0] = children if isinstance(children, list) else []
+
+
+def unread_parts(value: object) -> list[Unread]:
+    """Every `Unread` in a value, in order."""
+    found, waiting = [], [value]
+    while waiting:
+        part = waiting.pop(0)
+        if isinstance(part, Unread):
+            found.append(part)
+        elif isinstance(part, Mapping):
+            waiting[:0] = [*part.keys(), *part.values()]
+        elif isinstance(part, list | tuple | set):
+            waiting[:0] = list(part)
+    return found
+
+
+def _parse_python(path: Path, data: bytes) -> Directive:
+    try:
+        tree = ast.parse(data)
+        directive = _Reader(tree).value_of(_NAME)
+    except SyntaxError as error:
+        raise SwarmError(f"{path} is not Python: {error.msg}, line {error.lineno}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SwarmError(
+            f"{path} is not Python that can be read: {error or 'it is nested too deeply'}"
+        ) from error
+    if isinstance(directive, Unread):
+        raise SwarmError(f"{path}: {_NAME} cannot be read without running the file: {directive}")
+    if not isinstance(directive, dict):
+        raise SwarmError(f"{path} has no {_NAME} = {{...}} at its top level")
+    return directive
+
+
+class _Reader:
+    """Literals of a module, and the names that it binds to literals at its top level and leaves alone."""
+
+    def __init__(self, module: ast.Module) -> None:
+        self._bound = {name: value for statement in module.body for name, value in _bindings(statement)}
+        self._stores: Counter[str] = Counter()
+        self._uses: dict[str, ast.Name] = {}
+        self._open: set[str] = set()
+        items = {id(item) for node in ast.walk(module) for item in _items(node)}
+        for node in ast.walk(module):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                self._stores[node.id] += 1
+            elif isinstance(node, ast.Name) and id(node) not in items:
+                self._uses.setdefault(node.id, node)
+
+    def value_of(self, name: str) -> Any:  # noqa: ANN401 - any literal, or Unread
+        """What a name stands for; ``None`` if the top level does not bind it."""
+        value, use = self._bound.get(name), self._uses.get(name)
+        if value is None:
+            return None
+        if self._stores[name] > 1:
+            return Unread(value.lineno, f"{name} is bound more than once")
+        if use is not None and not isinstance(value, ast.Constant):  # it may be changed there
+            return Unread(use.lineno, f"{name} is used by code")
+        self._open.add(name)
+        result = self._value(value)
+        self._open.discard(name)
+        return result
+
+    def _value(self, node: ast.expr) -> Any:  # noqa: ANN401 - any literal, or Unread
+        if isinstance(node, ast.Dict):
+            return self._dict(node)
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            return [self._value(item) for item in node.elts]
+        if isinstance(node, ast.Name) and node.id in self._bound and node.id not in self._open:
+            return self.value_of(node.id)
+        try:
+            return ast.literal_eval(node)
+        except (ValueError, TypeError):
+            return _unread(node)
+
+    def _dict(self, node: ast.Dict) -> Any:  # noqa: ANN401 - a dict, or Unread
+        result = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            name = self._value(key) if key is not None else None
+            if key is None or isinstance(name, Unread | list | dict):  # **another, or computed
+                return _unread(key or value)
+            result[name] = self._value(value)
+        return result
+
+
+def _bindings(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            if isinstance(target, ast.Name):
+                yield target.id, statement.value
+    elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+        yield statement.target.id, statement.value
+
+
+def _items(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Dict):
+        return [key for key in node.keys if key is not None] + node.values
+    return node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []
+
+
+def _unread(node: ast.expr) -> Unread:
+    try:
+        source = " ".join(ast.unparse(node).split())
+    except (RecursionError, ValueError):
+        source = type(node).__name__
+    return Unread(node.lineno, source if len(source) <= 60 else source[:57] + "...")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from network_health import alerting, interfaces, kernel, links, processes, report, thresholds
@@ -17,6 +17,8 @@ from network_health.isolation import Isolated, Outcome
 from network_health.model import (
     Connections,
     Cost,
+    Finding,
+    Inquiry,
     Interface,
     LinkReading,
     ProcessReading,
@@ -25,7 +27,7 @@ from network_health.model import (
     RankedProcess,
     Snapshot,
 )
-from network_health.readers import Answer, Readers, available, first_answer
+from network_health.readers import Answer, Inquired, Readers, available, first_answer
 from network_health.report import Report
 from network_health.settings import Settings
 
@@ -78,6 +80,9 @@ class Monitor:
         self._run_processes = Isolated[_Sampled[ProcessReading, tuple[RankedProcess, ...]]](
             "processes", collector_timeout_s
         )
+        make_inquirer = next((way.inquirer for way in self._readers if way.inquirer), None)
+        self._inquirer = make_inquirer() if make_inquirer else None
+        self._run_inquiry = Isolated[Inquired]("culprits", collector_timeout_s)
         self._run_protocols = Isolated[_Sampled[ProtocolReading, Protocols]]("protocols", collector_timeout_s)
         seen = self.observe_interfaces().value or ()
         self.observe_processes()
@@ -116,9 +121,29 @@ class Monitor:
         if seen.value is not None and self._links:
             self._reported = interfaces.marks(self._links.value)
         settings = self.settings
-        findings = thresholds.evaluate(snapshot, settings)
+        snapshot, findings = self._inquire(snapshot, thresholds.evaluate(snapshot, settings), started_s)
         self._alerts, verdict = alerting.step(self._alerts, findings, snapshot, settings, started_s)
         return report.build(snapshot, verdict, self.settings_errors)
+
+    def _inquire(
+        self, snapshot: Snapshot, findings: tuple[Finding, ...], started_s: float
+    ) -> tuple[Snapshot, tuple[Finding, ...]]:
+        """Add who is behind the findings, where that can be found out; never raises."""
+        inquirer, settings = self._inquirer, self.settings
+        if inquirer is None:
+            return snapshot, findings
+        outcome = self._run_inquiry.run(
+            lambda: Answer(inquirer.examine(findings, snapshot, settings), "kernel")
+        )
+        inquiry = None
+        if outcome.value is not None:
+            findings, inquiry = outcome.value
+        elif outcome.failure and any(finding.breached for finding in findings):
+            inquiry = Inquiry(failure=outcome.failure.reason)
+        cost = replace(snapshot.cost, total_ms=(time.monotonic() - started_s) * 1e3)
+        if inquiry is not None:
+            cost = replace(cost, collectors_ms={**cost.collectors_ms, "culprits": outcome.ms})
+        return replace(snapshot, cost=cost, inquiry=inquiry), findings
 
     def observe_interfaces(self) -> Outcome[tuple[Interface, ...]]:
         """Interfaces, with rates since the observation before; never raises."""

@@ -8,14 +8,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from network_health import portable
-from network_health.model import Connections, LinkReading, ProcessDetails, ProcessReading, ProtocolReading
+from network_health.model import (
+    Connections,
+    Finding,
+    Inquiry,
+    LinkReading,
+    ProcessDetails,
+    ProcessReading,
+    ProtocolReading,
+    Snapshot,
+)
+from network_health.settings import Settings
 
-__all__ = ["PORTABLE", "Answer", "Readers", "available", "first_answer"]
+__all__ = ["PORTABLE", "Answer", "Inquired", "Inquirer", "Readers", "available", "first_answer"]
 
 T = TypeVar("T")
+
+
+#: The findings with their culprits, and the evidence; ``None`` where nothing was asked.
+Inquired = tuple[tuple[Finding, ...], Inquiry] | None
+
+
+class Inquirer(Protocol):
+    """Finds out who is behind findings; see `network_health.inquiry`."""
+
+    def examine(self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings) -> Inquired:
+        """The findings of one check with their culprits. May raise `OSError` and `ValueError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +50,8 @@ class Readers:
     process_details: Callable[[Sequence[int]], dict[int, ProcessDetails]]
     #: Told whether to count ephemeral ports too; ``None`` where the system has no such figures.
     protocols: Callable[[bool], ProtocolReading] | None = None
+    #: Makes one that finds out who is behind a finding; ``None`` where the system does not tell.
+    inquirer: Callable[[], Inquirer] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +96,7 @@ def available() -> tuple[Readers, ...]:
 
 def _kernel() -> Readers:
     # Imported where it is used: these modules need what only Linux has.
+    from network_health.inquiry import Inquirer
     from network_health.linux.procfs import ProcessReader, read_process_details
     from network_health.linux.protocols import read_protocols
     from network_health.linux.rtnetlink import LinkReader
@@ -85,4 +109,5 @@ def _kernel() -> Readers:
         processes=ProcessReader().read,
         process_details=read_process_details,
         protocols=read_protocols,
+        inquirer=Inquirer,
     )

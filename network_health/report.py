@@ -13,12 +13,16 @@ from typing import Any
 from network_health.model import (
     Connections,
     Cost,
+    Inquiry,
     Interface,
+    Owner,
     Protocols,
     RankedProcess,
     Share,
     Snapshot,
+    Traffic,
 )
+from network_health.traffic import coverage_percent
 from network_health.verdict import Alert, Ending, Verdict, ending_sentences
 
 __all__ = [
@@ -27,6 +31,7 @@ __all__ = [
     "build",
     "connection_metrics",
     "interface_metrics",
+    "network_metrics",
     "process_metrics",
     "protocol_metrics",
 ]
@@ -73,7 +78,7 @@ def build(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence[str] =
     """
     if verdict.findings:
         status, severity = "network_issue", verdict.severity
-        details = "; ".join(finding.text for finding in verdict.findings)
+        details = "; ".join(finding.sentence for finding in verdict.findings)
     elif snapshot.failures:
         status, severity = "check_failed", "WARNING"
         details = "; ".join(f"Check of {f.collector} failed: {f.reason}" for f in snapshot.failures)
@@ -95,6 +100,8 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
         metrics["top_procs"] = process_metrics(snapshot.top_processes)
     if snapshot.protocols is not None:
         metrics["protocols"] = protocol_metrics(snapshot.protocols)
+    if snapshot.inquiry is not None:
+        _add_culprits(metrics, snapshot.inquiry)
     metrics["check"] = _cost(snapshot.cost)
     if snapshot.failures:
         metrics["failures"] = [
@@ -211,6 +218,62 @@ def protocol_metrics(protocols: Protocols) -> dict[str, Any]:
 
 def _share(share: Share) -> dict[str, Any]:
     return {"used": share.used, "limit": share.limit, "percent": share.percent}
+
+
+def _add_culprits(metrics: dict[str, Any], inquiry: Inquiry) -> None:
+    """``culprits``; with bytes also ``top_network``, ``coverage_percent`` and the processes' own fields."""
+    evidence = _plain(inquiry.evidence)
+    if inquiry.failure:
+        evidence["failure"] = _text(inquiry.failure)
+    if evidence:
+        metrics["culprits"] = evidence
+    if inquiry.traffic is None:
+        return
+    entries = network_metrics(inquiry.traffic, inquiry.owners)
+    metrics["top_network"], metrics["coverage_percent"] = entries, coverage_percent(inquiry.traffic)
+    moved = {entry["pid"]: entry for entry in network_metrics(inquiry.traffic, {})}
+    for process in metrics.get("top_procs", ()):
+        entry = moved.get(process["pid"], {})
+        process.update({key: entry[key] for key in (*_NET, "sockets") if key in entry})
+
+
+_NET = ("net_tx_bytes", "net_rx_bytes", "net_tx_mbps", "net_rx_mbps")
+
+
+def network_metrics(traffic: Traffic, owners: Mapping[int, Owner]) -> list[dict[str, Any]]:
+    """``metrics.top_network``: the processes that are known by name, or all; then what is nobody's."""
+    entries = []
+    for process in traffic.processes:
+        owner = owners.get(process.pid, Owner(process.pid))
+        if owners and process.pid not in owners:
+            continue
+        places = {"container": owner.container, "unit": owner.unit}
+        moved = _moved(process.sent, process.received, traffic.seconds)
+        entries.append(
+            {"pid": process.pid, "name": owner.name and _text(owner.name), "user": owner.user}
+            | {key: place for key, place in places.items() if place}
+            | moved
+            | {"sockets": process.sockets}
+        )
+    sent = traffic.sent - sum(p.sent for p in traffic.processes)
+    received = traffic.received - sum(p.received for p in traffic.processes)
+    rest = _moved(sent, received, traffic.seconds) | {"sockets": traffic.unattributed_sockets}
+    nobody = {"pid": None, "name": "unattributed", "user": None}
+    return [*entries, nobody | rest | ({} if traffic.is_whole else {"is_whole": False})]
+
+
+def _moved(sent: int, received: int, seconds: float) -> dict[str, Any]:
+    mbps = [round(octets / seconds * 8 / 1e6, 2) for octets in (sent, received)]
+    return dict(zip(_NET, (sent, received, *mbps), strict=True))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """The same with every text made safe, and tuples as lists."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

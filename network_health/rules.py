@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NotAllowed", "Rule", "choice", "flag", "names", "number", "or_off", "text", "whole"]
+__all__ = ["NotAllowed", "Rule", "choice", "choices", "flag", "names", "number", "or_off", "text", "whole"]
 
 
 class NotAllowed(Exception):
@@ -100,3 +101,16 @@ def names(allowed: str) -> Rule:
         return tuple(value)
 
     return Rule(allowed, read)
+
+
+def choices(*choices: str) -> Rule:
+    """A list out of the given words; kept as a tuple."""
+    listed = names(f"a list out of {', '.join(json.dumps(choice) for choice in choices)}")
+
+    def read(value: object) -> tuple[str, ...]:
+        kept: tuple[str, ...] = listed.read(value)
+        if not set(kept) <= set(choices):
+            raise NotAllowed
+        return kept
+
+    return Rule(listed.allowed, read)

@@ -171,6 +171,19 @@ class Settings:
         "Share of the local ports in use from one address towards one remote address and port above which it "
         "is a finding.",
     )
+    process_network: str = _setting(
+        "auto",
+        rules.choice("auto", "always", "breach", "off"),
+        "rule",
+        'When the bytes of each process are told: "always"; on a "breach" alone; "auto" as on a breach, but '
+        'counted in every check where connections are few; or "off".',
+    )
+    redact: tuple[str, ...] = _setting(
+        (),
+        rules.choices("addresses", "users"),
+        "names",
+        'What is masked in reports: "addresses" (all IP addresses), "users" (all user names).',
+    )
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, object]) -> Settings:

@@ -9,8 +9,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "network_health"
-PURE = {"alerting", "interfaces", "kernel", "kernel_limits", "model", "processes", "report", "rules"}
-PURE |= {"schedule", "settings", "thresholds"}
+PURE = {
+    "alerting",
+    "culprit",
+    "interfaces",
+    "kernel",
+    "kernel_limits",
+    "model",
+    "processes",
+    "report",
+    "rules",
+}
+PURE |= {"schedule", "settings", "thresholds", "traffic"}
 
 #: May import psutil: the portable readers alone.
 PSUTIL = {"portable"}

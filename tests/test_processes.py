@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from network_health.model import ProcessDetails, ProcessReading, ProcessSample, RankedProcess
-from network_health.processes import shares, shortlist, top
+from network_health.processes import candidates, top
 
 
 def sample(pid, cpu_s=0.0, rss=0, started=1.0):
@@ -16,7 +16,7 @@ def sample(pid, cpu_s=0.0, rss=0, started=1.0):
 
 
 def cpu(before, after, seconds=2.0):
-    (seen,) = shares(ProcessReading(10, before), ProcessReading(10 + seconds, (after,)))
+    (seen,) = candidates(ProcessReading(10, before), ProcessReading(10 + seconds, (after,)), 1)
     return seen.cpu_percent
 
 
@@ -43,11 +43,19 @@ def test_cpu_is_the_share_of_one_cpu_in_the_window(before, after, percent):
 def test_no_share_over_no_time(seconds):
     """Without a window there is nothing to divide by."""
     assert cpu((sample(1, 1.0),), sample(1, 2.0), seconds) is None
-    assert shares(None, ProcessReading(1, (sample(1, 5.0),)))[0].cpu_percent is None
+    (seen,) = candidates(None, ProcessReading(1, (sample(1, 5.0),)), 1)
+    assert seen.cpu_percent is None
 
 
 def ranked(pid, percent=0.0, rss=0):
     return RankedProcess(sample(pid, rss=rss), percent)
+
+
+def shortlist(rows, count):
+    """The candidates out of (pid, CPU seconds, rss); in a window of 1 s, so that 0.01 s are 1 %."""
+    before = ProcessReading(0, tuple(sample(pid) for pid, _, _ in rows))
+    after = ProcessReading(1, tuple(sample(pid, cpu_s, rss) for pid, cpu_s, rss in rows))
+    return candidates(before, after, count)
 
 
 def pids(processes):
@@ -61,13 +69,14 @@ def test_cpu_before_memory_before_bytes_written_before_pid():
     assert pids(top(candidates, details, 6)) == [2, 3, 6, 1, 4, 5]
 
 
-def test_the_shortlist_has_every_process_that_could_make_the_list():
+def test_the_candidates_are_all_that_could_make_the_list():
     """All that tie with the last place are asked for their I/O, and nobody else."""
-    processes = [ranked(1, 9.0), ranked(2, 1.0, 5), ranked(3, 1.0, 5), ranked(4, 1.0, 5), ranked(5)]
-    assert pids(shortlist(processes, 2)) == [1, 2, 3, 4]
-    assert pids(shortlist(processes, 1)) == [1]
-    assert shortlist(processes, 0) == ()
-    assert len(shortlist(processes, 99)) == 5
+    rows = [(1, 0.09, 0), (2, 0.01, 5), (3, 0.01, 5), (4, 0.01, 5), (5, 0.0, 0)]
+    assert pids(shortlist(rows, 2)) == [1, 2, 3, 4]
+    assert pids(shortlist(rows, 1)) == [1]
+    assert shortlist(rows, 0) == ()
+    assert len(shortlist(rows, 99)) == 5
+    assert shortlist([], 5) == ()
 
 
 def test_a_process_that_vanished_meanwhile_is_left_out():
@@ -76,17 +85,17 @@ def test_a_process_that_vanished_meanwhile_is_left_out():
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from([None, 0.0, 1.0]), st.sampled_from([0, 5]), st.integers(0, 2))),
+    st.lists(st.tuples(st.sampled_from([None, 0.0, 0.01]), st.sampled_from([0, 5]), st.integers(0, 2))),
     st.integers(0, 8),
     st.randoms(),
 )
-def test_shortlisting_changes_nothing(rows, count, shuffle: random.Random):
-    """The list from the short list is the list from all, in whatever order they were read."""
-    everyone = [ranked(pid, percent, rss) for pid, (percent, rss, _) in enumerate(rows)]
+def test_choosing_candidates_first_changes_nothing(rows, count, shuffle: random.Random):
+    """The list from the candidates is the list from all, in whatever order they were read."""
+    processes = [(pid, cpu_s, rss) for pid, (cpu_s, rss, _) in enumerate(rows)]
     details = {pid: ProcessDetails(write_bytes=written) for pid, (_, _, written) in enumerate(rows)}
-    best = top(everyone, details, count)
-    shuffle.shuffle(everyone)
-    assert top(shortlist(everyone, count), details, count) == best
+    best = top(shortlist(processes, len(rows)), details, count)
+    shuffle.shuffle(processes)
+    assert top(shortlist(processes, count), details, count) == best
     assert len(best) == min(count, len(rows))
 
 

@@ -31,8 +31,8 @@ class Watch:
         """Replace the settings, as a live reconfiguration does."""
         self.settings = Settings.from_mapping(config)
 
-    def __call__(self, *interfaces, connections=0, failed=(), after_s=30.0):
-        """See these interfaces and sockets, except what a collector that failed would have seen."""
+    def __call__(self, *interfaces, connections=0, protocols=None, failed=(), after_s=30.0):
+        """See these interfaces, sockets and protocols, but for what a collector that failed would have."""
         self.now_s += after_s
         snapshot = Snapshot(
             timestamp=EPOCH + self.now_s,
@@ -41,6 +41,7 @@ class Watch:
             top_processes=(),
             failures=tuple(Failure(collector, "OSError: no") for collector in failed),
             cost=Cost(0.0, {}, {}),
+            protocols=protocols,
         )
         findings = thresholds.evaluate(snapshot, self.settings)
         self.state, verdict = step(self.state, findings, snapshot, self.settings, self.now_s)

@@ -15,7 +15,23 @@ from typing import Any, TypeVar
 from network_health.model import Interface, Moved, Owner, Socket
 from network_health.traffic import Listeners
 
-__all__ = ["INVISIBLE", "LEAST_PERCENT", "Named", "of_connections", "of_rate", "routed", "shown"]
+__all__ = [
+    "INVISIBLE",
+    "LEAST_PERCENT",
+    "Accused",
+    "Named",
+    "clause",
+    "most",
+    "of_connections",
+    "of_rate",
+    "percent_of",
+    "person_of",
+    "person_text",
+    "routed",
+    "shared",
+    "shown",
+    "source_text",
+]
 
 LEAST_PERCENT = 10
 INVISIBLE = "owner not visible without root or CAP_SYS_PTRACE"
@@ -38,13 +54,6 @@ def shown(address: bytes) -> str:
     return str(ipaddress.ip_address(address))
 
 
-def neighbourhood(address: bytes) -> str:
-    """What one remote party has: an IPv4 address, or the /64 of an IPv6 one."""
-    if len(address) == 4:
-        return shown(address)
-    return str(ipaddress.ip_network((address[:8] + bytes(8), 64)))
-
-
 def of_connections(
     sockets: Sequence[Socket], pids: Sequence[int | None], named: Named, count: int, note: str = ""
 ) -> Accused:
@@ -57,29 +66,31 @@ def of_connections(
     held = Counter({pid: n for pid, n in tally.holders.items() if pid is not None})
 
     def owner(pid: int | None) -> dict[str, Any]:
-        return {} if pid is None else _person(named(pid))
+        return {} if pid is None else person_of(named(pid))
 
     evidence: dict[str, Any] = {
         "total": total,
         "ports": [
             {"port": port, "protocol": protocol}
-            | _share(n, total)
+            | shared(n, total)
             | owner(tally.owner_of_port(protocol, port))
-            for (protocol, port), n in _most(tally.ports, count)
+            for (protocol, port), n in most(tally.ports, count)
         ],
-        "remotes": [{"address": _source(key)} | _share(n, total) for key, n in _most(tally.sources, count)],
+        "remotes": [
+            {"address": source_text(key)} | shared(n, total) for key, n in most(tally.sources, count)
+        ],
         "endpoints": [
             {"address": shown(key[0]), "port": key[1]}
-            | _share(n, total)
+            | shared(n, total)
             | owner(_first(tally.endpoint_holders, key))
-            for key, n in _most(tally.endpoints, count)
+            for key, n in most(tally.endpoints, count)
         ],
-        "states": [{"state": key} | _share(n, total) for key, n in _most(tally.states, count)],
+        "states": [{"state": key} | shared(n, total) for key, n in most(tally.states, count)],
         "owners": [
-            owner(pid) | _share(n, total) | {"state": _first(tally.states_of, pid)}
-            for pid, n in _most(held, count)
+            owner(pid) | shared(n, total) | {"state": _first(tally.states_of, pid)}
+            for pid, n in most(held, count)
         ],
-        "coverage_percent": _percent(held.total(), total),
+        "coverage_percent": percent_of(held.total(), total),
     }
     if note:
         evidence["note"] = note
@@ -125,7 +136,7 @@ class _Tally:
 def _first(counts: Counter[tuple[K, V]], key: K) -> V | None:
     """What is counted most together with ``key``; ``None`` where nothing is."""
     found = Counter({other: n for (one, other), n in counts.items() if one == key})
-    return _most(found, 1)[0][0] if found else None
+    return most(found, 1)[0][0] if found else None
 
 
 def _connections_clause(evidence: Mapping[str, Any], note: str) -> str:
@@ -137,7 +148,7 @@ def _connections_clause(evidence: Mapping[str, Any], note: str) -> str:
         (port["percent"], port["percent"], f"on :{port.get('port')}{_by('owned by', port)}"),
         (endpoint["percent"], endpoint["percent"], f"to {_joined(endpoint)}{_by('owned by', endpoint)}"),
         # A process says less than a port or an endpoint, so it has to have clearly more to be told instead.
-        (owner["percent"] / 1.25, owner["percent"], f"owned by {_name(owner)}"),
+        (owner["percent"] / 1.25, owner["percent"], f"owned by {person_text(owner)}"),
     ]
     _, percent, what = max(candidates, key=lambda candidate: candidate[0])
     parts = [f"{percent:.0f}% {what}"] if percent >= LEAST_PERCENT else []
@@ -146,7 +157,7 @@ def _connections_clause(evidence: Mapping[str, Any], note: str) -> str:
         parts.append(f"{state['percent']:.0f}% {state['state']}")
     if what != candidates[1][2] and remote["percent"] >= LEAST_PERCENT:
         parts.append(f"{remote['percent']:.0f}% from {remote['address']}")
-    return _clause(parts, note)
+    return clause(parts, note)
 
 
 def of_rate(
@@ -177,15 +188,15 @@ def of_rate(
     preposition = "to" if way == "outbound" else "from"
     entries: list[dict[str, Any]] = []
     parts: list[str] = []
-    for pid, octets in _most(bytes_of, count + 1):
-        person = {} if pid is None else _person(named(pid))
+    for pid, octets in most(bytes_of, count + 1):
+        person = {} if pid is None else person_of(named(pid))
         listed: list[dict[str, Any]] = [
             {"address": shown(address), "port": port or None, "bytes": n}
-            for (address, port), n in _most(peers[pid], count)
+            for (address, port), n in most(peers[pid], count)
         ]
-        entries.append(person | {"bytes": octets, "percent": _percent(octets, total), "peers": listed})
+        entries.append(person | {"bytes": octets, "percent": percent_of(octets, total), "peers": listed})
         if 100 * octets >= LEAST_PERCENT * total and len(parts) < 2:
-            who = f" by {_name(person)}" if person else ""
+            who = f" by {person_text(person)}" if person else ""
             where = f"{preposition} {_joined(listed[0])}" if 2 * listed[0]["bytes"] >= octets else ""
             where = where or f"{preposition} {len(peers[pid])} peers"
             parts.append(f"{100 * octets / total:.0f}%{who} {where}")
@@ -195,35 +206,39 @@ def of_rate(
         "direction": way,
         "bytes": total,
         "processes": entries,
-        "coverage_percent": _percent(known, total),
+        "coverage_percent": percent_of(known, total),
     }
     if note:
         evidence["note"] = note
-    return _clause(parts, note), evidence
+    return clause(parts, note), evidence
 
 
-def _clause(parts: list[str], note: str) -> str:
+def clause(parts: Sequence[str], note: str = "") -> str:
+    """The parts as they follow a sentence, and the note; empty without parts."""
     return f" ({', '.join((*parts, note) if note else parts)})".replace(";", ",") if parts else ""
 
 
-def _most(counts: Counter[K], count: int) -> list[tuple[K, int]]:
+def most(counts: Counter[K], count: int) -> list[tuple[K, int]]:
     """The largest, of equals the first in order, so that a report does not depend on chance."""
     return sorted(counts.items(), key=lambda item: (-item[1], repr(item[0])))[:count]
 
 
-def _percent(part: int, total: int) -> float:
+def percent_of(part: int, total: int) -> float:
+    """A share, one decimal."""
     return round(100 * part / total, 1) if total else 0.0
 
 
-def _share(count: int, total: int) -> dict[str, Any]:
-    return {"count": count, "percent": _percent(count, total)}
+def shared(count: int, total: int) -> dict[str, Any]:
+    """A count as evidence."""
+    return {"count": count, "percent": percent_of(count, total)}
 
 
-def _source(key: bytes) -> str:
-    return neighbourhood(key if len(key) == 4 else key + bytes(8))
+def source_text(key: bytes) -> str:
+    """One remote party: an IPv4 address, or the /64 of an IPv6 one, of which its 8 bytes are given."""
+    return shown(key) if len(key) == 4 else str(ipaddress.ip_network((key + bytes(8), 64)))
 
 
-def _person(owner: Owner) -> dict[str, Any]:
+def person_of(owner: Owner) -> dict[str, Any]:
     """A process as evidence; what is unknown or does not apply is left out."""
     places = {"container": owner.container, "unit": owner.unit}
     return {
@@ -234,12 +249,13 @@ def _person(owner: Owner) -> dict[str, Any]:
     }
 
 
-def _name(person: Mapping[str, Any]) -> str:
+def person_text(person: Mapping[str, Any]) -> str:
+    """``nginx[1234]``."""
     return f"{person.get('name') or 'a process that has ended'}[{person.get('pid')}]"
 
 
 def _by(words: str, person: Mapping[str, Any]) -> str:
-    return f" {words} {_name(person)}" if person.get("pid") else ""
+    return f" {words} {person_text(person)}" if person.get("pid") else ""
 
 
 def _joined(peer: Mapping[str, Any]) -> str:

@@ -109,24 +109,16 @@ def test_only_linux_touches_the_kernels_files(name):
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
-def code_lines(tree):
-    """Lines that a statement stands on; blank lines, comments and docstrings are not code."""
-    lines = set()
-    for node in ast.walk(tree):
-        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if isinstance(node, ast.stmt | ast.expr) and not is_text:
-            lines |= {node.lineno, node.end_lineno}
-    return len(lines)
-
-
-def test_the_core_stays_small():
-    """The core (all but swarm/, cli/ and export) has a size that one can read in an afternoon."""
-    sizes = {
-        name: code_lines(tree)
-        for name, tree in MODULES.items()
-        if name.partition(".")[0] not in {"swarm", "cli", "export"}
-    }
-    assert sum(sizes.values()) <= 2000, sizes
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda p: p.stem)
+def test_no_file_and_no_function_outgrows_its_reader(path):
+    """At most 300 lines a file, and 45 a function with its docstring."""
+    if "payload" in path.relative_to(LIBRARY).parts:
+        return
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 45, node.name
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda p: p.stem)

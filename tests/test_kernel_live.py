@@ -1,6 +1,7 @@
 """Faults of the protocols, made for real in namespaces, and what a monitor inside finds of them."""
 
 import json
+import re
 import runpy
 import socket
 import time
@@ -185,7 +186,9 @@ def test_used_up_ephemeral_ports_are_found(namespace, host, end):
     content, taken = inside.call(ports_taken, host, end)
     assert sorted(taken) == list(range(40000, 40020))
     to = "[::1]:9000" if ":" in host else "127.0.0.1:9000"
-    assert content["details"] == f"Ephemeral ports from {host} to {to} 100.0% > 80%"
+    sentence, _, culprit = content["details"].partition(" (")
+    assert sentence == f"Ephemeral ports from {host} to {to} 100.0% > 80%"
+    assert culprit.endswith("% TIME_WAIT)") if end else re.fullmatch(r"100% owned by .+\[\d+\]\)", culprit)
     assert content["metrics"]["protocols"]["ephemeral_ports"] == {
         "local": host, "remote": host, "remote_port": 9000, "used": 20, "limit": 20, "percent": 100.0
     }  # fmt: skip

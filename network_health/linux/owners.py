@@ -15,6 +15,8 @@ from dataclasses import dataclass
 __all__ = ["Owned", "OwnerFinder", "user_name"]
 
 _PREFIX = "socket:["
+#: Above so many the ones that are not asked for are forgotten.
+_MOST_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class OwnerFinder:
     def __init__(self) -> None:
         self._known: dict[int, int] = {}
         self._nobodys: set[int] = set()
+        self._is_refused = False
 
     def find(self, inodes: Iterable[int], until_s: float, now: Callable[[], float] = time.monotonic) -> Owned:
         """The holder of each of ``inodes`` that has one; stops where the clock says ``until_s``.
@@ -39,24 +42,25 @@ class OwnerFinder:
             OSError: ``/proc`` is missing.
         """
         asked = {inode for inode in inodes if inode}
-        self._known = {inode: pid for inode, pid in self._known.items() if inode in asked}
+        if len(self._known) > _MOST_KEPT:
+            self._known = {inode: pid for inode, pid in self._known.items() if inode in asked}
         missing = asked - self._known.keys() - self._nobodys
-        is_refused, is_late = False, False
+        is_late = False
         for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()) if missing else ():
             if not missing or is_late:
                 break
             try:
                 held = _sockets_of(pid, missing)
             except PermissionError:
-                is_refused = True
+                self._is_refused = True
                 continue
             except OSError:  # it has ended
                 continue
             self._known.update(dict.fromkeys(held, pid))
             missing -= held
             is_late = now() > until_s
-        self._nobodys = set() if is_late or is_refused else (self._nobodys & asked) | missing
-        return Owned(dict(self._known), is_refused)
+        self._nobodys = set() if is_late or self._is_refused else (self._nobodys & asked) | missing
+        return Owned({inode: self._known[inode] for inode in asked & self._known.keys()}, self._is_refused)
 
 
 def user_name(uid: int) -> str:

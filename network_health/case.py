@@ -1,0 +1,215 @@
+"""The evidence of one check: each finding's culprits, looked up once and for all findings together.
+
+Law: each finding stands alone. What the kernel refuses for one of them is noted under ``failures``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from network_health import culprit, culprit_loss, traffic
+from network_health.ledger import Window
+from network_health.linux import cgroups, conntrack, loss, owners, procfs, sockets
+from network_health.model import Finding, Inquiry, Owner, Snapshot, Socket, Traffic
+from network_health.settings import Settings
+
+__all__ = ["RATES", "Case", "Past"]
+
+RATES = {"tx_rate": "outbound", "rx_rate": "inbound"}
+
+#: How long the search for owners may take.
+_SEARCH_S = 4.0
+
+
+@dataclass(slots=True)
+class Past:
+    """Lifetime counts that were told already: losses by interface and kind, refusals by listener."""
+
+    kinds: Mapping[int, Mapping[str, int]]
+    refused: Mapping[int, int]
+
+
+class Case:
+    """One check. ``window`` is what the sockets moved, if that is known; ``past`` is brought up to date."""
+
+    CHECKS = frozenset(
+        {
+            "connections",
+            "packet_errors",
+            "listen_overflows",
+            "syn_queue_drops",
+            "ephemeral_ports",
+            "conntrack",
+        }
+    )
+
+    def __init__(
+        self,
+        finder: owners.OwnerFinder,
+        past: Past,
+        snapshot: Snapshot,
+        settings: Settings,
+        window: Window | None,
+    ) -> None:
+        self._finder = finder
+        self._past = past
+        self._snapshot = snapshot
+        self._settings = settings
+        self._count = settings.top_n_procs or 1
+        self._window = window
+        self._people: dict[int, Owner] = {}
+        self._evidence: dict[str, object] = {}
+        self._of_interfaces: dict[str, list[object]] = {}
+        self._failures: list[str] = []
+
+    def judge(self, findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], Inquiry]:
+        """The findings with their culprits, and everything that was found out."""
+        told = tuple(self._accuse(finding) if finding.breached else finding for finding in findings)
+        bytes_of = self._traffic()
+        for process in bytes_of.processes[: self._count] if bytes_of else ():
+            self._named(process.pid)
+        evidence = {**self._evidence, **self._of_interfaces}
+        return told, Inquiry(evidence, bytes_of, self._people, "; ".join(self._failures))
+
+    def _accuse(self, finding: Finding) -> Finding:
+        ask = self._questions.get(finding.check)
+        if ask is None:
+            return finding
+        try:
+            answer = ask(finding)
+        except (OSError, ValueError) as error:
+            self._failures.append(f"{finding.check}: {type(error).__name__}: {error}")
+            return finding
+        if answer is None:
+            return finding
+        clause, found = answer
+        if finding.subject == "host":
+            self._evidence[finding.check] = found
+        else:
+            self._of_interfaces.setdefault(finding.check, []).append(found)
+        return replace(finding, culprit=clause)
+
+    @cached_property
+    def _questions(self) -> Mapping[str, Callable[[Finding], culprit.Accused | None]]:
+        return {
+            "connections": self._connections,
+            "packet_errors": self._packet_errors,
+            "listen_overflows": self._listeners,
+            "syn_queue_drops": self._listeners,
+            "ephemeral_ports": self._ephemeral_ports,
+            "conntrack": self._conntrack,
+            **(dict.fromkeys(RATES, self._rate) if self._window else {}),
+        }
+
+    @cached_property
+    def _tcp(self) -> list[Socket]:
+        return sockets.read_tcp()
+
+    def _connections(self, _: Finding) -> culprit.Accused:
+        everyone = self._tcp + sockets.read_udp()
+        owned = self._find(everyone)
+        pids = traffic.holders(everyone, traffic.Listeners(everyone), owned.pids)
+        note = _note(owned, everyone)
+        clause, found = culprit.of_connections(everyone, pids, self._named, self._count, note)
+        return clause, found | ({"users": self._users(owned, everyone)} if note else {})
+
+    def _rate(self, finding: Finding) -> culprit.Accused | None:
+        window, interfaces = self._window, self._snapshot.interfaces or ()
+        interface = next((i for i in interfaces if i.link.name == finding.subject), None)
+        if window is None or interface is None:
+            return None
+        positions = culprit.routed(window.moves, interfaces)[finding.subject]
+        owned, movers = self._movers
+        return culprit.of_rate(
+            interface,
+            RATES[finding.check],
+            [(window.moves[p], movers[p]) for p in positions],
+            round(finding.value * 1e6 / 8 * window.seconds),
+            self._named,
+            traffic.Listeners(window.here).ports,
+            self._count,
+            _note(owned, [window.moves[p].socket for p in positions]),
+        )
+
+    def _packet_errors(self, finding: Finding) -> culprit.Accused | None:
+        interfaces = self._snapshot.interfaces or ()
+        interface = next((i for i in interfaces if i.link.name == finding.subject), None)
+        if interface is None or interface.link.index is None:
+            return None
+        kinds = loss.read_kinds().get(interface.link.index, {})
+        are_all_new = interface.since_boot or self._settings.packet_errors == "total"
+        before = {} if are_all_new else self._past.kinds.get(interface.link.index, {})
+        self._past.kinds = {**self._past.kinds, interface.link.index: kinds}
+        return culprit_loss.of_kinds(finding.subject, culprit_loss.new_since(before, kinds))
+
+    def _listeners(self, _: Finding) -> culprit.Accused:
+        listeners = sockets.read_listeners()
+        refused = {s.cookie: s.drops for s in listeners}
+        new = culprit_loss.new_since(self._past.refused, refused)
+        self._past.refused = refused
+        pids = [self._find(listeners).pids.get(s.inode) for s in listeners]
+        return culprit_loss.of_listeners(listeners, new, pids, self._named, self._count)
+
+    def _ephemeral_ports(self, _: Finding) -> culprit.Accused | None:
+        use = self._snapshot.protocols.busiest_ports if self._snapshot.protocols else None
+        if use is None:
+            return None
+        there = [
+            s
+            for s in self._tcp
+            if s.remote_port == use.remote_port
+            and culprit.shown(s.remote) == use.remote
+            and culprit.shown(s.local) == use.local
+        ]
+        pids = traffic.holders(there, traffic.Listeners(self._tcp), self._find(there).pids)
+        return culprit_loss.of_route(use, there, pids, self._named, self._count)
+
+    def _conntrack(self, _: Finding) -> culprit.Accused | None:
+        sources = conntrack.read_sources()
+        return culprit_loss.of_conntrack(sources, self._count) if sources else None
+
+    @cached_property
+    def _movers(self) -> tuple[owners.Owned, list[int | None]]:
+        """The holder of each socket of the window's moves."""
+        if self._window is None:
+            return owners.Owned({}), []
+        moved = [move.socket for move in self._window.moves]
+        listening = [s for s in self._window.here if s.state == "LISTEN"]
+        owned = self._find([*moved, *listening])
+        return owned, traffic.holders(moved, traffic.Listeners(listening), owned.pids, self._window.here)
+
+    def _traffic(self) -> Traffic | None:
+        window = self._window
+        if window is None or not window.moves:
+            return None
+        carried = traffic.carried_by(self._snapshot.interfaces or (), window.seconds)
+        return traffic.of_processes(window.moves, self._movers[1], window.seconds, carried, window.is_whole)
+
+    def _find(self, involved: Iterable[Socket]) -> owners.Owned:
+        return self._finder.find((s.inode for s in involved), time.monotonic() + _SEARCH_S)
+
+    def _users(self, owned: owners.Owned, involved: Iterable[Socket]) -> list[dict[str, object]]:
+        """Whose the sockets are whose processes are not visible: the kernel tells user and cgroup."""
+        hidden = Counter((s.uid, s.cgroup) for s in involved if s.inode and s.inode not in owned.pids)
+        found: list[dict[str, object]] = []
+        for (uid, cgroup), n in hidden.most_common(self._count):
+            container, unit = cgroups.place_of(cgroups.read_path(cgroup)) if cgroup else (None, None)
+            found.append({"user": owners.user_name(uid), "container": container, "unit": unit, "count": n})
+        return found
+
+    def _named(self, pid: int) -> Owner:
+        if pid not in self._people:
+            seen = procfs.read_process_details([pid]).get(pid)
+            name, user = (seen.name, seen.user) if seen else (None, None)
+            self._people[pid] = Owner(pid, name, user, *cgroups.read_place(pid))
+        return self._people[pid]
+
+
+def _note(owned: owners.Owned, involved: Iterable[Socket]) -> str:
+    """What to say where owners are missing because others' processes may not be looked at."""
+    hidden = owned.is_refused and any(s.inode and s.inode not in owned.pids for s in involved)
+    return culprit.INVISIBLE if hidden else ""

@@ -1,0 +1,91 @@
+"""What got lost, or is nearly used up -> of what kind, at whose socket, from where. Pure.
+
+The laws of `network_health.culprit` hold here too. A counter that went back began anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from network_health.culprit import (
+    LEAST_PERCENT,
+    Accused,
+    Named,
+    clause,
+    most,
+    percent_of,
+    person_of,
+    person_text,
+    shared,
+    shown,
+    source_text,
+)
+from network_health.model import PortUse, Socket
+
+__all__ = ["new_since", "of_conntrack", "of_kinds", "of_listeners", "of_route"]
+
+
+def new_since(before: Mapping[Any, int], after: Mapping[Any, int]) -> Counter[Any]:
+    """What was counted in between."""
+    new = Counter({key: n - before.get(key, 0) if n >= before.get(key, 0) else n for key, n in after.items()})
+    return +new
+
+
+def of_kinds(name: str, kinds: Counter[str]) -> Accused:
+    """The kinds of an interface's new errors and drops, as the kernel tells them apart."""
+    ordered = most(kinds, len(kinds))
+    told = [f"{kind} {n}" for kind, n in ordered] if len(ordered) > 1 else [kind for kind, _ in ordered]
+    return clause(told), {"iface": name, "kinds": dict(ordered)}
+
+
+def of_listeners(
+    listeners: Sequence[Socket], refused: Counter[int], pids: Sequence[int | None], named: Named, count: int
+) -> Accused:
+    """The listening sockets that refused most (``refused`` is by cookie), or else are fullest."""
+    total = refused.total()
+    candidates = [
+        (refused[s.cookie], s.waiting / max(s.backlog, 1), s, pid)
+        for s, pid in zip(listeners, pids, strict=True)
+    ]
+    candidates = [c for c in candidates if c[0] or c[1] > 0.5]
+    candidates.sort(key=lambda c: (-c[0], -c[1], c[2].local_port))
+    entries: list[dict[str, Any]] = [
+        {"address": shown(s.local), "port": s.local_port, "waiting": s.waiting, "backlog": s.backlog}
+        | {"refused": lost, "percent": percent_of(lost, total)}
+        | (person_of(named(pid)) if pid is not None else {})
+        for lost, _, s, pid in candidates[:count]
+    ]
+    parts = []
+    for first in entries[:1]:
+        owner = f" owned by {person_text(first)}" if first.get("pid") else ""
+        share = f"{first['percent']:.0f}% " if first["refused"] else ""
+        parts = [f"{share}on :{first['port']}{owner}", f"{first['waiting']} waiting of {first['backlog']}"]
+    return clause(parts), {"listeners": entries}
+
+
+def of_route(
+    use: PortUse, sockets: Sequence[Socket], pids: Sequence[int | None], named: Named, count: int
+) -> Accused:
+    """Who has the ephemeral ports of one route; ``sockets`` are those of the route."""
+    held = Counter(pid for pid in pids if pid is not None)
+    states = Counter(s.state for s in sockets)
+    total = len(sockets)
+    entries = [person_of(named(pid)) | shared(n, total) for pid, n in most(held, count)]
+    parts = [f"{e['percent']:.0f}% owned by {person_text(e)}" for e in entries[:1]]
+    parts += [f"{percent_of(n, total):.0f}% {s}" for s, n in most(states, 1) if s != "ESTABLISHED"]
+    route = {"local": use.local, "remote": use.remote, "remote_port": use.remote_port}
+    seen = {"states": [{"state": state} | shared(n, total) for state, n in most(states, count)]}
+    return clause(parts), route | {"owners": entries} | seen
+
+
+def of_conntrack(sources: Counter[bytes], count: int) -> Accused:
+    """Who opened most of the tracked connections; sources are packed addresses."""
+    by_party: Counter[bytes] = Counter()
+    for address, n in sources.items():
+        by_party[address if len(address) == 4 else address[:8]] += n
+    total = sources.total()
+    entries = [{"address": source_text(key)} | shared(n, total) for key, n in most(by_party, count)]
+    told = [e for e in entries[:1] if e["percent"] >= LEAST_PERCENT]
+    return clause([f"{e['percent']:.0f}% from {e['address']}" for e in told]), {"sources": entries}

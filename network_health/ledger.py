@@ -1,0 +1,59 @@
+"""The bytes of the TCP sockets, from one listing to the next.
+
+Law: what a socket moved is counted once, also when it is closed between two listings, as far as the
+kernel tells; where that fails, the window says that it is not whole.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from network_health import traffic
+from network_health.linux import sockets
+from network_health.linux.destroyed import ClosedSockets
+from network_health.model import Moved, Socket
+
+__all__ = ["Ledger", "Window"]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What the TCP sockets did between two listings; ``here`` are those of the later one."""
+
+    seconds: float
+    moves: tuple[Moved, ...]
+    here: tuple[Socket, ...]
+    is_whole: bool
+
+
+class Ledger:
+    """Reads the network namespace of the calling thread.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+
+    def __init__(self) -> None:
+        self._closed = ClosedSockets()
+        self._at_s: float | None = None
+        self._open: dict[int, Socket] = {}
+        self._gone: dict[int, Socket] = {}
+
+    def window(self) -> Window:
+        """What happened since the last call; at the first one nothing has.
+
+        Raises:
+            OSError: the kernel refuses.
+            KernelFormatError: what it answers cannot be read.
+        """
+        last_s, self._at_s = self._at_s, time.monotonic()
+        here = sockets.read_moving()
+        closed, is_whole = self._closed.take()
+        moves = () if last_s is None else traffic.moved({**self._gone, **self._open}, (*here, *closed))
+        self._open, self._gone = traffic.remember(self._open, here, closed)
+        return Window(self._at_s - (last_s or self._at_s), moves, tuple(here), is_whole)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._closed.close()

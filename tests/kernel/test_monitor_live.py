@@ -62,7 +62,7 @@ def test_a_rate_over_its_limit_is_told(namespace, readers):
     veth(near, far)
 
     def watch():
-        monitor = monitor_of(readers, tx_threshold_mbps=1)
+        monitor = monitor_of(readers, tx_threshold_mbps=0.1)
         monitor.check()
         send(1000, 500, ("10.77.0.2", 9), 0.001)
         return monitor.check().as_content()
@@ -70,7 +70,7 @@ def test_a_rate_over_its_limit_is_told(namespace, readers):
     content = near.call(watch)
     rate = next(i["tx_rate_mbps"] for i in content["metrics"]["interfaces"] if i["iface"] == "va")
     assert (content["status"], content["severity"]) == ("network_issue", "WARNING")
-    assert content["details"] == f"va outbound {rate} Mbps > 1 Mbps"
+    assert content["details"] == f"va outbound {rate} Mbps > 0.1 Mbps"
 
 
 @READERS

@@ -26,6 +26,7 @@ _ERROR = 2  # NLMSG_ERROR
 _DUMP_REQUEST = 0x301  # NLM_F_REQUEST | NLM_F_ROOT | NLM_F_MATCH
 _INTERRUPTED = 0x010  # NLM_F_DUMP_INTR
 _STATUS = struct.Struct("=i")
+_MAX_ERRNO = 4095
 _ATTRIBUTE = struct.Struct("=HH")  # nlattr: length, type
 _ATTRIBUTE_TYPE = 0x3FFF  # NLA_TYPE_MASK
 _BUFFER_BYTES = 65536  # the kernel makes batches of 32 KiB at most
@@ -135,7 +136,7 @@ def _raise_status(datagram: bytes, start: int, end: int) -> None:
     if end - start < _STATUS.size:
         raise KernelFormatError(f"netlink: a status of {end - start} bytes")
     (status,) = _STATUS.unpack_from(datagram, start)
-    if status > 0:
+    if not -_MAX_ERRNO <= status <= 0:
         raise KernelFormatError(f"netlink: status {status}")
     if status:
         raise _os_error(-status)

@@ -60,7 +60,7 @@ _Seen = tuple[bytes, Link]
 
 
 class LinkReader:
-    """Reads all interfaces of the network namespace it was first used in, again and again."""
+    """Reads all interfaces, again and again, always of one network namespace: its callers' own."""
 
     def __init__(self) -> None:
         self._news: socket.socket | None = None

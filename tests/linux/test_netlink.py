@@ -69,6 +69,7 @@ DAMAGED = {
     "error without a code": message(2, b"\1"),
     "end without a status": message(netlink.DONE),
     "status that is no error": message(netlink.DONE, struct.pack("=i", 7)),
+    "status that no error has": message(2, struct.pack("=i", -(2**31))),
 }
 
 

@@ -76,10 +76,10 @@ class Agent(BootAgent):
     def worker(self, config=None, identity=None):
         """Obey a pushed config, then make the check that is due; returns early when a config waits."""
         if self.monitor is None:
-            self.wait_for(lambda: False)
+            self.idle()
             return
         self.reconfigure(config, identity)
-        while self.wait_for(lambda: time.monotonic() >= self.schedule.due_s):
+        while self.wait_until_due():
             self.schedule.started(time.monotonic())
             result = self.monitor.check()
             for change in result.changes:
@@ -90,19 +90,25 @@ class Agent(BootAgent):
             if self.monitor.settings.check_interval_sec > LONGEST_PAUSE_S:
                 return
 
-    def wait_for(self, is_due):
+    def idle(self):
+        """Without the library there is nothing to do but to stay alive: a dead agent would be respawned."""
+        while self.running:
+            self.beacon()
+            time.sleep(1)
+
+    def wait_until_due(self):
         """Wait in slices of a second; False when the agent ends or a config waits to be handed over."""
         while self.running:
             self.beacon()
-            if self.monitor is not None and self.config_waits():
+            if self.config_waits():
                 return False
-            if is_due():
+            remaining_s = self.schedule.due_s - time.monotonic()
+            if remaining_s <= 0:
                 return True
-            if self.monitor is not None:
-                if len(self.outbox):
-                    self.deliver()
-                self.turns.remind()
-            time.sleep(min(1.0, max(0.01, self.schedule.due_s - time.monotonic())) if self.monitor else 1.0)
+            if len(self.outbox):
+                self.deliver()
+            self.turns.remind()
+            time.sleep(min(1.0, max(0.01, remaining_s)))
         return False
 
     def config_waits(self):
@@ -159,6 +165,9 @@ class Agent(BootAgent):
 
     def pass_report(self, holder, content):
         """Pass one report to one node: whether it has it now, or None if it has to take another first."""
+        if not self.running:  # a backlog takes seconds, and an agent that is to end must not
+            return None
+        self.beacon()
         packet = self.get_delivery_packet("standard.command.packet")
         packet.set_data({"handler": self.monitor.settings.report_handler, "content": content})
         in_a_hurry = len(self.outbox) > BACKLOG

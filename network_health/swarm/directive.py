@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -121,33 +122,35 @@ def nodes(directive: Mapping[Any, Any]) -> Iterator[Node]:
     """Every node, the parents first; what is not a node with an id is passed over, as at a boot."""
     waiting: list[object] = [directive]
     while waiting:
-        node = waiting.pop(0)
+        node = waiting.pop()
         if not isinstance(node, Mapping):
             continue
         uid = node.get("universal_id")
         if uid:
             yield Node(str(uid), str(node.get("name")).split(_BLUEPRINT)[0], node.get("config", {}))
         children = node.get("children")
-        waiting[:0] = children if isinstance(children, list) else []
+        waiting += reversed(children) if isinstance(children, list) else ()
 
 
 def unread_parts(value: object) -> list[Unread]:
     """Every `Unread` in a value, in order."""
     found, waiting = [], [value]
     while waiting:
-        part = waiting.pop(0)
+        part = waiting.pop()
         if isinstance(part, Unread):
             found.append(part)
         elif isinstance(part, Mapping):
-            waiting[:0] = [*part.keys(), *part.values()]
-        elif isinstance(part, list | tuple | set):
-            waiting[:0] = list(part)
+            waiting += reversed([*part.keys(), *part.values()])
+        elif isinstance(part, list | tuple):
+            waiting += reversed(part)
     return found
 
 
 def _parse_python(path: Path, data: bytes) -> Directive:
     try:
-        tree = ast.parse(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its style nobody asked
+            tree = ast.parse(data)
         directive = _Reader(tree).value_of(_NAME)
     except SyntaxError as error:
         raise SwarmError(f"{path} is not Python: {error.msg}, line {error.lineno}") from error

@@ -28,6 +28,7 @@ __all__ = ["check_agent_files", "check_library", "examine", "swarm_python"]
 
 _AGENT_FILE = "agent/network_health/network_health.py"
 _SHADOW = "agent/network_health/__init__.py"
+_BY_SHELL = "'''exec' "
 _IMPORT_S = 60.0
 #: Run by the swarm's Python: imports what it is told to and says where the library comes from.
 _PROBE = (
@@ -54,20 +55,17 @@ def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
 
 def swarm_python() -> Path:
     """The Python that a boot runs every agent with: the one that ``matrixswarm-boot`` is started by."""
+    own = Path(sys.executable)
     try:
-        lines = launcher("matrixswarm-boot").read_text("utf-8").splitlines()[:2]
-    except (SwarmError, OSError, UnicodeError):
-        return Path(sys.executable)
-    # A path with blanks, or a long one, is not in the first line but in a second one for the shell.
-    text = (
-        lines[1].removeprefix("'''exec' ")
-        if len(lines) > 1 and lines[1].startswith("'''exec'")
-        else lines[0][2:]
-    )
-    words = shlex.split(text, posix=True)
-    if words[:1] == ["/usr/bin/env"] and len(words) > 1:
-        return Path(shutil.which(words[1]) or sys.executable)
-    return Path(words[0]) if words and "python" in Path(words[0]).name else Path(sys.executable)
+        head = launcher("matrixswarm-boot").read_text("utf-8").splitlines()[:2]
+        # A path with blanks, or a long one, is not in the first line but in a second one for the shell.
+        is_shell = len(head) > 1 and head[1].startswith(_BY_SHELL)
+        words = shlex.split(head[1].removeprefix(_BY_SHELL) if is_shell else head[0].removeprefix("#!"))
+        if Path(words[0]).name == "env":
+            words = [shutil.which(words[1]) or ""]
+    except (SwarmError, OSError, ValueError, IndexError):  # no launcher, or none of Python's
+        return own
+    return Path(words[0]) if Path(words[0]).name.startswith("python") else own
 
 
 def check_library(python: Path) -> Finding:
@@ -111,16 +109,17 @@ def check_agent_files(workspace: Path) -> Iterator[Finding]:
     do = f"network-health install {shlex.quote(str(workspace))}"
     try:
         wanted = {name: data for name, data in payload_files().items() if name.startswith("agent/")}
-        states = {name: _state(workspace / name, data) for name, data in wanted.items()}
+        wrong = [
+            f"{name} {state}" for name, data in wanted.items() if (state := _state(workspace / name, data))
+        ]
+        if (workspace / _SHADOW).exists():
+            wrong.append(f"{_SHADOW} hides the library from the agent")
     except (SwarmError, OSError) as error:
         yield fault("agent", str(error), do)
         return
-    wrong = [f"{name} {state}" for name, state in states.items() if state]
-    if (workspace / _SHADOW).exists():
-        wrong.append(f"{_SHADOW} hides the library from the agent")
-    for what in wrong:
-        yield fault("agent", what, do)
-    if not wrong:
+    if wrong:
+        yield fault("agent", ", ".join(wrong), do)
+    else:
         yield ok("agent", f"{_AGENT_FILE} is this version's")
 
 

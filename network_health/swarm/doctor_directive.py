@@ -191,11 +191,12 @@ def _handler(node: Node, handler: str, workspace: Path) -> Finding:
     factory = folder / "factory" / handler.split(".")[-1]
     try:
         known = _functions(source)
+        elsewhere = factory.is_dir() or factory.with_suffix(".py").exists() or handler in _inherited()
     except (OSError, SyntaxError, ValueError) as error:
         says = f"the source of {node.universal_id} cannot be read: {error}"
         return fault("handler", says, f"put the agent {node.agent} into {folder.parent}")
-    if handler in known | _inherited() or factory.is_dir() or factory.with_suffix(".py").exists():
-        return ok("handler", f"{node.universal_id} ({node.agent}) holds the role and knows {handler}")
+    if handler in known or elsewhere:
+        return ok("handler", f"{node.universal_id} ({node.agent}) gets the reports and knows {handler}")
     commands = ", ".join(sorted(name for name in known if name.startswith("cmd_"))) or "no command at all"
     says = f"{node.universal_id} ({node.agent}) does not know {handler}: it drops every report"
     return fault(

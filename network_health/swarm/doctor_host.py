@@ -105,8 +105,8 @@ def check_matrix(root: Path = MATRIX) -> Finding:
     """Whether a swarm can keep its state where every swarm does, by looking alone."""
     do = f"boot as root, or once: sudo install -d -o $USER {root}"
     log = root / "spawn.log"
-    if root.exists():
-        for path in (root, log) if log.exists() else (root,):
+    if os.path.exists(root):
+        for path in (root, log) if os.path.exists(log) else (root,):
             if not os.access(path, os.W_OK | (os.X_OK if path == root else 0)):
                 return fault("/matrix", f"{path} cannot be written by this user", do)
         return ok("/matrix", f"{root} can be written")

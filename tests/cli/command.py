@@ -1,0 +1,51 @@
+"""The real command, run as an operator runs it: piped, or at a terminal."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+NETWORK_HEALTH = str(Path(sys.executable).with_name("network-health"))
+_PLAIN = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
+ENVIRONMENT = _PLAIN | {"TERM": "xterm", "LANG": "C.UTF-8"}
+
+
+def run(*words, prefix=(), cwd=None, **variables):
+    """What the command did: ``returncode``, ``stdout``, ``stderr``; never a traceback."""
+    done = subprocess.run(
+        [*prefix, NETWORK_HEALTH, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=cwd,
+        env=ENVIRONMENT | variables,
+    )
+    assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    return done
+
+
+def inside(space, *words, **options):
+    """The same in a network namespace."""
+    return run(*words, prefix=("ip", "netns", "exec", space.name), **options)
+
+
+def at_a_terminal(*words, **variables):
+    """Exit status and everything that the command wrote to a terminal of its own."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(NETWORK_HEALTH, [NETWORK_HEALTH, *map(str, words)], ENVIRONMENT | variables)
+    written = b""
+    with os.fdopen(terminal, "rb", buffering=0) as reader:
+        while True:
+            try:
+                part = reader.read(65536)
+            except OSError:  # Linux tells the end of a terminal so
+                break
+            if not part:
+                break
+            written += part
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert b"Traceback" not in written, written.decode()
+    return status, written.decode().replace("\r\n", "\n")

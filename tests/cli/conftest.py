@@ -1,0 +1,37 @@
+"""A workspace that the framework's own --init made, with this project installed by its own command."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from network_health.swarm.booting import launcher
+from tests.cli.command import run
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """The workspace, for tests that only look at it."""
+    home = tmp_path_factory.mktemp("home")
+    workspace = home / "workspace"
+    subprocess.run(
+        [launcher("matrixswarm-boot"), "--init", "--install-path", workspace],
+        cwd=home,
+        env=os.environ | {"HOME": str(home)},
+        check=True,
+        capture_output=True,
+    )
+    assert run("install", workspace, HOME=str(home)).returncode == 0
+    return workspace
+
+
+@pytest.fixture
+def workspace(installed, tmp_path):
+    """The same, for a test to change."""
+    path = tmp_path / "workspace"
+    shutil.copytree(installed, path)
+    places = (path / ".matrix").read_text()
+    (path / ".matrix").write_text(json.dumps(json.loads(places) | {"install_path": str(path)}))
+    return path

@@ -1,0 +1,258 @@
+"""``network-health check`` through its real entry point, on a real kernel."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from network_health import Monitor
+from network_health.cli.nagios import UNKNOWN, exit_status, status_line
+from network_health.settings import Settings
+from tests.cli.command import NETWORK_HEALTH, at_a_terminal, inside, run
+from tests.netns import veth
+
+#: One figure, by the guidelines of the Monitoring Plugins: 'label'=value[unit];[warn];[crit];[min];[max]
+_N = r"-?\d+(?:\.\d+)?"
+FIGURE = re.compile(
+    rf"'((?:[^'=|]|'')+)'=({_N})(%|c|s|)(?:;({_N})?)?(?:;({_N})?)?(?:;({_N})?)?(?:;({_N})?)?(?: |$)"
+)
+QUICK = ("--seconds", "0.2")
+ESCAPE = "\x1b["
+
+
+def figures(line):
+    """The figures of a status line by label, with value, unit, warn and crit; the whole must be figures."""
+    text = line.rstrip("\n").partition(" | ")[2]
+    found = {m[1]: (float(m[2]), m[3], m[4], m[5]) for m in FIGURE.finditer(text)}
+    assert "".join(m[0] for m in FIGURE.finditer(text)) == text
+    return found
+
+
+def test_a_page_for_people():
+    """Piped it is plain text: verdict, interfaces, connections, processes, and what it cost."""
+    done = run("check", *QUICK, "--conn-threshold", 10**9, "--tx-threshold-mbps", 10**6)
+    assert done.stderr == ""
+    assert ESCAPE not in done.stdout
+    for title in (
+        "Interfaces  limits: 1000000 Mbps out",
+        "Connections ",
+        "Busiest processes",
+        "The check took",
+    ):
+        assert title in done.stdout
+    rows = [line for line in done.stdout.splitlines() if re.match(r"  lo +up ", line)]
+    assert len(rows) == 1
+    assert rows[0].endswith("127.0.0.1 ::1") or rows[0].endswith("127.0.0.1")
+
+
+def test_columns_stand_in_line():
+    """Every row of a table has its figures below their title."""
+    lines = run("check", *QUICK).stdout.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("  name "))
+    end = lines[start].index("out Mbps") + len("out Mbps")
+    table = lines[start + 1 : lines.index("", start)]
+    assert table
+    assert all(re.fullmatch(r".*\d\.\d\d", line[:end]) and line[end : end + 2] == "  " for line in table)
+
+
+def test_json_is_the_content_of_the_packet():
+    """Exactly the fields that the agent would send, as one JSON document."""
+    done = run("check", *QUICK, "--json", "--exclude-interfaces", "lo", "--top-n-procs", 2)
+    content = json.loads(done.stdout)
+    expected = Monitor().check().as_content()
+    assert content.keys() == expected.keys()
+    assert content["metrics"].keys() >= {"interfaces", "total_connections", "by_status", "top_procs", "check"}
+    assert len(content["metrics"]["top_procs"]) == 2
+    assert "lo" not in [link["iface"] for link in content["metrics"]["interfaces"]]
+
+
+def test_colours_at_a_terminal_only():
+    """A terminal gets colours, unless NO_COLOR or TERM says that it should not."""
+    status, written = at_a_terminal("check", *QUICK, "--conn-threshold", 0)
+    assert status in {0, 1}
+    assert ESCAPE in written
+    for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert ESCAPE not in at_a_terminal("check", *QUICK, **variables)[1]
+    assert ESCAPE not in at_a_terminal("check", *QUICK, "--json")[1]
+    assert ESCAPE not in at_a_terminal("check", *QUICK, "--nagios")[1]
+
+
+@pytest.mark.root
+def test_statuses_are_those_of_plugins(namespace):
+    """0 within limits, 1 beyond one, 2 where that is critical at once; the line and the page agree."""
+    space = namespace()
+    holder = subprocess.Popen(
+        ["ip", "netns", "exec", space.name, sys.executable, "-c", LISTEN], stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout.readline() == b"open\n"
+        for limit, extra, status, name in (
+            (1, (), 0, "OK"),
+            (0, (), 1, "WARNING"),
+            (0, ("--alert-after-checks", "3"), 1, "WARNING"),
+            (0, ("--critical-after-checks", "1"), 2, "CRITICAL"),
+        ):
+            words = ("check", *QUICK, "--conn-threshold", limit, *extra)
+            plugin = inside(space, *words, "--nagios")
+            assert plugin.returncode == status
+            assert plugin.stdout.startswith(f"NETWORK {name} - ")
+            assert plugin.stdout.count("\n") == 1
+            critical = str(limit) if status == 2 else None
+            assert figures(plugin.stdout)["connections"] == (1, "", str(limit), critical)
+            assert inside(space, *words).returncode == inside(space, *words, "--json").returncode == status
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+LISTEN = """
+import socket, time
+held = socket.create_server(("127.0.0.1", 0))
+print("open", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.root
+def test_every_figure_of_the_line_is_one_by_the_guidelines(namespace):
+    """Rates have the limit as their warning, counts that only grow are counters, shares are percent."""
+    done = inside(
+        namespace(),
+        "check",
+        *QUICK,
+        "--nagios",
+        "--tx-threshold-mbps",
+        2.5,
+        "--conntrack-threshold-percent",
+        75,
+    )
+    found = figures(done.stdout)
+    assert found["lo_tx_mbps"] == (0, "", "2.5", None)
+    assert found["lo_rx_mbps"] == (0, "", "100", None)
+    assert found["lo_drops"] == (0, "c", None, None)
+    assert found["connections"] == (0, "", "1000", None)
+    assert found["check_time"][1] == "s"
+    assert found["check_time"][0] > 0
+
+
+def test_shares_are_percent():
+    """With the unit and, where it is on, the limit."""
+    found = figures(run("check", *QUICK, "--nagios", "--tcp-memory-threshold-percent", 90).stdout)
+    assert found["tcp_memory_percent"][1:] == ("%", "90", None)
+    assert found["orphans_percent"][1:] == ("%", None, None)
+
+
+def test_a_name_cannot_break_the_line():
+    """An interface may be called what it likes: the line stays one line of figures."""
+    content = Monitor().check().as_content()
+    link = dict(content["metrics"]["interfaces"][0], iface="a'b=c|d e\n")
+    content["metrics"] = dict(content["metrics"], interfaces=[link])
+    content["details"] = "x | 'y'=1\nz"
+    line = status_line(content, Settings())
+    assert line.count("|") == 1
+    assert "\n" not in line
+    assert "a''b_c_d e__tx_mbps" in figures(line)
+
+
+@pytest.mark.root
+def test_old_drops_are_not_told_again_and_again(namespace):
+    """What was dropped before the check is no finding of it, but with the old rule it is."""
+    near, far = namespace(), namespace()
+    veth(near, far)
+    far.ip("link", "set", "vb", "mtu", "600")
+    near.call(send_large)
+    assert near.links()["va"]["stats64"]["tx"]["dropped"] or far.links()["vb"]["stats64"]["rx"][
+        "errors"
+    ] + sum(link["stats64"][way]["dropped"] for link in near.links().values() for way in ("tx", "rx"))
+    now = inside(near, "check", *QUICK, "--json")
+    assert json.loads(now.stdout)["status"] == "healthy"
+    assert now.returncode == 0
+    total = inside(near, "check", *QUICK, "--json", "--packet-errors", "total")
+    assert "va errors: " in json.loads(total.stdout)["details"]
+    assert total.returncode == 1
+
+
+def send_large():
+    """Datagrams that the other end has no room for."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(20):
+            sender.sendto(bytes(1000), ("10.77.0.2", 9))
+
+
+@pytest.mark.root
+def test_a_blind_check_is_unknown():
+    """Without /proc no process can be read, by any reader: UNKNOWN, not OK, and it says why."""
+    blind = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$0" "$@"')
+    done = run("check", *QUICK, "--nagios", "--conn-threshold", 10**9, prefix=blind)
+    assert done.returncode == UNKNOWN
+    assert done.stdout.startswith("NETWORK UNKNOWN - Check of ")
+
+
+def test_a_finding_is_worse_than_a_failure():
+    """What is known to be wrong is told, although something else is not known."""
+    content = {"status": "network_issue", "severity": "WARNING"}
+    assert exit_status(content) == 1
+    assert exit_status({"status": "check_failed", "severity": "WARNING"}) == UNKNOWN
+
+
+def test_every_mistake_at_once():
+    """One sentence each on stderr, nothing on stdout, status 3."""
+    words = "stray --conn-threshold many --conn-treshold 5 --tx-threshold-mbps=-1 --json --nag --seconds 0"
+    words += " --link-down-alerts maybe --top-n-procs --redact cats"
+    done = run("check", *words.split())
+    assert done.returncode == UNKNOWN
+    assert done.stdout == ""
+    lines = [line.removeprefix("network-health check: ") for line in done.stderr.splitlines()]
+    starts = ["'stray': ", "--conn-treshold: unknown", "--nag: unknown", "--seconds: '0'"]
+    starts += ["--tx-threshold-mbps: '-1'", "--conn-threshold: 'many'", "--top-n-procs: nothing"]
+    starts += ["--link-down-alerts: 'maybe'", "--redact: 'cats'"]
+    assert sorted(start for start in starts for line in lines if line.startswith(start)) == sorted(starts)
+    assert len(lines) == len(starts)
+    assert "did you mean --conn-threshold?" in done.stderr
+
+
+def test_a_plugin_tells_its_mistakes_on_stdout():
+    """What calls a plugin reads nothing else."""
+    done = run("check", "--nagios", "--conn-threshold", "many", "--config", "/nowhere|at all")
+    assert done.returncode == UNKNOWN
+    assert done.stdout.startswith("NETWORK UNKNOWN - ")
+    assert "many" in done.stdout
+    assert "/nowhere/at all cannot be read: No such file" in done.stdout
+    assert "|" not in done.stdout
+
+
+@pytest.mark.parametrize(("output", "status"), [(("--json",), 3), (("--nagios",), 3), ((), 3)])
+def test_a_full_disk_is_a_sentence(output, status):
+    """Where the answer cannot be written, the status says that there is none."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [NETWORK_HEALTH, "check", *QUICK, *output],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == status
+    assert done.stderr == "network-health: [Errno 28] No space left on device\n"
+
+
+def test_a_closed_stdout_is_no_crash():
+    """The status alone is an answer."""
+    done = run("check", *QUICK, prefix=("sh", "-c", 'exec "$0" "$@" >&-'))
+    assert done.returncode in {0, 1}
+    assert done.stderr == ""
+
+
+def test_arguments_of_any_bytes():
+    """Bytes that are not text are shown, not choked on."""
+    done = run(
+        "check", os.fsdecode(b"--conn-threshold=\xff\xfe"), os.fsdecode(b"--\xff"), PYTHONIOENCODING="ascii"
+    )
+    assert done.returncode == UNKNOWN
+    assert done.stderr.count("network-health check: ") == 2

@@ -1,0 +1,218 @@
+"""``check --config``: JSON, TOML, and directives that are read but never run."""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from network_health.cli.config import read_config
+from network_health.cli.nagios import UNKNOWN
+from network_health.settings import Settings
+from network_health.swarm.errors import SwarmError
+from tests.cli.command import run
+
+QUICK = ("--seconds", "0.1", "--nagios")
+DIRECTIVE = """
+import os
+from dotenv import load_dotenv
+load_dotenv()
+open({trap!r}, "w").close()
+LIMIT = 77
+NOISY = ["lo", "veth*"]
+matrix_directive = {{
+    "universal_id": "matrix", "name": "matrix", "token": os.getenv("TOKEN"),
+    "children": [
+        {{"universal_id": "net-health-1", "name": "network_health", "config": {{
+            "conn_threshold": LIMIT, "exclude_interfaces": NOISY, "service-manager": []}}}},
+        {{"universal_id": "discord", "name": "discord_relay", "config": {{"token": os.getenv("DISCORD")}},
+         "children": [{{"universal_id": "net-health-2", "name": "network_health_bp_small",
+                       "config": {{"conn_threshold": -1 + 89, "top_n_procs": int(os.getenv("MAX", 5))}}}}]}},
+    ],
+}}
+"""
+
+
+def written(path, text):
+    """A file with that text."""
+    path.write_text(text)
+    return path
+
+
+def settings_of(path, universal_id=None):
+    """The settings in a file without mistakes."""
+    outcome, mistakes = read_config(path, universal_id)
+    assert mistakes == ()
+    return outcome.settings
+
+
+def refused(path, universal_id=None):
+    """The sentence by which a file is refused."""
+    with pytest.raises(SwarmError) as error:
+        read_config(path, universal_id)
+    return str(error.value)
+
+
+@pytest.fixture
+def directive(tmp_path):
+    """A directive that leaves a trace when it is run."""
+    return written(tmp_path / "mine.py", DIRECTIVE.format(trap=str(tmp_path / "was-run")))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{"conn_threshold": 77, "exclude_interfaces": ["lo", "veth*"]}'),
+        ("without-suffix", '{"conn_threshold": 77.0, "exclude_interfaces": ["lo", "veth*"]}'),
+        ("a.toml", 'conn_threshold = 77\nexclude_interfaces = ["lo", "veth*"]\n'),
+        (
+            "directive.json",
+            '{"universal_id": "matrix", "children": [{"universal_id": "n", "name": "network_health", '
+            '"config": {"conn_threshold": 77, "exclude_interfaces": ["lo", "veth*"]}}]}',
+        ),
+    ],
+)
+def test_each_kind_of_file(tmp_path, name, text):
+    """The same settings from JSON, TOML and a directive in JSON."""
+    if name.endswith(".toml"):
+        pytest.importorskip("tomllib", reason="Python has it from 3.11 on; what 3.10 says has its own test")
+    settings = settings_of(written(tmp_path / name, text))
+    assert settings == Settings(conn_threshold=77, exclude_interfaces=("lo", "veth*"))
+
+
+def test_a_directive_is_read_and_not_run(directive, tmp_path):
+    """Constants are followed, what other nodes compute does not matter, and nothing is executed."""
+    assert settings_of(directive, "net-health-1") == Settings(
+        conn_threshold=77, exclude_interfaces=("lo", "veth*")
+    )
+    done = run("check", *QUICK, "--config", directive, "--universal-id", "net-health-1")
+    assert "'connections'=" in done.stdout
+    assert ";77;" in done.stdout
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_what_only_running_could_tell_is_named(directive):
+    """The node's own computed settings are refused, by line and text, rather than guessed."""
+    assert refused(directive, "net-health-2").endswith(
+        "settings of net-health-2 that only running the file could tell: line 15, -1 + 89; "
+        "line 15, int(os.getenv('MAX', 5))"
+    )
+
+
+def test_whose_settings_has_to_be_clear(directive, tmp_path):
+    """Of several nodes one has to be named, and the sentence names them."""
+    assert "choose one of net-health-1, net-health-2 by --universal-id" in refused(directive)
+    assert "no node 'x' that runs network_health: it has net-health-1, net-health-2" in refused(
+        directive, "x"
+    )
+    empty = written(tmp_path / "empty.py", 'matrix_directive = {"universal_id": "matrix"}')
+    assert refused(empty).endswith("has no node that runs network_health")
+    assert "leave --universal-id out" in refused(written(tmp_path / "a.json", "{}"), "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("matrix_directive = {}\nmatrix_directive['x'] = 1", "line 2, matrix_directive is used by code"),
+        ("a = []\na.append(1)\nmatrix_directive = {'children': a}", "has no node"),
+        ("matrix_directive = {}\nmatrix_directive = {'x': 1}", "bound more than once"),
+        (
+            "matrix_directive = dict(universal_id='x')",
+            "without running the file: line 1, dict(universal_id='x')",
+        ),
+        ("def f(:\n", "is not Python: "),
+        ("matrix_directive = matrix_directive", "used by code"),
+        ("x = 1", "has no matrix_directive"),
+        ("matrix_directive = 5", "has no matrix_directive"),
+        ("matrix_directive = " + "{'children': [" * 90 + "]}" * 90, "has no node"),
+        ("matrix_directive = " + "-" * 100_000 + "1", "is not Python"),
+        ("matrix_directive = " + "1+" * 50_000 + "1", ""),
+        ("matrix_directive = {**x}", "cannot be read without running the file"),
+        ("\0", "is not Python"),
+    ],
+)
+def test_a_directive_that_cannot_be_read(tmp_path, text, why):
+    """A sentence says why, whatever the file holds."""
+    path = written(tmp_path / "mine.py", text)
+    assert why in refused(path)
+    assert str(path) in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("a.json", "{", "is not JSON: "),
+        ("a.json", "[" * 100_000, "is not JSON: "),
+        ("a.json", '{"nonce": "", "tag": "", "ciphertext": ""}', "is encrypted"),
+        ("a.toml", "= 1", "is not TOML: "),
+        ("a.toml", "a = " + "[" * 100_000, "is not TOML: "),
+    ],
+)
+def test_a_file_that_cannot_be_read(tmp_path, name, text, why):
+    """A sentence says why; it names the file."""
+    if name.endswith(".toml"):
+        pytest.importorskip("tomllib", reason="Python has it from 3.11 on; what 3.10 says has its own test")
+    path = written(tmp_path / name, text)
+    assert refused(path).startswith(f"{path} {why}")
+
+
+def test_toml_without_a_reader_of_toml(tmp_path, monkeypatch):
+    """Before Python 3.11 it says what to install."""
+    for module in ("tomllib", "tomli"):
+        monkeypatch.setitem(sys.modules, module, None)
+    path = written(tmp_path / "a.toml", "")
+    assert refused(path) == (
+        f"{path}: TOML needs Python 3.11 or `pip install tomli`; or give the settings as JSON"
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/zero", "/nowhere", ""])
+def test_paths_that_are_no_files_of_settings(path):
+    """A folder, an endless file, nothing: a sentence each."""
+    done = run("check", "--config", path)
+    assert done.returncode == UNKNOWN
+    assert done.stderr.startswith("network-health check: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_all_mistakes_of_file_and_flags_at_once(tmp_path):
+    """A bad value, an unknown key and a bad flag: three sentences."""
+    path = written(tmp_path / "a.json", json.dumps({"conn_threshold": "x", "conn_treshold": 5, "role": []}))
+    done = run("check", "--config", path, "--tx-threshold-mbps", "fast")
+    assert done.returncode == UNKNOWN
+    assert [
+        line.partition(": ")[2].replace(f"{path}: ", "").split(":")[0] for line in done.stderr.splitlines()
+    ] == [
+        "conn_threshold",
+        "'conn_treshold'",
+        "--tx-threshold-mbps",
+    ]
+
+
+def test_flags_come_before_the_file(tmp_path):
+    """The file says 5 and 6, the flag 7: it is 7 and 6."""
+    path = written(tmp_path / "a.json", '{"conn_threshold": 5, "tx_threshold_mbps": 6}')
+    line = run("check", *QUICK, "--config", path, "--conn-threshold", "7").stdout
+    assert "'lo_tx_mbps'=" in line
+    assert ";6;" in line.partition("'lo_tx_mbps'=")[2].split(" ")[0]
+    assert ";7;" in line.partition("'connections'=")[2].split(" ")[0]
+
+
+@given(data=st.binary(max_size=200), suffix=st.sampled_from([".json", ".toml", ".py", ""]))
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_bytes_are_settings_or_a_sentence(tmp_path, data, suffix):
+    """No content of a file raises anything but the sentence."""
+    path = Path(tmp_path, f"any{suffix}")
+    path.write_bytes(data)
+    with contextlib.suppress(SwarmError):
+        read_config(path, None)
+
+
+def test_a_pipe_is_a_file():
+    """As a shell's <(command) makes one."""
+    script = 'exec "$0" "$@" --config <(echo {\\"conn_threshold\\": 4321})'
+    done = run("check", *QUICK, prefix=("bash", "-c", script))
+    assert ";4321;" in done.stdout

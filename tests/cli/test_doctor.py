@@ -1,0 +1,284 @@
+"""``network-health doctor`` through its real entry point: each thing that would not work is found."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import matrixswarm
+import pytest
+
+from network_health.swarm import doctor, doctor_host
+from tests.cli.command import at_a_terminal, run
+from tests.rights import as_nobody
+
+AGENT = "agent/network_health/network_health.py"
+ROLE = '"service-manager": [{"role": ["hive.forensics.data_feed"]}]'
+DETECTIVE = f'{{"universal_id": "d", "name": "forensic_detective", "config": {{{ROLE}}}}}'
+
+
+def found(done):
+    """Findings as (state, subject, says, do)."""
+    lines = re.findall(r"^(ok|note|fault) +(\S+) +(.*)\n(?: +do: (.*)\n)?", done.stdout, re.MULTILINE)
+    assert len(lines) == len(re.findall(r"^\S", done.stdout, re.MULTILINE))
+    return lines
+
+
+def faults(done):
+    """What will not work, as (subject, says, do); the exit status has to agree."""
+    wrong = [finding[1:] for finding in found(done) if finding[0] == "fault"]
+    assert done.returncode == bool(wrong)
+    return wrong
+
+
+def examined(workspace, *children):
+    """The doctor's visit to a directive with these nodes."""
+    text = (
+        f'import os\nmatrix_directive = {{"universal_id": "matrix", "children": [{", ".join(children)}]}}\n'
+    )
+    path = workspace / "boot_directives" / "mine.py"
+    path.write_text(text)
+    return run("doctor", workspace, "--directive", "mine")
+
+
+def agent(config="{}", uid="n"):
+    """A node of this agent, with that config."""
+    return f'{{"universal_id": "{uid}", "name": "network_health", "config": {config}}}'
+
+
+def test_all_well(installed):
+    """A fresh workspace with the demo directive has no fault, and every part was looked at."""
+    done = run("doctor", installed, "--directive", "network_health_demo")
+    assert faults(done) == []
+    subjects = [finding[1] for finding in found(done)]
+    assert subjects == [
+        *("library", "workspace", "agent", "boot", "settings", "handler", "rights"),
+        *("interfaces", "connections", "processes", "protocols", "/matrix"),
+    ]
+
+
+def test_each_fault_says_what_to_do(tmp_path):
+    """No workspace: one fault, with its remedy; what does not need one is examined all the same."""
+    done = run("doctor", tmp_path)
+    ((subject, says, do),) = faults(done)
+    assert subject == "workspace"
+    assert "is not a MatrixSwarm workspace" in says
+    assert do
+    assert ("ok", "rights") in [finding[:2] for finding in found(done)] or os.geteuid()
+
+
+def test_without_a_directive_it_says_which_there_are(installed):
+    """Those with a node of this agent, the framework's own among them."""
+    note = next(finding for finding in found(run("doctor", installed)) if finding[1] == "directive")
+    assert note[0] == "note"
+    assert "network_health_demo, network_health_recommended, network_health_reference" in note[3]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda agent: agent.write_text("# mine"), f"{AGENT} is another version's, or was changed"),
+        (Path.unlink, f"{AGENT} is missing"),
+        (
+            lambda agent: agent.with_name("__init__.py").touch(),
+            "__init__.py hides the library from the agent",
+        ),
+    ],
+)
+def test_the_agents_file(workspace, spoil, says):
+    """Missing, changed or hidden: install again; what is advised helps."""
+    spoil(workspace / AGENT)
+    ((subject, said, do),) = faults(run("doctor", workspace))
+    assert subject == "agent"
+    assert said.endswith(says)
+    assert do == f"network-health install {workspace}"
+    assert run(*do.split()[1:]).returncode == 0
+    assert faults(run("doctor", workspace)) == []
+
+
+@pytest.mark.parametrize(
+    ("children", "subject", "says", "do"),
+    [
+        ([DETECTIVE], "directive", "no node of mine.py runs network_health", "add {"),
+        (
+            [DETECTIVE, agent('{"conn_threshold": "x"}')],
+            *("settings", "n: conn_threshold: 'x' is not allowed, so the default", "give a whole number of"),
+        ),
+        (
+            [DETECTIVE, agent('{"conn_treshold": 5}')],
+            *(
+                "settings",
+                "n: 'conn_treshold': unknown setting, so it has no",
+                "did you mean conn_threshold?",
+            ),
+        ),
+        (
+            [DETECTIVE, agent(), '{"universal_id": "x", "name": "blank", "config": None}'],
+            *("config", 'x has "config": None, which keeps every child', 'write "config": {} in x'),
+        ),
+        (
+            [DETECTIVE, agent(), '{"universal_id": "x", "name": "blank", "config": {"service-manager": {}}}'],
+            *("config", "x has a service-manager that is no list", 'write "service-manager": [{'),
+        ),
+        ([DETECTIVE, agent(), agent(uid="d")], "config", "2 nodes are called d", "give each node"),
+        (
+            [DETECTIVE, agent('{"report_to_role": "hive.other"}')],
+            *("reports", "no node holds 'hive.other': the reports of n wait", '"role": ["hive.other"]'),
+        ),
+        ([agent(f"{{{ROLE}}}")], "reports", "no node holds 'hive.forensics.data_feed'", "add to the config"),
+        (
+            [DETECTIVE, agent('{"report_handler": "cmd_eat"}')],
+            *("handler", "d (forensic_detective) does not know cmd_eat", "(cmd_ingest_status_report, "),
+        ),
+        (
+            [f'{{"universal_id": "d", "name": "absent", "config": {{{ROLE}}}}}', agent()],
+            *("handler", "the source of d cannot be read", "put the agent absent into"),
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_directive(installed, children, subject, says, do):
+    """One fault, which names the node and what to write instead."""
+    wrong = [fault for fault in faults(examined(installed, *children)) if fault[0] == subject]
+    assert len(wrong) == 1
+    assert wrong[0][1].startswith(says)
+    assert do in wrong[0][2]
+
+
+def test_every_mistake_of_the_settings(installed):
+    """Each has a line of its own."""
+    config = '{"conn_threshold": "x", "top_n_procs": -1, "rx_treshold_mbps": 1}'
+    wrong = faults(examined(installed, DETECTIVE, agent(config)))
+    assert [subject for subject, _, _ in wrong] == ["settings"] * 3
+
+
+def test_a_detective_without_the_role_is_enough(installed):
+    """The agent then sends to whoever runs it: worth a note, no fault."""
+    done = examined(installed, '{"universal_id": "d", "name": "forensic_detective_bp_night"}', agent())
+    assert faults(done) == []
+    note = next(finding for finding in found(done) if finding[1] == "reports")
+    assert "half a minute after a boot they go to d" in note[2]
+
+
+@pytest.mark.parametrize(
+    ("role", "holds"),
+    [
+        ('["hive.forensics.data_feed@cmd"]', False),
+        ('["a, hive.forensics.data_feed"]', True),
+        ('"hive.forensics.data_feed"', False),
+        ("[5, None]", False),
+        ("[os.getenv('ROLE')]", False),
+    ],
+)
+def test_a_role_is_held_as_the_framework_finds_it(installed, role, holds):
+    """A list of names, or of names with commas between them; a bare string is taken apart into letters."""
+    config = f'{{"service-manager": [{{"role": {role}}}]}}'
+    done = examined(installed, f'{{"universal_id": "w", "name": "worker", "config": {config}}}', agent())
+    subjects = {subject for subject, _, _ in faults(done)}
+    assert subjects == ({"handler"} if holds else {"reports"})
+
+
+def test_a_handler_in_a_factory_is_known(workspace):
+    """The framework loads a command from the agent's factory folder, too."""
+    factory = workspace / "agent/forensic_detective/factory/cmd_eat.py"
+    factory.write_text("def attach(agent, packet): pass\n")
+    done = examined(workspace, DETECTIVE, agent('{"report_handler": "cmd_eat"}'))
+    assert faults(done) == []
+
+
+def test_computed_settings_are_noted(installed):
+    """What only a run could tell is said to be unchecked, and nothing is run."""
+    done = examined(installed, DETECTIVE, agent('{"conn_threshold": int(os.getenv("X")), "top_n_procs": -1}'))
+    assert [says for _, says, _ in faults(done)] == [
+        "n: top_n_procs: -1 is not allowed, so the default is in force"
+    ]
+    assert "line 2, int(os.getenv('X'))" in done.stdout
+
+
+def test_the_rule_of_the_two_places(installed):
+    """The framework's own directive boots in plain text; one of the workspace alone has to be encrypted."""
+    own = next(Path(matrixswarm.__file__).parent.joinpath("boot_directives").glob("gatekeeper-demo.py"))
+    first = {f[1]: f for f in found(run("doctor", installed, "--directive", own.stem))}["boot"]
+    assert first[0] == "ok"
+    second = {f[1]: f for f in found(run("doctor", installed, "--directive", "network_health_demo"))}["boot"]
+    assert second[0] == "note"
+    assert "matrixswarm-encrypt-directive" in second[3]
+
+
+@pytest.mark.parametrize("name", ["absent", "../../../etc/passwd", "/dev/zero", ".", "x\ny"])
+def test_a_directive_that_cannot_be_read(installed, name):
+    """A fault that names those that can."""
+    wrong = faults(run("doctor", installed, "--directive", name))
+    assert wrong[0][0] == "directive"
+    assert "network_health_demo" in wrong[0][2]
+
+
+def test_the_library_is_looked_for_in_the_swarms_python(tmp_path):
+    """A Python that has not got it: the fault names the pip command of that Python."""
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    finding = doctor.check_library(bare / "bin" / "python")
+    assert finding.state == "fault"
+    assert "No module named" in finding.says
+    assert finding.do == f"{bare}/bin/python -m pip install matrixswarm-network-health"
+    assert doctor.check_library(tmp_path / "none").state == "fault"
+
+
+@pytest.mark.parametrize(
+    ("head", "python"),
+    [
+        ("#!/opt/swarm/bin/python3.11\n", "/opt/swarm/bin/python3.11"),
+        (
+            "#!/bin/sh\n'''exec' \"/opt/my swarm/bin/python\" \"$0\" \"$@\"\n' '''\n",
+            "/opt/my swarm/bin/python",
+        ),
+        ("#!/usr/bin/env python3\n", shutil.which("python3")),
+        ("#!/usr/bin/env bash\nexec pyenv\n", sys.executable),
+        ("", sys.executable),
+        ("#!/opt/it's/python\n", sys.executable),
+    ],
+)
+def test_the_swarms_python_is_the_launchers(tmp_path, monkeypatch, head, python):
+    """It is the one in the launcher's first line, in all ways that installers write it."""
+    path = tmp_path / "matrixswarm-boot"
+    path.write_text(head)
+    monkeypatch.setattr(doctor, "launcher", lambda name: path)
+    assert str(doctor.swarm_python()) == python
+
+
+@pytest.mark.root
+def test_rights(tmp_path):
+    """Root sees all; anybody else is told what is not seen, and how to change it."""
+    assert doctor_host.check_rights().state == "ok"
+    said = as_nobody(doctor_host.check_rights)
+    assert "state='note'" in said
+    assert "CAP_SYS_PTRACE" in said
+    assert doctor_host.check_rights(tmp_path / "none").state == "note"
+
+
+@pytest.mark.root
+def test_a_place_for_the_swarms_state(tmp_path):
+    """There, or to be made, or neither for want of rights."""
+    assert doctor_host.check_matrix(tmp_path / "matrix").state == "ok"
+    (tmp_path / "matrix").mkdir()
+    assert doctor_host.check_matrix(tmp_path / "matrix").state == "ok"
+    for root in (Path("/usr"), Path("/root/hidden"), Path("/nowhere")):
+        said = as_nobody(lambda root=root: doctor_host.check_matrix(root))
+        assert "state='fault'" in said, said
+        assert f"install -d -o $USER {root}" in said
+
+
+@pytest.mark.root
+def test_a_kernel_that_refuses(installed):
+    """Without /proc no reader of processes works: a fault; what works without it stays well."""
+    blind = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$0" "$@"')
+    states = {finding[1]: finding[0] for finding in found(run("doctor", installed, prefix=blind))}
+    assert (states["interfaces"], states["processes"], states["rights"]) == ("ok", "fault", "note")
+
+
+def test_colours_at_a_terminal_only(installed):
+    """As with every command."""
+    assert "\x1b[31mfault" in at_a_terminal("doctor", "/nowhere")[1]
+    assert "\x1b[" not in at_a_terminal("doctor", "/nowhere", NO_COLOR="1")[1]
+    assert "\x1b[" not in run("doctor", installed).stdout

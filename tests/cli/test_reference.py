@@ -1,0 +1,58 @@
+"""docs/cli.md and --help say what the parser says."""
+
+import contextlib
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from network_health.cli.main import build_parser
+from network_health.cli.parser import commands
+from network_health.cli.reference import reference
+from tests.cli.command import at_a_terminal, run
+
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+COMMANDS = commands(build_parser())
+EXAMPLES = [
+    (name, line)
+    for name, parser in COMMANDS.items()
+    for line in re.findall(r"^  (.*network-health .*)$", parser.epilog or "", re.MULTILINE)
+]
+
+
+def test_the_page_is_current():
+    """If not: ``python -m network_health.cli.reference > docs/cli.md``."""
+    assert PAGE.read_text() == reference()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_examples(name):
+    """Every command shows how it is used, at any width of a terminal."""
+    done = run(name, "--help")
+    assert done.returncode == 0
+    assert "examples:\n  " in done.stdout
+    narrow = at_a_terminal(name, "--help", COLUMNS="30")
+    assert narrow[0] == 0
+
+
+@pytest.mark.parametrize(("name", "line"), EXAMPLES)
+def test_examples_are_understood(name, line):
+    """Each is a command line that the parser takes."""
+    words = shlex.split(line.partition("  #")[0].replace("source <(", "").replace(")", ""))
+    words = words[words.index("network-health") + 1 :]
+    with contextlib.suppress(ValueError):
+        del words[min(words.index(sign) for sign in ("|", ">") if sign in words) :]
+    options, unknown = build_parser().parse_known_args(words)
+    assert words[0] == name
+    assert unknown == []
+    assert callable(options.run)
+
+
+def test_a_command_line_that_is_not_understood():
+    """A sentence and status 2; no usage to scroll past."""
+    for words in (("install", "--nonsense"), ("nonsense",), (), ("doctor", "a", "b")):
+        done = run(*words)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert done.stderr.endswith("--help\n")

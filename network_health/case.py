@@ -178,9 +178,12 @@ class Case:
         if self._window is None:
             return owners.Owned({}), []
         moved = [move.socket for move in self._window.moves]
-        listening = [s for s in self._window.here if s.state == "LISTEN"]
-        owned = self._find([*moved, *listening])
-        return owned, traffic.holders(moved, traffic.Listeners(listening), owned.pids, self._window.here)
+        closed_to = {(s.remote, s.remote_port) for s in moved if s.state == "CLOSE"}
+        telling = [
+            s for s in self._window.here if s.state == "LISTEN" or (s.remote, s.remote_port) in closed_to
+        ]
+        owned = self._find([*moved, *telling])
+        return owned, traffic.holders(moved, traffic.Listeners(telling), owned.pids, telling)
 
     def _traffic(self) -> Traffic | None:
         window = self._window

@@ -1,0 +1,1 @@
+"""Randomised situations whose culprit is known, and whether the report names it."""

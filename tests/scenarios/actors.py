@@ -1,0 +1,167 @@
+"""Processes that do as they are told: each holds sockets of its own, in the namespace it was sent to."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import socket
+import struct
+import time
+import traceback
+
+from network_health import Monitor, Settings
+
+PR_SET_NAME = 15
+AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: a close that leaves nothing behind
+LIMIT_S = 20
+
+
+class Actor:
+    """A process under a name; ``do`` runs one of `Acts` in it and gives the answer."""
+
+    def __init__(self, name):
+        self.name = name
+        self._pipe, theirs = multiprocessing.Pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
+                _serve(theirs)
+            finally:
+                os._exit(0)
+        theirs.close()
+
+    def do(self, act, *args):
+        """Run one act to its end."""
+        self.start(act, *args)
+        return self.result()
+
+    def start(self, act, *args):
+        """Begin an act; `result` waits for it."""
+        self._pipe.send((act, args))
+
+    def result(self):
+        """What the act that was begun last gave."""
+        assert self._pipe.poll(LIMIT_S), f"{self.name} does not answer"
+        answer, error = self._pipe.recv()
+        assert error is None, f"{self.name}: {error}"
+        return answer
+
+    def end(self):
+        """Kill the process."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self._pipe.close()
+
+
+class Acts:
+    """What an actor can do; its sockets stay open until ``leave``."""
+
+    def __init__(self):
+        self.servers = []
+        self.held = []
+        self.monitor = None
+
+    def enter(self, namespace):
+        namespace.enter()
+
+    def leave(self):
+        """Close everything at once."""
+        for each in (*self.held, *self.servers):
+            if each.type == socket.SOCK_STREAM:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+            each.close()
+        self.held, self.servers, self.monitor = [], [], None
+
+    def listen(self, address, port, backlog):
+        server = socket.create_server((address, port), family=family_of(address), backlog=backlog)
+        server.settimeout(LIMIT_S)
+        self.servers.append(server)
+
+    def accept(self, count):
+        for _ in range(count):
+            self.held.append(self.servers[-1].accept()[0])
+
+    def connect(self, plan):
+        """Open connections: (source address or None, address, port) each."""
+        for source, address, port in plan:
+            client = socket.create_connection(
+                (address, port), LIMIT_S, source_address=(source, 0) if source else None
+            )
+            self.held.append(client)
+
+    def knock(self, address, port, count):
+        """Begin connections without waiting for them."""
+        for _ in range(count):
+            client = socket.socket(family_of(address), socket.SOCK_STREAM)
+            client.setblocking(False)
+            client.connect_ex((address, port))
+            self.held.append(client)
+
+    def drop(self, first, count):
+        """Close some connections in order, so that the other end sees the end of the stream."""
+        for each in self.held[first : first + count]:
+            each.close()
+        del self.held[first : first + count]
+
+    def send(self, octets, which=-1):
+        """Send so much over one connection."""
+        self.held[which].sendall(bytes(octets))
+
+    def receive(self, octets, which=-1):
+        """Read so much from one connection."""
+        left = octets
+        while left:
+            got = len(self.held[which].recv(min(left, 1 << 20)))
+            assert got, "the stream ended early"
+            left -= got
+
+    def call_briefly(self, address, port, times, octets):
+        """Short connections, one after the other: connect, send, hear the end, close."""
+        for _ in range(times):
+            with socket.create_connection((address, port), LIMIT_S) as client:
+                client.sendall(bytes(octets))
+                client.shutdown(socket.SHUT_WR)
+                assert client.recv(1) == b""
+
+    def answer_briefly(self, times):
+        """The other end of these: read until the end, close."""
+        for _ in range(times):
+            connection = self.servers[-1].accept()[0]
+            with connection:
+                while connection.recv(1 << 20):
+                    pass
+
+    def bind_udp(self, count):
+        for _ in range(count):
+            each = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            each.bind(("0.0.0.0", 0))
+            self.held.append(each)
+
+    def send_datagrams(self, address, port, count):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(count):
+                sender.sendto(bytes(1400), (address, port))
+
+    def watch(self, settings):
+        """Begin to watch, with a first check."""
+        self.monitor = Monitor(Settings.from_mapping(settings))
+        return self.monitor.check().as_content()
+
+    def check(self, after_s=0.0):
+        time.sleep(after_s)
+        return self.monitor.check().as_content()
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _serve(pipe):
+    acts = Acts()
+    while True:
+        act, args = pipe.recv()
+        try:
+            pipe.send((getattr(acts, act)(*args), None))
+        except Exception:  # noqa: BLE001 - the parent must learn why
+            pipe.send((None, traceback.format_exc()))

@@ -17,7 +17,7 @@ from network_health.linux import cgroups, conntrack, loss, owners, procfs, socke
 from network_health.model import Finding, Inquiry, Owner, Snapshot, Socket, Traffic
 from network_health.settings import Settings
 
-__all__ = ["RATES", "Case", "Past"]
+__all__ = ["CHECKS", "RATES", "Case", "Past"]
 
 RATES = {"tx_rate": "outbound", "rx_rate": "inbound"}
 
@@ -35,17 +35,6 @@ class Past:
 
 class Case:
     """One check. ``window`` is what the sockets moved, if that is known; ``past`` is brought up to date."""
-
-    CHECKS = frozenset(
-        {
-            "connections",
-            "packet_errors",
-            "listen_overflows",
-            "syn_queue_drops",
-            "ephemeral_ports",
-            "conntrack",
-        }
-    )
 
     def __init__(
         self,
@@ -76,11 +65,11 @@ class Case:
         return told, Inquiry(evidence, bytes_of, self._people, "; ".join(self._failures))
 
     def _accuse(self, finding: Finding) -> Finding:
-        ask = self._questions.get(finding.check)
+        ask = _QUESTIONS.get(finding.check)
         if ask is None:
             return finding
         try:
-            answer = ask(finding)
+            answer = ask(self, finding)
         except (OSError, ValueError) as error:
             self._failures.append(f"{finding.check}: {type(error).__name__}: {error}")
             return finding
@@ -92,18 +81,6 @@ class Case:
         else:
             self._of_interfaces.setdefault(finding.check, []).append(found)
         return replace(finding, culprit=clause)
-
-    @cached_property
-    def _questions(self) -> Mapping[str, Callable[[Finding], culprit.Accused | None]]:
-        return {
-            "connections": self._connections,
-            "packet_errors": self._packet_errors,
-            "listen_overflows": self._listeners,
-            "syn_queue_drops": self._listeners,
-            "ephemeral_ports": self._ephemeral_ports,
-            "conntrack": self._conntrack,
-            **(dict.fromkeys(RATES, self._rate) if self._window else {}),
-        }
 
     @cached_property
     def _tcp(self) -> list[Socket]:
@@ -216,3 +193,16 @@ def _note(owned: owners.Owned, involved: Iterable[Socket]) -> str:
     """What to say where owners are missing because others' processes may not be looked at."""
     hidden = owned.is_refused and any(s.inode and s.inode not in owned.pids for s in involved)
     return culprit.INVISIBLE if hidden else ""
+
+
+_QUESTIONS: Mapping[str, Callable[[Case, Finding], culprit.Accused | None]] = {
+    "connections": Case._connections,
+    "packet_errors": Case._packet_errors,
+    "listen_overflows": Case._listeners,
+    "syn_queue_drops": Case._listeners,
+    "ephemeral_ports": Case._ephemeral_ports,
+    "conntrack": Case._conntrack,
+    **dict.fromkeys(RATES, Case._rate),
+}
+#: The findings that something can be found out of.
+CHECKS = frozenset(_QUESTIONS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from network_health.case import RATES, Case, Past
+from network_health.case import CHECKS, RATES, Case, Past
 from network_health.ledger import Ledger, Window
 from network_health.linux import loss, sockets
 from network_health.linux.owners import OwnerFinder
@@ -51,7 +51,7 @@ class Inquirer:
             window = self._sample()
         if settings.process_network != "always" and not checks & _OF_TRAFFIC:
             window = None
-        if window is None and not checks & Case.CHECKS:
+        if window is None and not checks & CHECKS - RATES.keys():
             return None
         return Case(self._owners, self._past, snapshot, settings, window).judge(findings)
 

@@ -28,6 +28,7 @@ from network_health.model import (
     Snapshot,
 )
 from network_health.readers import Answer, Inquired, Readers, available, first_answer
+from network_health.redact import redacted
 from network_health.report import Report
 from network_health.settings import Settings
 
@@ -123,7 +124,7 @@ class Monitor:
         settings = self.settings
         snapshot, findings = self._inquire(snapshot, thresholds.evaluate(snapshot, settings), started_s)
         self._alerts, verdict = alerting.step(self._alerts, findings, snapshot, settings, started_s)
-        return report.build(snapshot, verdict, self.settings_errors)
+        return redacted(report.build(snapshot, verdict, self.settings_errors), settings.redact)
 
     def _inquire(
         self, snapshot: Snapshot, findings: tuple[Finding, ...], started_s: float
@@ -171,9 +172,9 @@ class Monitor:
         def work(way: Readers) -> _Sampled[ProcessReading, tuple[RankedProcess, ...]]:
             reading = way.processes()
             before = last.value if last and last.reader == way.name else None
-            candidates = processes.shortlist(processes.shares(before, reading), count)
-            details = way.process_details([p.sample.pid for p in candidates])
-            return _Sampled(reading, processes.top(candidates, details, count))
+            found = processes.candidates(before, reading, count)
+            details = way.process_details([p.sample.pid for p in found])
+            return _Sampled(reading, processes.top(found, details, count))
 
         outcome = self._run_processes.run(lambda: first_answer(self._readers, work))
         if outcome.value is None or outcome.reader is None:

@@ -20,7 +20,7 @@ PURE = {
     "report",
     "rules",
 }
-PURE |= {"schedule", "settings", "thresholds", "traffic"}
+PURE |= {"redact", "schedule", "settings", "thresholds", "traffic"}
 
 #: May import psutil: the portable readers alone.
 PSUTIL = {"portable"}

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 __all__ = ["Owned", "OwnerFinder", "user_name"]
 
 _PREFIX = "socket:["
-#: Above so many the ones that are not asked for are forgotten.
-_MOST_KEPT = 4096
+#: Of more than so many sockets nothing is kept: about 1 MB.
+_MOST_KEPT = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Owned:
 
 
 class OwnerFinder:
-    """Finds holders of sockets, and remembers those that were asked for last."""
+    """Finds holders of sockets, and remembers them as long as they are not too many."""
 
     def __init__(self) -> None:
         self._known: dict[int, int] = {}
@@ -42,8 +42,6 @@ class OwnerFinder:
             OSError: ``/proc`` is missing.
         """
         asked = {inode for inode in inodes if inode}
-        if len(self._known) > _MOST_KEPT:
-            self._known = {inode: pid for inode, pid in self._known.items() if inode in asked}
         missing = asked - self._known.keys() - self._nobodys
         is_late = False
         for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()) if missing else ():
@@ -59,8 +57,11 @@ class OwnerFinder:
             self._known.update(dict.fromkeys(held, pid))
             missing -= held
             is_late = now() > until_s
+        found = Owned({inode: self._known[inode] for inode in asked & self._known.keys()}, self._is_refused)
         self._nobodys = set() if is_late or self._is_refused else (self._nobodys & asked) | missing
-        return Owned({inode: self._known[inode] for inode in asked & self._known.keys()}, self._is_refused)
+        if len(self._known) + len(self._nobodys) > _MOST_KEPT:
+            self._known, self._nobodys = {}, set()
+        return found
 
 
 def user_name(uid: int) -> str:

@@ -21,7 +21,15 @@ from network_health.linux import netlink
 from network_health.linux.errors import KernelFormatError
 from network_health.model import Counters, Link, LinkReading
 
-__all__ = ["KEEP_S", "LinkReader", "parse_addresses", "parse_counters", "parse_links", "parse_stats"]
+__all__ = [
+    "KEEP_S",
+    "LinkReader",
+    "parse_addresses",
+    "parse_counters",
+    "parse_links",
+    "parse_speed",
+    "parse_stats",
+]
 
 KEEP_S = 300.0
 
@@ -208,6 +216,13 @@ def parse_counters(counters: bytes) -> Counters:
     return Counters(tx_bytes, rx_bytes, tx, rx, tx_errors, rx_errors, tx_drops, rx_drops + missed)
 
 
+def parse_speed(ethtool_cmd: bytes) -> int | None:
+    """Mbps of an answer of the driver; ``None`` where it does not know."""
+    _, low, high = _ETHTOOL_CMD.unpack(ethtool_cmd)
+    speed: int = high << 16 | low
+    return None if speed in _NO_SPEEDS else speed
+
+
 def _unpack(body: struct.Struct, datagram: bytes, start: int, end: int, expected: bool) -> tuple[int, ...]:
     if not expected or end - start < body.size:
         raise KernelFormatError(f"rtnetlink: a message of another kind, or of {end - start} bytes")
@@ -251,6 +266,4 @@ def _speed_mbps(device: socket.socket, name: str) -> int | None:
         fcntl.ioctl(device, _SIOCETHTOOL, _IFREQ.pack(os.fsencode(name), answer.buffer_info()[0]))
     except OSError:
         return None
-    _, low, high = _ETHTOOL_CMD.unpack(answer)
-    speed: int = high << 16 | low
-    return None if speed in _NO_SPEEDS else speed
+    return parse_speed(answer.tobytes())

@@ -13,7 +13,7 @@ from network_health.linux import netlink, procfs, rtnetlink, sock_diag
 from network_health.linux.errors import KernelFormatError
 from tests.linux import recorded
 
-settings.register_profile("readers", deadline=None, max_examples=300)
+settings.register_profile("readers", deadline=None, max_examples=150)
 
 DATAGRAM_PARSERS = {
     "sock_diag/every_state": (sock_diag.count_sockets, Counter),

@@ -182,6 +182,17 @@ def test_a_cut_datagram_is_an_error(kernel):
         netlink.dump(4, b"request", list, collect)
 
 
+@pytest.mark.root
+def test_nobody_but_the_kernel_answers():
+    """Another process, even of root, cannot slip its own answer in."""
+    with (
+        netlink._connect(4) as real,
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as other,
+        pytest.raises(ConnectionRefusedError),
+    ):
+        other.sendto(DONE, (real.getsockname()[0], 0))
+
+
 def test_a_real_socket_hears_of_silence():
     """A real socket has a limit to how long it waits."""
     with netlink._connect(4) as real:

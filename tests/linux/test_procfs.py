@@ -53,6 +53,8 @@ def test_any_name_is_read(name):
         ("gnome-keyring-d", b"/usr/bin/gnome-keyring-daemon\0--start\0", "gnome-keyring-daemon"),
         ("gnome-keyring-d", b"gnome-keyring-daemon\0", "gnome-keyring-daemon"),
         ("gnome-keyring-d", b"/usr/bin/python3\0/usr/bin/gnome-keyring-daemon\0", "gnome-keyring-d"),
+        ("gnome-keyring-", b"/usr/bin/gnome-keyring-daemon\0", "gnome-keyring-"),
+        ("gnome-keyring-d", b"gnome-keyring-daemon --start\0x", "gnome-keyring-daemon"),
         ("gnome-keyring-d", b"", "gnome-keyring-d"),
         ("gnome-keyring-d", b"\0", "gnome-keyring-d"),
         ("gnome-keyring-d", b"gnome-keyring-daemon --start\0", "gnome-keyring-daemon"),

@@ -91,6 +91,27 @@ def test_every_counter_has_its_own_place():
     )
 
 
+@pytest.mark.parametrize(
+    ("speed", "expected"),
+    [
+        (10, 10),
+        (10_000, 10_000),
+        (65_534, 65_534),
+        (100_000, 100_000),
+        (400_000, 400_000),
+        (0, None),
+        (0xFFFF, None),
+        (0xFFFFFFFF, None),
+    ],
+)
+def test_a_speed_is_in_two_halves(speed, expected):
+    """Speeds past 65 Gbps have an upper half; 0, 65535 and -1 are how drivers say that they do not know."""
+    cmd = struct.pack(
+        "=IIIHBBBBBBIIHBBI8x", 1, 7, 7, speed & 0xFFFF, 1, 2, 3, 4, 5, 6, 7, 8, speed >> 16, 9, 9, 9
+    )
+    assert rtnetlink.parse_speed(cmd) == expected
+
+
 def test_what_a_kernel_does_not_tell_is_unknown():
     """An interface with nothing but a name, from an old kernel, has no figures instead of zeros."""
     found = {}

@@ -224,6 +224,28 @@ def test_a_link_that_goes_between_the_dumps_is_left_out(namespace):
     assert namespace().call(watch) == ["lo"]
 
 
+def test_links_that_keep_going_do_not_disturb(namespace):
+    """While an interface goes before each dump of counters, those that stay are read."""
+
+    def watch():
+        for number in range(5):
+            run("ip", "link", "add", f"br{number}", "type", "bridge")
+        reader = LinkReader()
+        reader.read()
+        dump = netlink.dump
+        going = iter(range(4))
+
+        def late(protocol, request, *rest):
+            if netlink.HEADER.unpack_from(request)[1] == GETSTATS:
+                run("ip", "link", "del", f"br{next(going)}")
+            return dump(protocol, request, *rest)
+
+        netlink.dump = late
+        return [[link.name for link in reader.read().links] for _ in range(2)]
+
+    assert namespace().call(watch) == [["lo", "br2", "br3", "br4"], ["lo", "br4"]]
+
+
 def test_many_links_are_all_read(namespace):
     """More interfaces than one datagram holds, each with its own name, address and counters."""
     host = namespace()

@@ -81,6 +81,7 @@ def test_without_ipv6_there_is_no_sockstat6():
         ("sockstat", " tw ", " wt "),
         ("sockstat", "TCP: inuse", "TCP: used"),
         ("sockstat6", "TCP6: inuse", "TCP6: used"),
+        ("sockstat6", "TCP6: inuse", "Other: inuse"),
         ("sockstat6", "TCP6: inuse", "TCP6: inuse 1"),
     ],
 )
@@ -91,6 +92,15 @@ def test_accounts_that_are_missing_are_named(name, old, new):
     texts[name] = texts[name].replace(old, new)
     with pytest.raises(KernelFormatError, match="/proc/net/"):
         sock_diag.parse_accounts(*texts.values())
+
+
+def test_both_kinds_of_opening_are_counted():
+    """Connections opened here and accepted from elsewhere are what may have moved."""
+    snmp = "Ip: Forwarding\nIp: 1\nTcp: CurrEstab PassiveOpens ActiveOpens\nTcp: 5 30 200\nUdp: X\nUdp: 1\n"
+    accounts = sock_diag.parse_accounts(
+        snmp, "sockets: used 9\nTCP: inuse 7 orphan 1 tw 3\n", "TCP6: inuse 2\n"
+    )
+    assert accounts == Accounts(established=5, in_use=9, time_wait=3, opened=230)
 
 
 QUIET = Accounts(established=100, in_use=110, time_wait=50, opened=1000)
@@ -129,6 +139,15 @@ EXPECTED = {
         (replace(QUIET, established=60), FEW, replace(QUIET, established=60, opened=1004), None),
         # three that were connecting are connected
         (QUIET, FEW, replace(QUIET, established=103), EXPECTED),
+        # one was opened and closed meanwhile: neither account moved, but they may differ
+        (
+            replace(QUIET, in_use=112),
+            FEW,
+            replace(QUIET, in_use=112, opened=1001),
+            {**EXPECTED, ESTABLISHED: 99},
+        ),
+        # so many were closed that more were dumped than there are
+        (Accounts(0, 110, 50, 1000), FEW, Accounts(0, 10, 50, 1000), None),
         # more of a kind was dumped than there is
         (QUIET, FEW, replace(QUIET, time_wait=1), None),
         (replace(QUIET, in_use=0), FEW, replace(QUIET, in_use=0), None),
@@ -176,6 +195,16 @@ def test_a_truncated_answer_never_looks_whole(recording):
                 continue
             assert cut in starts
             assert part <= whole
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_messages_of_odd_length_are_padded(count):
+    """A length that is no multiple of four is followed by padding, which is no message."""
+    data = bytes([2, 1]) + bytes(70) + struct.pack("=HHB", 5, WHOLE, 0)
+    message = netlink.HEADER.pack(16 + len(data), 20, 2, 1, 0) + data + bytes(3)
+    sockets = Counter()
+    assert count_sockets(message * count + DONE, sockets) is True
+    assert sockets == {(ESTABLISHED, WHOLE): count}
 
 
 def test_an_interrupted_dump_is_no_result():

@@ -16,7 +16,7 @@ from pathlib import Path
 from network_health import Monitor, Report, Settings, SettingsOutcome, interfaces, rules
 from network_health.cli import nagios
 from network_health.cli.config import read_config
-from network_health.cli.flags import add_settings, given_settings, read_words, unknown_flags
+from network_health.cli.flags import add_settings, given_settings, read_words, refusal, unknown_flags
 from network_health.cli.parser import Parser, examples
 from network_health.cli.rendering import page
 from network_health.cli.text import Painter, plain, use_colour
@@ -67,12 +67,17 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser.usage_status = nagios.UNKNOWN
     parser.add_argument(
         "--config",
-        type=Path,
+        action="append",
+        nargs="?",
         metavar="FILE",
         help="settings: JSON, TOML (*.toml), or a directive (*.py or JSON), which is read but never run",
     )
     parser.add_argument(
-        "--universal-id", metavar="ID", help="the agent's node in the directive, if there are several"
+        "--universal-id",
+        action="append",
+        nargs="?",
+        metavar="ID",
+        help="the agent's node in the directive, if there are several",
     )
     parser.add_argument(
         "--seconds", action="append", nargs="?", metavar="N", help="how long to watch the rates; default: 1"
@@ -116,6 +121,7 @@ def _understand(options: argparse.Namespace) -> tuple[Settings, float, list[str]
     mistakes = unknown_flags(options.unknown)
     if options.json and options.nagios:
         mistakes.append("--json and --nagios are two kinds of output: choose one")
+    config, universal_id = _text(options, "config", mistakes), _text(options, "universal_id", mistakes)
     if options.universal_id is not None and options.config is None:
         mistakes.append("--universal-id names a node of a directive: give that with --config")
     seconds = 1.0
@@ -123,16 +129,24 @@ def _understand(options: argparse.Namespace) -> tuple[Settings, float, list[str]
         try:
             seconds = read_words(_SECONDS, options.seconds)
         except rules.NotAllowed:
-            mistakes.append(f"--seconds: {options.seconds[-1]!r} is not allowed; give {_SECONDS.allowed}")
+            mistakes.append(refusal("--seconds", options.seconds, _SECONDS.allowed))
     outcome = SettingsOutcome(Settings(), (), ())
-    if options.config is not None:
+    if config is not None:
         try:
-            outcome, wrong = read_config(options.config, options.universal_id)
+            outcome, wrong = read_config(Path(config), universal_id)
             mistakes += wrong
         except SwarmError as error:
             mistakes.append(str(error))
     given, wrong_flags = given_settings(options)
     return replace(outcome.settings, **given), seconds, mistakes + wrong_flags
+
+
+def _text(options: argparse.Namespace, name: str, mistakes: list[str]) -> str | None:
+    """The last value of an argument that takes any text but none."""
+    words: list[str | None] | None = getattr(options, name)
+    if words is not None and words[-1] is None:
+        mistakes.append(refusal("--" + name.replace("_", "-"), words, "a value"))
+    return words[-1] if words is not None else None
 
 
 def _refuse(mistakes: Sequence[str], *, on_stdout: bool) -> int:

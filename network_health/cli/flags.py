@@ -15,7 +15,7 @@ from typing import Any
 from network_health.rules import NotAllowed, Rule
 from network_health.settings import Settings
 
-__all__ = ["add_settings", "given_settings", "read_words", "unknown_flags"]
+__all__ = ["add_settings", "given_settings", "read_words", "refusal", "unknown_flags"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
@@ -57,10 +57,15 @@ def given_settings(options: argparse.Namespace) -> tuple[dict[str, Any], list[st
         try:
             given[setting.name] = read_words(rule, words)
         except NotAllowed:
-            shown = "nothing" if words[-1] is None else repr(words[-1][:_SHOWN])
             allowed = rule.allowed.replace("null for off", "off")
-            mistakes.append(f"{_flag(setting.name)}: {shown} is not allowed; give {allowed}")
+            mistakes.append(refusal(_flag(setting.name), words, allowed))
     return given, mistakes
+
+
+def refusal(flag: str, words: Sequence[str | None], allowed: str) -> str:
+    """The sentence for a flag whose words are not allowed."""
+    shown = "nothing" if words[-1] is None else repr(words[-1][:_SHOWN])
+    return f"{flag}: {shown} is not allowed; give {allowed}"
 
 
 def read_words(rule: Rule, words: Sequence[str | None]) -> Any:  # noqa: ANN401 - what the rule returns

@@ -12,6 +12,8 @@ import pytest
 
 from network_health import Monitor
 from network_health.cli.nagios import UNKNOWN, exit_status, status_line
+from network_health.cli.rendering import page
+from network_health.cli.text import Painter
 from network_health.settings import Settings
 from tests.cli.command import NETWORK_HEALTH, at_a_terminal, inside, run
 from tests.netns import veth
@@ -203,7 +205,7 @@ def test_a_finding_is_worse_than_a_failure():
 def test_every_mistake_at_once():
     """One sentence each on stderr, nothing on stdout, status 3."""
     words = "stray --conn-threshold many --conn-treshold 5 --tx-threshold-mbps=-1 --json --nag --seconds 0"
-    words += " --link-down-alerts maybe --top-n-procs --redact cats"
+    words += " --link-down-alerts maybe --top-n-procs --redact cats --universal-id --config"
     done = run("check", *words.split())
     assert done.returncode == UNKNOWN
     assert done.stdout == ""
@@ -211,6 +213,7 @@ def test_every_mistake_at_once():
     starts = ["'stray': ", "--conn-treshold: unknown", "--nag: unknown", "--seconds: '0'"]
     starts += ["--tx-threshold-mbps: '-1'", "--conn-threshold: 'many'", "--top-n-procs: nothing"]
     starts += ["--link-down-alerts: 'maybe'", "--redact: 'cats'"]
+    starts += ["--config: nothing is not allowed", "--universal-id: nothing is not allowed"]
     assert sorted(start for start in starts for line in lines if line.startswith(start)) == sorted(starts)
     assert len(lines) == len(starts)
     assert "did you mean --conn-threshold?" in done.stderr
@@ -256,3 +259,44 @@ def test_arguments_of_any_bytes():
     )
     assert done.returncode == UNKNOWN
     assert done.stderr.count("network-health check: ") == 2
+
+
+@pytest.mark.root
+def test_a_breach_shows_its_culprit(namespace):
+    """The page ends with who is behind the finding, from the report itself."""
+    space = namespace()
+    holder = subprocess.Popen(
+        ["ip", "netns", "exec", space.name, sys.executable, "-c", LISTEN], stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout.readline() == b"open\n"
+        shown = inside(space, "check", *QUICK, "--conn-threshold", 0).stdout
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert "High connection count: 1 > 0 (100% on :" in shown
+    culprits = shown.partition("\nCulprits\n")[2]
+    assert re.search(rf"^ +port \d+, .*pid {holder.pid}, name python", culprits, re.MULTILINE)
+    assert "None" not in culprits
+
+
+def test_a_page_shows_only_what_can_be_printed():
+    """Whatever a process or an interface is called, a terminal is not made to obey it."""
+    content = Monitor().check().as_content()
+    evil = "\x1b[2J\r\x07"
+    link = dict(content["metrics"]["interfaces"][0], iface=evil, ip=[evil], ip6=[])
+    nobody = {"pid": None, "name": "unattributed", "user": None, "net_tx_mbps": 1.5, "net_rx_mbps": 0.0}
+    content["details"] = evil
+    content["metrics"] = dict(
+        content["metrics"],
+        interfaces=[link],
+        top_procs=[{"pid": 1, "name": evil, "user": evil, "cpu_percent": 1.0, "rss_mb": 2.0}],
+        top_network=[nobody],
+        coverage_percent=40.0,
+        culprits={"connections": {evil: evil, "ports": [{"port": 5, "name": evil}]}},
+        failures=[{"collector": evil, "reason": evil}],
+    )
+    shown = page(content, Settings(), Painter(on=False))
+    assert all(sign.isprintable() or sign == "\n" for sign in shown)
+    assert "Busiest on the network  40.0 % of the bytes have a known owner" in shown
+    assert re.search(r"^ +unattributed +1\.50 +0\.00$", shown, re.MULTILINE)

@@ -218,9 +218,13 @@ def clause(parts: Sequence[str], note: str = "") -> str:
     return f" ({', '.join((*parts, note) if note else parts)})".replace(";", ",") if parts else ""
 
 
-def most(counts: Counter[K], count: int) -> list[tuple[K, int]]:
+def most(counts: Mapping[K, int], count: int) -> list[tuple[K, int]]:
     """The largest, of equals the first in order, so that a report does not depend on chance."""
-    return sorted(counts.items(), key=lambda item: (-item[1], repr(item[0])))[:count]
+
+    def order(item: tuple[Any, int]) -> tuple[int, bool, Any]:
+        return -item[1], item[0] is not None, item[0]
+
+    return sorted(counts.items(), key=order)[:count]
 
 
 def percent_of(part: int, total: int) -> float:

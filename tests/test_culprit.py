@@ -1,0 +1,229 @@
+"""Who is behind a finding: tables of small situations, and what must hold for any."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from network_health import culprit, culprit_loss, traffic
+from network_health.model import Interface, Link, Moved, Owner, Socket
+from network_health.report import network_metrics
+
+HOST, PEER, OTHER = (ipaddress.ip_address(f"10.0.0.{n}").packed for n in (1, 7, 9))
+PIDS = {11: 1001, 12: 1002}
+
+
+def named(pid):
+    return Owner(pid, f"app{pid - 1000}", "www")
+
+
+def tcp(port, remote=PEER, remote_port=5000, state="ESTABLISHED", inode=11, local=HOST, **more):
+    return Socket("tcp", state, local, port, remote, remote_port, 33, inode, more.pop("cookie", 0), **more)
+
+
+def listener(port, inode=11, local=bytes(4), **more):
+    return tcp(port, bytes(4), 0, "LISTEN", inode, local, **more)
+
+
+def accused(*sockets, note=""):
+    pids = traffic.holders(sockets, traffic.Listeners(sockets), PIDS)
+    return culprit.of_connections(sockets, pids, named, 5, note)
+
+
+@pytest.mark.parametrize(
+    ("sockets", "clause"),
+    [
+        ([], ""),
+        ([listener(80), *[tcp(80)] * 9], " (100% on :80 owned by app1[1001], 90% from 10.0.0.7)"),
+        (
+            [listener(80), *[tcp(80, inode=0, state="SYN_RECV")] * 9],
+            " (100% on :80 owned by app1[1001], 90% SYN_RECV, 90% from 10.0.0.7)",
+        ),
+        (
+            [tcp(n, OTHER, 443, "CLOSE_WAIT", 12) for n in range(9)] + [tcp(99)],
+            " (90% to 10.0.0.9:443 owned by app2[1002], 90% CLOSE_WAIT)",
+        ),
+        ([tcp(n, OTHER, n, inode=12) for n in range(9)] + [tcp(99)], " (90% owned by app2[1002])"),
+        (
+            [tcp(n, OTHER, 443, "TIME_WAIT", 0) for n in range(9)] + [tcp(9, OTHER, 443, inode=12)],
+            " (100% to 10.0.0.9:443 owned by app2[1002], 90% TIME_WAIT)",
+        ),
+        ([tcp(n, OTHER, n, inode=99) for n in range(20)], ""),
+        (
+            [tcp(80, inode=99), tcp(80, inode=99, remote=OTHER, remote_port=1), listener(80, 99)],
+            " (100% on :80, 33% from 10.0.0.7)",
+        ),
+    ],
+)
+def test_connections_are_explained(sockets, clause):
+    """By the port that was flooded, the remote that was called, or the process that holds on."""
+    assert accused(*sockets)[0] == clause
+
+
+def test_what_is_not_visible_is_said():
+    """The note stands at the end of the clause and in the evidence, with how much is covered."""
+    clause, evidence = accused(listener(80, 99), tcp(80, inode=99), note=culprit.INVISIBLE)
+    assert clause == f" (100% on :80, 50% from 10.0.0.7, {culprit.INVISIBLE})"
+    assert (evidence["coverage_percent"], evidence["note"]) == (0.0, culprit.INVISIBLE)
+
+
+def test_one_network_of_ipv6_is_one_remote():
+    """Addresses of one /64 count together, of two apart."""
+    v6 = [ipaddress.ip_address(f"2001:db8:0:{n % 2}::{n:x}").packed for n in range(10)]
+    server = listener(80, local=bytes(16))
+    _, evidence = accused(server, *[tcp(80, a, local=v6[0]) for a in v6[::2]], tcp(80, v6[1], local=v6[0]))
+    assert [(r["address"], r["count"]) for r in evidence["remotes"]] == [
+        ("2001:db8::/64", 5),
+        ("2001:db8:0:1::/64", 1),
+    ]
+
+
+def test_the_sentence_stays_one_finding():
+    """A name with a semicolon does not look like the next finding."""
+    sockets = [tcp(n, OTHER, n) for n in range(5)]
+    clause, _ = culprit.of_connections(sockets, [1] * 5, lambda pid: Owner(pid, "a; b"), 5)
+    assert clause == " (100% owned by a, b[1])"
+
+
+SOCKETS = st.lists(
+    st.builds(
+        tcp,
+        st.integers(1, 5),
+        st.sampled_from([PEER, OTHER, bytes(16), bytes(8) + PEER * 2]),
+        st.integers(0, 3),
+        st.sampled_from(["ESTABLISHED", "LISTEN", "TIME_WAIT", "CLOSE_WAIT"]),
+        st.sampled_from([0, 11, 12, 99]),
+    ),
+    max_size=40,
+)
+
+
+@given(SOCKETS)
+def test_shares_are_of_everything(sockets):
+    """No list has more than all sockets, none is out of order, and nobody has more than is known."""
+    clause, evidence = accused(*sockets)
+    for kind in ("ports", "remotes", "endpoints", "states", "owners"):
+        counts = [entry["count"] for entry in evidence[kind]]
+        assert counts == sorted(counts, reverse=True)
+        assert sum(counts) <= evidence["total"] == len(sockets)
+        assert all(0 <= entry["percent"] <= 100 for entry in evidence[kind])
+    assert clause == "" or (clause.startswith(" (") and clause.endswith(")") and ";" not in clause)
+
+
+def interface(name, *addresses, mbps=8.0):
+    return Interface(Link(name, True, ipv4=addresses), tx_mbps=mbps, rx_mbps=mbps)
+
+
+def rate(moves, way="outbound", carried=0):
+    return culprit.of_rate(interface("eth0"), way, moves, carried, named, {80}, 5)[0]
+
+
+BULK = Moved(tcp(40000, OTHER, 873), 900, 1)
+
+
+@pytest.mark.parametrize(
+    ("moves", "carried", "clause"),
+    [
+        ([], 1000, ""),
+        ([(BULK, 1001)], 0, " (100% by app1[1001] to 10.0.0.9:873)"),
+        ([(BULK, 1001)], 1000, " (90% by app1[1001] to 10.0.0.9:873)"),
+        ([(BULK, None)], 1000, " (90% to 10.0.0.9:873)"),
+        ([(BULK, 1001)], 100_000, ""),
+        (
+            [(BULK, 1001), (Moved(tcp(80), 300, 0), 1002)],
+            1200,
+            " (75% by app1[1001] to 10.0.0.9:873, 25% by app2[1002] to 10.0.0.7)",
+        ),
+        (
+            [(Moved(tcp(80, bytes([10, 0, 1, n])), 100, 0), 1002) for n in range(5)],
+            0,
+            " (100% by app2[1002] to 5 peers)",
+        ),
+    ],
+)
+def test_rates_are_explained(moves, carried, clause):
+    """By who sent the bytes and where to, as shares of all that the interface carried."""
+    assert rate(moves, carried=carried) == clause
+
+
+def test_bytes_belong_to_the_interface_of_their_address():
+    """By the local address; what stays on the host is loopback's; a bridge's port may have had any."""
+    moves = [
+        Moved(tcp(1, PEER), 1, 1),
+        Moved(tcp(1, HOST), 1, 1),
+        Moved(tcp(1, bytes([127, 0, 0, 1])), 1, 1),
+        Moved(tcp(1, PEER, local=OTHER), 1, 1),
+    ]
+    interfaces = [interface("eth0", "10.0.0.1"), interface("port"), interface("lo", "127.0.0.1")]
+    assert culprit.routed(moves, interfaces) == {"eth0": [0], "port": [0, 3], "lo": [1, 2]}
+
+
+def test_listeners_are_named_by_what_they_refused():
+    """New refusals decide; a full queue does where nothing was refused lately; else nobody is named."""
+    one, two = (
+        listener(80, 11, cookie=1, waiting=3, backlog=2),
+        listener(81, 12, cookie=2, waiting=1, backlog=9),
+    )
+    new = culprit_loss.new_since({2: 5}, {1: 1, 2: 8})
+    pids = [1001, 1002]
+    assert culprit_loss.of_listeners([one, two], new, pids, named, 5)[0] == (
+        " (75% on :81 owned by app2[1002], 1 waiting of 9)"
+    )
+    nothing = culprit_loss.new_since({}, {})
+    assert culprit_loss.of_listeners([one, two], nothing, pids, named, 5)[0] == (
+        " (on :80 owned by app1[1001], 3 waiting of 2)"
+    )
+    assert culprit_loss.of_listeners([two], nothing, [1002], named, 5)[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "clause"),
+    [
+        ({}, {"rx_crc": 3}, " (rx_crc)"),
+        ({"rx_crc": 3}, {"rx_crc": 4, "rx_missed": 9}, " (rx_missed 9, rx_crc 1)"),
+        ({"rx_crc": 3}, {"rx_crc": 3}, ""),
+        ({"rx_crc": 3}, {"rx_crc": 2}, " (rx_crc)"),
+    ],
+)
+def test_kinds_are_those_that_are_new(before, after, clause):
+    """Only what was counted since; a counter that went back began anew."""
+    assert culprit_loss.of_kinds("eth0", culprit_loss.new_since(before, after))[0] == clause
+
+
+def test_bytes_are_differences_by_cookie():
+    """Open, new, closed and reset sockets: each counts what it moved in the window, once."""
+    before = {n: tcp(n, cookie=n, sent=100, received=50) for n in (1, 2, 3)}
+    now = [
+        tcp(1, cookie=1, sent=150, received=50),
+        tcp(3, cookie=3, sent=10, received=0),
+        tcp(4, cookie=4, sent=7, received=0),
+    ]
+    closed = [tcp(2, cookie=2, sent=100, received=90, inode=0, state="CLOSE")]
+    moved = traffic.moved(before, [*now, *closed])
+    assert {m.socket.cookie: (m.sent, m.received) for m in moved} == {1: (50, 0), 2: (0, 40), 4: (7, 0)}
+    assert next(m for m in moved if m.socket.cookie == 2).socket.inode == 11
+
+
+def test_a_socket_that_went_without_a_word_is_kept_for_one_window():
+    """The word comes later, and must not count again what was counted before."""
+    first = {1: tcp(1, cookie=1, sent=100)}
+    here, gone = traffic.remember(first, [], [])
+    assert (here, gone) == ({}, first)
+    late = tcp(1, cookie=1, sent=130, inode=0, state="CLOSE")
+    assert [m.sent for m in traffic.moved({**gone, **here}, [late])] == [30]
+    assert traffic.remember(here, [], [late]) == ({}, {})
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99), st.integers(0, 99)), max_size=20))
+def test_what_is_attributed_and_what_is_not_add_up(rows):
+    """The entries of a report have all bytes, those that are nobody's in the last one."""
+    moves = [Moved(tcp(n), sent, received) for n, sent, received in rows]
+    pids = [n % 3 or None for n, _, _ in rows]
+    seen = traffic.of_processes(moves, pids, 2.0, (500, 40), True)
+    entries = network_metrics(seen, {})
+    assert sum(e["net_tx_bytes"] for e in entries) == max(500, sum(m.sent for m in moves))
+    assert sum(e["net_rx_bytes"] for e in entries) == max(40, sum(m.received for m in moves))
+    assert sum(e["sockets"] for e in entries) == len(rows)
+    assert 0 <= traffic.coverage_percent(seen) <= 100
+    assert entries[-1]["net_tx_bytes"] >= 0

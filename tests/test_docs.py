@@ -46,6 +46,14 @@ METRICS = {
     "top_procs[].user": "the user it runs as",
     "top_procs[].command": "the program's file name, never its arguments",
     "protocols": "the kernel's protocol figures, see [protocol health](docs/protocol-health.md); Linux only",
+    "culprits": "on a breach, who is behind it, by check; see [culprits](docs/culprits.md); Linux only",
+    "top_network": "the processes that moved most bytes, and what is `unattributed`; see `process_network`",
+    "coverage_percent": "the share of all bytes that is some known process's",
+    "top_procs[].net_tx_bytes": "TCP payload sent since the check before; with `top_network`",
+    "top_procs[].net_rx_bytes": "the same received",
+    "top_procs[].net_tx_mbps": "the same as a rate, Mbps",
+    "top_procs[].net_rx_mbps": "the same as a rate, Mbps",
+    "top_procs[].sockets": "the TCP sockets that moved it",
     "alerts": "what stands: check, subject, severity, state, `since` (epoch), checks, value, limit",
     "recovered": "what is back to normal, and how long it lasted in seconds",
     "ended": "what is over for another `reason`: its interface is `gone`, or the `settings` changed",
@@ -54,6 +62,10 @@ METRICS = {
     "failures": "collectors that failed, each with its reason; left out when none did",
     "settings_errors": "settings that are not allowed, each with what is; left out when there are none",
 }
+
+#: The fields that only a real kernel's sockets can fill; tests/test_culprits_live.py has reports with them.
+CULPRITS = {"culprits", "top_network", "coverage_percent", "top_procs[].net_tx_bytes"}
+CULPRITS |= {f"top_procs[].{name}" for name in ("net_rx_bytes", "net_tx_mbps", "net_rx_mbps", "sockets")}
 
 
 def settings_table():
@@ -102,8 +114,8 @@ def test_every_metric_is_explained():
     found = {
         name for path in GOLDEN.glob("*.json") for name in names_in(json.loads(path.read_text())["metrics"])
     }
-    # Every report has an id; it is given where reports are sent.
-    assert found | {"report_id"} == set(METRICS)
+    # Every report has an id; it is given where reports are sent. Culprits are tried where there are some.
+    assert found | {"report_id"} | CULPRITS == set(METRICS)
 
 
 def test_the_attribution_line_stands_in_the_readme():

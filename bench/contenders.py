@@ -134,6 +134,22 @@ def _reading(collector: str) -> Work:
     return lambda: Seen(read[collector](), f"{way.name} reader")
 
 
+def _breach() -> Work:
+    """A whole check in which the connection limit is breached, so that its culprits are named."""
+    from network_health import Monitor, Settings  # late, so that the other contenders do not carry it
+
+    monitor = Monitor(Settings(conn_threshold=0))
+
+    def work() -> Seen:
+        metrics = monitor.check().metrics
+        culprits = metrics.get("culprits", {})
+        if "failure" in culprits:
+            raise RuntimeError(culprits["failure"])
+        return Seen(metrics["total_connections"], "a whole check")
+
+    return work
+
+
 IN_PYTHON: dict[str, Callable[[], Work]] = {
     "reference/connections": _reference_connections,
     "reference/processes": _reference_processes,
@@ -144,6 +160,7 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "ours/connections": lambda: _this_project("connections"),
     "ours/processes": lambda: _this_project("processes"),
     "ours/interfaces": lambda: _this_project("interfaces"),
+    "breach/connections": _breach,
     "reading/connections": lambda: _reading("connections"),
     "reading/processes": lambda: _reading("processes"),
     "reading/interfaces": lambda: _reading("interfaces"),
@@ -185,6 +202,7 @@ CONTENDERS: dict[str, tuple[Contender, ...]] = {
         _exporter("tcpstat", r'node_tcp_connection_states\{state="(?!.x_queued)', summed=True),
         _python("**this project**", "ours", "connections"),
         _python("this project, reading alone", "reading", "connections"),
+        _python("this project, a whole check on a breach", "breach", "connections"),
         Contender("limit: full dump (C)", "full_dump", "limit", ("limit_connections", "full")),
         Contender("limit: filtered walk (C)", "limit", "limit", ("limit_connections", "filtered")),
     ),

@@ -42,6 +42,12 @@ def _less_than(role: str) -> Callable[[Cell], float | None]:
     return ratio
 
 
+def _breach(cell: Cell) -> float | None:
+    """What a whole check that names culprits takes, as a multiple of the reference agent's connections."""
+    other, ours = cell.cpu_ms("reference"), cell.cpu_ms("breach")
+    return ours / other if other and ours else None
+
+
 def _of(role: str) -> Callable[[Cell], float | None]:
     """What this project takes as a multiple of ``role``."""
 
@@ -63,6 +69,7 @@ _TARGETS = (
     _Target(*_FULL, _REFERENCE.format(100), 100, _less_than("reference")),
     _Target(*_FULL, "at least 12 times less CPU than `ss -Htuna`", 12, _less_than("tool")),
     _Target(*_FULL, "at most 1.6 times the filtered walk in C", 1.6, _of("limit"), at_least=False),
+    _Target(*_FULL, "on a breach, below the reference agent's ordinary check", 1, _breach, at_least=False),
     _Target(*_MIXED, _REFERENCE.format(40), 40, _less_than("reference")),
     _Target(*_MIXED, "at least 6 times less CPU than `ss -Htuna`", 6, _less_than("tool")),
     _Target(*_PROCESSES, _REFERENCE.format(8), 8, _less_than("reference")),

@@ -104,6 +104,7 @@ def parse(datagram: bytes, sockets: list[Socket], protocol: str = "tcp") -> bool
     """
     unpack, size, swap = _MESSAGE.unpack_from, _MESSAGE.size, socket.ntohs
     layouts: dict[int, dict[int, int]] = {}
+    known: dict[bytes, bytes] = {}  # many sockets have the same addresses: keep each once
     for kind, start, end in netlink.messages(datagram):
         if kind == netlink.DONE:
             return True
@@ -115,6 +116,7 @@ def parse(datagram: bytes, sockets: list[Socket], protocol: str = "tcp") -> bool
         if family == socket.AF_INET or local[:12] == _MAPPED or remote[:12] == _MAPPED:
             at = 0 if family == socket.AF_INET else 12
             local, remote = local[at : at + 4], remote[at : at + 4]
+        local, remote = known.setdefault(local, local), known.setdefault(remote, remote)
         if state >= len(_STATES):
             raise KernelFormatError(f"sock_diag: state {state}")
         layout = layouts.get(end - start)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from network_health import culprit, culprit_loss, traffic
+from network_health.evidence import Inquiry, Owner, Socket, Traffic
 from network_health.ledger import Window
 from network_health.linux import cgroups, conntrack, loss, owners, procfs, sockets
-from network_health.model import Finding, Inquiry, Owner, Snapshot, Socket, Traffic
+from network_health.model import Finding, Snapshot
 from network_health.settings import Settings
 
 __all__ = ["CHECKS", "RATES", "Case", "Past"]

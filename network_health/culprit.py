@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from network_health.model import Interface, Moved, Owner, Socket
+from network_health.evidence import Moved, Owner, Socket
+from network_health.model import Interface
 from network_health.traffic import Listeners
 
 __all__ = [

@@ -22,7 +22,8 @@ from network_health.culprit import (
     shown,
     source_text,
 )
-from network_health.model import PortUse, Socket
+from network_health.evidence import Socket
+from network_health.model import PortUse
 
 __all__ = ["new_since", "of_conntrack", "of_kinds", "of_listeners", "of_route"]
 

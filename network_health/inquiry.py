@@ -11,10 +11,11 @@ import time
 from collections.abc import Mapping, Sequence
 
 from network_health.case import CHECKS, RATES, Case, Past
+from network_health.evidence import Inquiry
 from network_health.ledger import Ledger, Window
 from network_health.linux import loss, sockets
 from network_health.linux.owners import OwnerFinder
-from network_health.model import Finding, Inquiry, Snapshot
+from network_health.model import Finding, Snapshot
 from network_health.settings import Settings
 
 __all__ = ["FEW_SOCKETS", "Inquirer"]

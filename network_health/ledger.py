@@ -10,9 +10,9 @@ import time
 from dataclasses import dataclass
 
 from network_health import traffic
+from network_health.evidence import Moved, Socket
 from network_health.linux import sockets
 from network_health.linux.destroyed import ClosedSockets
-from network_health.model import Moved, Socket
 
 __all__ = ["Ledger", "Window"]
 

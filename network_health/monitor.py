@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from network_health import alerting, interfaces, kernel, links, processes, report, thresholds
+from network_health.evidence import Inquiry
 from network_health.interfaces import Marks
 from network_health.isolation import Isolated, Outcome
 from network_health.model import (
     Connections,
     Cost,
     Finding,
-    Inquiry,
     Interface,
     LinkReading,
     ProcessReading,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from network_health import portable
+from network_health.evidence import Inquiry
 from network_health.model import (
     Connections,
     Finding,
-    Inquiry,
     LinkReading,
     ProcessDetails,
     ProcessReading,

@@ -10,18 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from network_health.model import (
-    Connections,
-    Cost,
-    Inquiry,
-    Interface,
-    Owner,
-    Protocols,
-    RankedProcess,
-    Share,
-    Snapshot,
-    Traffic,
-)
+from network_health.evidence import Inquiry, Owner, Traffic
+from network_health.model import Connections, Cost, Interface, Protocols, RankedProcess, Share, Snapshot
 from network_health.traffic import coverage_percent
 from network_health.verdict import Alert, Ending, Verdict, ending_sentences
 

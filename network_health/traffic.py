@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from network_health.model import Interface, Moved, ProcessTraffic, Socket, Traffic
+from network_health.evidence import Moved, ProcessTraffic, Socket, Traffic
+from network_health.model import Interface
 
 __all__ = ["Listeners", "carried_by", "coverage_percent", "holders", "moved", "of_processes", "remember"]
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from network_health import culprit, culprit_loss, traffic
-from network_health.model import Interface, Link, Moved, Owner, Socket
+from network_health.evidence import Moved, Owner, Socket
+from network_health.model import Interface, Link
 from network_health.report import network_metrics
 
 HOST, PEER, OTHER = (ipaddress.ip_address(f"10.0.0.{n}").packed for n in (1, 7, 9))

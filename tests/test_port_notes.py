@@ -214,7 +214,7 @@ def test_a_report_without_a_holder_is_kept(world, tmp_path):
     port.deliver()
     ((holder, packet),) = port.sent
     assert holder == "forensic-1"
-    assert packet["content"]["details"].startswith("High connection count: ")
+    assert "High connection count: " in packet["content"]["details"]
 
 
 def test_a_pushed_config_is_applied(world, tmp_path):
@@ -225,4 +225,4 @@ def test_a_pushed_config_is_applied(world, tmp_path):
     port = port_agent(tmp_path, {})
     port.reconfigure({"conn_threshold": 0}, None)
     assert "conn_threshold 1000 -> 0" in port.logged[-1]
-    assert port.monitor.check().details.startswith("High connection count: ")
+    assert "High connection count: " in port.monitor.check().details

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import socket
 
+from network_health.evidence import Socket
 from network_health.linux import sockets
-from network_health.model import Socket
 
 __all__ = ["ClosedSockets"]
 

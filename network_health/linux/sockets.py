@@ -10,9 +10,9 @@ import socket
 import struct
 from collections.abc import Callable
 
+from network_health.evidence import Socket
 from network_health.linux import netlink
 from network_health.linux.errors import KernelFormatError
-from network_health.model import Socket
 
 __all__ = ["NETLINK_SOCK_DIAG", "parse", "read_listeners", "read_moving", "read_tcp", "read_udp"]
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from network_health.evidence import Socket
 from network_health.linux import cgroups, conntrack, destroyed, loss, owners, sockets
 from network_health.linux.errors import KernelFormatError
-from network_health.model import Socket
 from tests.linux import recorded
 from tests.netns import veth
 

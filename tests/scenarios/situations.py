@@ -10,7 +10,8 @@ FAR = [f"10.77.0.{n}" for n in range(2, 42)]
 #: Addresses of one /64 each, and many of one.
 FAR6 = [f"fd77:0:0:{n:x}::2" for n in range(1, 21)]
 NEAR6 = [f"fd77::{n:x}" for n in range(2, 32)]
-LIMITS = {"conn_threshold": 140, "tx_threshold_mbps": 20, "rx_threshold_mbps": 20}
+#: Rates that are passed by far also where a busy machine makes the window of a check long.
+LIMITS = {"conn_threshold": 140, "tx_threshold_mbps": 1, "rx_threshold_mbps": 1}
 
 
 @dataclass

@@ -191,9 +191,10 @@ class Case:
 
 
 def _note(owned: owners.Owned, involved: Iterable[Socket]) -> str:
-    """What to say where owners are missing because others' processes may not be looked at."""
-    hidden = owned.is_refused and any(s.inode and s.inode not in owned.pids for s in involved)
-    return culprit.INVISIBLE if hidden else ""
+    """What to say where many owners are missing because others' processes may not be looked at."""
+    held = [s.inode for s in involved if s.inode]
+    hidden = sum(inode not in owned.pids for inode in held) if owned.is_refused else 0
+    return culprit.INVISIBLE if hidden and 100 * hidden >= culprit.LEAST_PERCENT * len(held) else ""
 
 
 _QUESTIONS: Mapping[str, Callable[[Case, Finding], culprit.Accused | None]] = {

@@ -22,8 +22,8 @@ __all__ = ["CHECKS", "RATES", "Case", "Past"]
 
 RATES = {"tx_rate": "outbound", "rx_rate": "inbound"}
 
-#: How long the search for owners may take.
-_SEARCH_S = 4.0
+#: How long the search for owners may take, for all findings together.
+_SEARCH_S = 6.0
 
 
 @dataclass(slots=True)
@@ -51,6 +51,7 @@ class Case:
         self._settings = settings
         self._count = settings.top_n_procs or 1
         self._window = window
+        self._until_s = time.monotonic() + _SEARCH_S
         self._people: dict[int, Owner] = {}
         self._evidence: dict[str, object] = {}
         self._of_interfaces: dict[str, list[object]] = {}
@@ -171,7 +172,7 @@ class Case:
         return traffic.of_processes(window.moves, self._movers[1], window.seconds, carried, window.is_whole)
 
     def _find(self, involved: Iterable[Socket]) -> owners.Owned:
-        return self._finder.find((s.inode for s in involved), time.monotonic() + _SEARCH_S)
+        return self._finder.find((s.inode for s in involved), self._until_s)
 
     def _users(self, owned: owners.Owned, involved: Iterable[Socket]) -> list[dict[str, object]]:
         """Whose the sockets are whose processes are not visible: the kernel tells user and cgroup."""
@@ -191,10 +192,14 @@ class Case:
 
 
 def _note(owned: owners.Owned, involved: Iterable[Socket]) -> str:
-    """What to say where many owners are missing because others' processes may not be looked at."""
+    """What to say where many owners are missing because not every process could be looked at."""
     held = [s.inode for s in involved if s.inode]
-    hidden = sum(inode not in owned.pids for inode in held) if owned.is_refused else 0
-    return culprit.INVISIBLE if hidden and 100 * hidden >= culprit.LEAST_PERCENT * len(held) else ""
+    hidden = sum(inode not in owned.pids for inode in held)
+    if not hidden or 100 * hidden < culprit.LEAST_PERCENT * len(held):
+        return ""
+    if owned.is_late:
+        return culprit.LATE
+    return culprit.INVISIBLE if owned.is_refused else ""
 
 
 _QUESTIONS: Mapping[str, Callable[[Case, Finding], culprit.Accused | None]] = {

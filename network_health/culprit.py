@@ -18,6 +18,7 @@ from network_health.traffic import Listeners
 
 __all__ = [
     "INVISIBLE",
+    "LATE",
     "LEAST_PERCENT",
     "Accused",
     "Named",
@@ -36,6 +37,7 @@ __all__ = [
 
 LEAST_PERCENT = 10
 INVISIBLE = "owner not visible without root or CAP_SYS_PTRACE"
+LATE = "not all owners found in time"
 
 #: States in which many sockets at once say what is wrong.
 _TELLING = frozenset(

@@ -21,10 +21,11 @@ _MOST_KEPT = 8192
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """Pids by inode. ``is_refused`` says that processes of others could not be looked at."""
+    """Pids by inode. ``is_refused``: others' processes could not be looked at; ``is_late``: not all were."""
 
     pids: Mapping[int, int]
     is_refused: bool = False
+    is_late: bool = False
 
 
 class OwnerFinder:
@@ -57,7 +58,9 @@ class OwnerFinder:
             self._known.update(dict.fromkeys(held, pid))
             missing -= held
             is_late = now() > until_s
-        found = Owned({inode: self._known[inode] for inode in asked & self._known.keys()}, self._is_refused)
+        found = Owned(
+            {inode: self._known[inode] for inode in asked & self._known.keys()}, self._is_refused, is_late
+        )
         self._nobodys = set() if is_late or self._is_refused else (self._nobodys & asked) | missing
         if len(self._known) + len(self._nobodys) > _MOST_KEPT:
             self._known, self._nobodys = {}, set()

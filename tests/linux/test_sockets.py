@@ -137,7 +137,9 @@ def test_a_search_that_takes_too_long_stops():
     with socket.socket() as mine:
         inode = os.fstat(mine.fileno()).st_ino
         finder = owners.OwnerFinder()
-        assert finder.find([inode], 0.0, now=lambda: 1.0).pids in ({}, {inode: os.getpid()})
+        late = finder.find([inode], 0.0, now=lambda: 1.0)
+        assert late.is_late
+        assert late.pids in ({}, {inode: os.getpid()})
         assert finder.find([inode], 1.0, now=lambda: 0.0).pids == {inode: os.getpid()}
 
 

@@ -21,6 +21,7 @@ try:
     from network_health.schedule import Schedule
     from network_health.swarm import live_config
     from network_health.swarm.roles import detective_nodes
+    from network_health.swarm.sole import Sole
     from network_health.swarm.turns import Turns
 except ImportError as error:
     MISSING = error
@@ -46,6 +47,7 @@ class Agent(BootAgent):
         self.beacon = self.check_for_thread_poke("worker")
         self.started_s = time.monotonic()
         self.monitor = None
+        self.told = set()
         if MISSING is not None:
             self.log(
                 f"The library of this agent cannot be imported ({MISSING}), so nothing is checked. "
@@ -53,13 +55,21 @@ class Agent(BootAgent):
                 level="ERROR",
             )
             return
+        self.queue = Path(self.path_resolution["comm_path_resolved"], "queue")
+        self.sole = Sole(self.queue)
+        if self.sole.holds():
+            self.begin()
+        else:
+            self.log("Another process of this agent is at work: this one begins when that has ended.")
+
+    def begin(self):
+        """Take up what the process before has left."""
         outcome = SettingsOutcome.of(self.tree_node.get("config", {}))
         for mistake in outcome.errors + outcome.warnings:
             self.warn(f"Setting {mistake}")
-        queue = Path(self.path_resolution["comm_path_resolved"], "queue")
         uid, boot = self.command_line_args["universal_id"], current_boot()
-        self.outbox = Outbox(queue, agent=uid, boot_id=boot, log=self.warn)
-        self.saved_marks = SavedMarks(queue / "network-health-counters.json", boot, self.warn)
+        self.outbox = Outbox(self.queue, agent=uid, boot_id=boot, log=self.warn)
+        self.saved_marks = SavedMarks(self.queue / "network-health-counters.json", boot, self.warn)
         self.turns = Turns(Path(self.path_resolution["comm_path"]))
         self.monitor = Monitor(outcome.settings, reported=self.saved_marks.load())
         self.monitor.settings_errors = outcome.errors
@@ -67,7 +77,6 @@ class Agent(BootAgent):
         self.config_path = os.path.join(self.path_resolution["comm_path_resolved"], "config")
         self.config_seen = None
         self.config_awaited = False
-        self.told = set()
 
     def warn(self, message):
         """One line for the operator."""
@@ -91,8 +100,11 @@ class Agent(BootAgent):
                 return
 
     def idle(self):
-        """Without the library there is nothing to do but to stay alive: a dead agent would be respawned."""
+        """Stay alive until it may begin, without the library for ever: a dead agent would be respawned."""
         while self.running:
+            if MISSING is None and self.sole.holds():
+                self.begin()
+                return
             self.beacon()
             time.sleep(1)
 

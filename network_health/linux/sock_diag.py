@@ -195,8 +195,8 @@ def _filtered() -> Mapping[int, int] | None:
             counts = by_state(before, few, _read_accounts())
             if counts is not None:
                 return counts
-    except KernelFormatError:
-        pass  # no such accounts here: /proc is hidden, or not this kernel's
+    except (OSError, KernelFormatError):
+        pass  # no such accounts here; if it is the dump that was refused, the next one is, too
     return None
 
 

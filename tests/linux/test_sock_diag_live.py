@@ -82,6 +82,24 @@ def test_a_full_dump_counts_the_same(namespace):
     assert states == [ALL]
 
 
+def test_accounts_that_are_refused_are_done_without(namespace, monkeypatch):
+    """Where the kernel lets nobody read the accounts, every socket is dumped."""
+
+    def refuse(name):
+        raise PermissionError(name)
+
+    monkeypatch.setattr(sock_diag.proc_net, "read_net", refuse)
+
+    def watch():
+        peer = Peer()
+        every_state(peer)
+        found = asked(by_status)
+        peer.close()
+        return found
+
+    assert namespace().call(watch) == (EVERY_STATE, [ALL])
+
+
 def test_an_old_kernel_is_not_asked_for_its_accounts(namespace, monkeypatch):
     """Where TIME_WAIT is counted over all namespaces together, every socket is dumped."""
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release="4.9.0"))

@@ -1,5 +1,6 @@
 """A collector's error, silence or change of reader stays its own."""
 
+import gc
 import itertools
 import threading
 from dataclasses import replace
@@ -155,3 +156,23 @@ def test_the_cost_of_a_check_is_in_its_report():
     check = Monitor(readers=[readers()]).check().metrics["check"]
     assert set(check["collectors"]) >= {"interfaces", "connections", "processes"}
     assert check["total_ms"] >= max(check["collectors"].values())
+
+
+def test_garbage_is_collected_again_after_a_check():
+    """It rests while a collector runs, also one that fails or hangs, and is left off where it was off."""
+    release, seen = threading.Event(), []
+
+    def hang():
+        seen.append(gc.isenabled())
+        release.wait(30)
+
+    monitor = Monitor(readers=[readers(connections=hang, processes=refuse)], collector_timeout_s=0.05)
+    monitor.check()
+    assert (seen, gc.isenabled()) == ([False], True)
+    release.set()
+    gc.disable()
+    try:
+        Monitor(readers=[readers()]).check()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

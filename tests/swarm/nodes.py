@@ -9,6 +9,8 @@ from pathlib import Path
 from matrixswarm.core.class_lib.logging.logger import Logger
 
 ROLE = "hive.forensics.data_feed"
+#: Every interface but loopback: what happens to the host's others is not a test's to know.
+BUT_LOOPBACK = ["[!l]*", "l[!o]*"]
 AGENTS = Path(__file__).parent / "agents"
 CATCHER = {"catcher": (AGENTS / "catcher.py").read_text()}
 COMMANDER = {"commander": (AGENTS / "commander.py").read_text()}

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from network_health.swarm.booting import Swarm
-from tests.swarm.nodes import AGENTS, CATCHER, caught, eventually, holder, matrix, node
+from tests.swarm.nodes import AGENTS, BUT_LOOPBACK, CATCHER, caught, eventually, holder, matrix, node
 
 pytestmark = [pytest.mark.root, pytest.mark.swarm]
 
@@ -43,6 +43,7 @@ def swarm(request, port):
             check_interval_sec=3,
             conn_threshold=SOCKETS,
             critical_after_checks=CRITICAL_AFTER,
+            exclude_interfaces=BUT_LOOPBACK,
         ),
     )
     with Swarm(directive, encryption=request.param, extra_agents=CATCHER | ALARM) as booted:

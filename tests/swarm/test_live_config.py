@@ -6,6 +6,7 @@ import pytest
 
 from network_health.swarm.booting import Swarm
 from tests.swarm.nodes import (
+    BUT_LOOPBACK,
     CATCHER,
     COMMANDER,
     caught,
@@ -30,7 +31,13 @@ def swarm(request):
     directive = matrix(
         holder("catcher-1"),
         node("boss-1", "commander"),
-        node(UID, "network_health", check_interval_sec=3, conn_threshold=10**6),
+        node(
+            UID,
+            "network_health",
+            check_interval_sec=3,
+            conn_threshold=10**6,
+            exclude_interfaces=BUT_LOOPBACK,
+        ),
     )
     with Swarm(directive, encryption=request.param, extra_agents=CATCHER | COMMANDER) as booted:
         booted.key_of = "catcher-1" if request.param else None

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from network_health.swarm.booting import Swarm
-from tests.swarm.nodes import CATCHER, caught, eventually, holder, matrix, messages, node
+from tests.swarm.nodes import BUT_LOOPBACK, CATCHER, caught, eventually, holder, matrix, messages, node
 
 pytestmark = [pytest.mark.root, pytest.mark.swarm]
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+COMMON = {"exclude_interfaces": BUT_LOOPBACK}
 
 
 def directive():
@@ -23,8 +26,8 @@ def directive():
     return matrix(
         holder("forensic-1", "forensic_detective"),
         holder("catcher-1"),
-        node("net-1", "network_health", check_interval_sec=3, conn_threshold=10**6),
-        node("net-2", "network_health", check_interval_sec=7, conn_threshold=0, top_n_procs=2),
+        node("net-1", "network_health", check_interval_sec=3, conn_threshold=10**6, **COMMON),
+        node("net-2", "network_health", check_interval_sec=7, conn_threshold=0, top_n_procs=2, **COMMON),
     )
 
 

@@ -14,11 +14,11 @@ from tests.swarm.nodes import CATCHER, caught, eventually, holder, matrix, messa
 pytestmark = [pytest.mark.root, pytest.mark.swarm]
 
 #: No other interface of this host begins so, and the agents look at no other.
-FIRST_LETTER = "Q"
+PREFIX = f"Q{os.getpid()}-"
 CONFIG = {
     "check_interval_sec": 3,
     "conn_threshold": 10**6,
-    "exclude_interfaces": [f"[!{FIRST_LETTER}]*"],
+    "exclude_interfaces": [f"{'?' * place}[!{letter}]*" for place, letter in enumerate(PREFIX)],
     "packet_error_percent": 100,  # what is queued on a link that goes down is lost
 }
 PATIENCE_S = 180
@@ -30,8 +30,8 @@ class Pair:
     """A veth pair of this host, of which the agents see one end; ``take`` it away in the end."""
 
     def __init__(self):
-        number = f"{os.getpid()}-{next(_numbers)}"
-        self.name, self.other_end = f"{FIRST_LETTER}{number}", f"p{number}"
+        self.name = f"{PREFIX}{next(_numbers)}"
+        self.other_end = self.name.lower()
 
     def make(self):
         run("ip", "link", "add", self.name, "type", "veth", "peer", "name", self.other_end)

@@ -10,6 +10,7 @@ import os
 import subprocess
 import time
 
+from tests.netns import run
 from tests.swarm.fleet import LAST_NUMBER
 from tests.swarm.nodes import eventually
 
@@ -44,9 +45,10 @@ class Fault:
     @classmethod
     def may_befall(cls, fleet, uid, harmed):
         """Whether the node can bear it now, given the kinds of fault that it suffers."""
-        role = fleet.holders.get(uid)
-        own = [agent for agent, reporter in fleet.agents.items() if reporter.role == role]
-        return bool(own) and max(map(fleet.backlog, own)) <= cls.bearable
+        if uid not in fleet.holders or not fleet.ledger(uid):
+            return False
+        own = [agent for agent, reporter in fleet.agents.items() if reporter.role == fleet.holders[uid]]
+        return max(map(fleet.backlog, own)) <= cls.bearable
 
 
 class HolderKilled(Fault):
@@ -188,7 +190,7 @@ class QueueFull(Fault):
 
     @classmethod
     def may_befall(cls, fleet, uid, harmed):
-        return on_small_disk(fleet, uid) and AgentKilled not in harmed and QueueMoved not in harmed
+        return on_small_disk(fleet, uid) and not harmed & {AgentKilled, QueueMoved}
 
 
 class Director:
@@ -255,9 +257,8 @@ class Director:
             return False
         victims = self.rng.sample(victims, min(6, len(victims)))
         if issubclass(kind, AgentKilled):
-            victims.sort(
-                key=lambda uid: (next_check(self.fleet, uid) < time.time(), next_check(self.fleet, uid))
-            )
+            # One that is to check soon: the others wait for this fault to begin.
+            victims.sort(key=lambda uid: abs(next_check(self.fleet, uid) - time.time() - 1))
         fault = kind(self.fleet, victims[0], self.rng)
         fault.began_s = time.monotonic()
         self.active.append(fault)
@@ -298,11 +299,6 @@ def unmount_queue(fleet, uid):
     """Take the small disk away, if there is one."""
     if on_small_disk(fleet, uid):
         run("umount", "--lazy", fleet.folder(uid, "queue"))
-
-
-def run(*command):
-    """A command that must succeed."""
-    subprocess.run(command, check=True, timeout=30)
 
 
 def succeeds(*command):

@@ -133,7 +133,7 @@ def test_every_alert_arrives_everywhere_in_order(fleet, seed, rng, capsys):
         director.carry_on(lambda: time.monotonic() > began_s + ABSENT_S, 2 * ABSENT_S)
         bring_in_the_late_holder(fleet)
         assert director.carry_on(
-            lambda: director.is_done and sum(map(len, sent(fleet).values())) >= REPORTS, 900
+            lambda: director.is_done and sum(map(len, sent(fleet).values())) >= REPORTS, 1200
         ), f"still to come {director.plan}, still there {director.active}"
         ids = sent(fleet)
         director.carry_on(lambda: not owed(fleet, ids), 400)

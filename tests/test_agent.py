@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from matrixswarm.core.boot_agent import BootAgent
@@ -51,6 +52,14 @@ def test_a_report_is_the_references_packet(agent):
         "severity": "INFO",
         "details": "all well",
     }
+
+
+def test_a_reports_time_is_that_of_the_observation(agent, monkeypatch):
+    """Not that of the sending, before which a busy host lets time pass."""
+    seen = replace(agent.monitor.check(), timestamp=1_700_000_000.5)
+    monkeypatch.setattr(agent.monitor, "check", lambda: seen)
+    agent.worker()
+    assert [packet["content"]["timestamp"] for _, packet in agent.sent] == [1_700_000_000.5]
 
 
 def test_worker_checks_a_second_after_the_start_and_returns(agent):

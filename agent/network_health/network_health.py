@@ -94,7 +94,9 @@ class Agent(BootAgent):
             for change in result.changes:
                 self.log(change)
             if result.due:
-                self.send_status_report(result.status, result.severity, result.details, result.metrics)
+                self.send_status_report(
+                    result.status, result.severity, result.details, result.metrics, result.timestamp
+                )
             self.saved_marks.save(self.monitor.marks)
             if self.monitor.settings.check_interval_sec > LONGEST_PAUSE_S:
                 return
@@ -165,9 +167,13 @@ class Agent(BootAgent):
         self.schedule.change_interval(outcome.settings.check_interval_sec)
         self.log(f"Live config applied: {live_config.difference(before, outcome.settings)}")
 
-    def send_status_report(self, status, severity, details, metrics=None):
-        """Report to every node that holds the role; what cannot be delivered now waits on disk."""
-        content = report.Report(status, severity, details, metrics or {}, time.time()).as_content()
+    def send_status_report(self, status, severity, details, metrics=None, timestamp=None):
+        """Report to every node that holds the role; what cannot be delivered now waits on disk.
+
+        ``timestamp`` is when this was seen, epoch seconds; by default now.
+        """
+        seen_at = time.time() if timestamp is None else timestamp
+        content = report.Report(status, severity, details, metrics or {}, seen_at).as_content()
         self.outbox.add(content, self.holders())
         self.deliver()
 

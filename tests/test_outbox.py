@@ -378,3 +378,18 @@ def test_an_unreadable_report_does_not_hold_up_newer_ones(queue, log):
     nodes.down = set()
     box.deliver(nodes.send, ["a"])
     assert (nodes.numbers("a"), len(box)) == ([2, 1], 0)
+
+
+@pytest.mark.parametrize("key", ["recovered", "ended"])
+def test_a_report_of_an_end_is_not_replaced_by_a_routine_one(queue, log, key):
+    """What was told to have begun is told to be over, although newer INFO came, also after a death."""
+    ending = report(1, "INFO")
+    ending["metrics"][key] = [{"check": "tx_rate", "subject": "eth0", "lasted_s": 30.0}]
+    nodes, box = Nodes("a"), outbox(queue, log.append)
+    box.add(ending, ["a"])
+    box.add(report(2, "INFO"), ["a"])
+    box = outbox(queue, log.append)
+    box.add(report(3, "INFO"), ["a"])
+    box.deliver(nodes.send, ["a"])
+    assert nodes.numbers("a") == [1, 3]
+    assert nodes.got["a"][0]["severity"] == "INFO"

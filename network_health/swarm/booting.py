@@ -153,7 +153,8 @@ class Swarm:
                     matrix_root.release(self._claim)
                     self._claim = None
                 if self._home is not None:
-                    shutil.rmtree(self._home)
+                    with contextlib.suppress(FileNotFoundError):  # somebody cleaned up before
+                        shutil.rmtree(self._home)
                     self._home = None
             except OSError as error:
                 raise SwarmError(f"a folder of {self.universe} cannot be removed: {error}") from error

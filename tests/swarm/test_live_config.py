@@ -69,10 +69,10 @@ def test_a_threshold_pushed_by_the_framework_holds_from_the_next_check(swarm):
 def test_a_bad_push_changes_nothing(swarm):
     """One bad value among good ones: none is taken, the mistake is logged once and in the reports."""
     update_agent(swarm, "boss-1", UID, conn_threshold=0, check_interval_sec="soon")
-    eventually(lambda: said(swarm, "check_interval_sec: 'soon' is not allowed"))
+    eventually(lambda: "settings_errors" in caught(swarm, "catcher-1", UID)[-1]["metrics"])
     reports = reports_after(swarm)
     assert not any(LOUD in report["details"] for report in reports)
-    assert "check_interval_sec" in reports[-1]["metrics"]["settings_errors"][0]
+    assert all("check_interval_sec" in report["metrics"]["settings_errors"][0] for report in reports)
     assert len(said(swarm, "check_interval_sec: 'soon' is not allowed")) == 1
     update_agent(swarm, "boss-1", UID, conn_threshold=999999, check_interval_sec=3)
     eventually(lambda: "settings_errors" not in caught(swarm, "catcher-1", UID)[-1]["metrics"])

@@ -63,10 +63,6 @@ METRICS = {
     "settings_errors": "settings that are not allowed, each with what is; left out when there are none",
 }
 
-#: The fields that only a real kernel's sockets can fill; tests/test_culprits_live.py has reports with them.
-CULPRITS = {"culprits", "top_network", "coverage_percent", "top_procs[].net_tx_bytes"}
-CULPRITS |= {f"top_procs[].{name}" for name in ("net_rx_bytes", "net_tx_mbps", "net_rx_mbps", "sockets")}
-
 
 def settings_table():
     """The settings, as the README shows them."""
@@ -114,8 +110,8 @@ def test_every_metric_is_explained():
     found = {
         name for path in GOLDEN.glob("*.json") for name in names_in(json.loads(path.read_text())["metrics"])
     }
-    # Every report has an id; it is given where reports are sent. Culprits are tried where there are some.
-    assert found | {"report_id"} | CULPRITS == set(METRICS)
+    # Every report has an id; it is given where reports are sent.
+    assert found | {"report_id"} == set(METRICS)
 
 
 def test_the_attribution_line_stands_in_the_readme():

@@ -1,6 +1,7 @@
 """Whole reports of a made-up host, compared with files. ``python -m tests.test_report`` writes them anew."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -10,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from network_health import Monitor, SettingsOutcome
+from network_health.inquiry import Inquirer
 from network_health.model import (
     Connections,
     Counters,
     Link,
     LinkReading,
+    PortUse,
     ProcessDetails,
     ProcessReading,
     ProcessSample,
@@ -24,6 +27,7 @@ from network_health.model import (
     SoftnetCounters,
 )
 from network_health.readers import Readers
+from tests.trouble import Kernel, told_by
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIG = {
@@ -31,6 +35,16 @@ CONFIG = {
     "conn_threshold": 2000,
     "top_n_procs": 2,
     "retransmit_threshold_percent": 2,
+}
+#: Every check whose culprits can be told.
+ACCUSING = {
+    "tx_threshold_mbps": 250,
+    "conn_threshold": 2000,
+    "top_n_procs": 2,
+    "process_network": "always",
+    "listen_overflow_threshold_per_sec": 10,
+    "conntrack_threshold_percent": 20,
+    "ephemeral_port_threshold_percent": 1,
 }
 
 LO = Link("lo", True, 1, None, ("127.0.0.1",), ("::1",), Counters(), 65536, "", "unknown", 0)
@@ -59,6 +73,10 @@ class Host:
             raise PermissionError(13, "Permission denied", "/proc")
         return ProcessReading(self.clock_s, self.processes)
 
+    def read_routes(self):
+        routes = PortUse("10.0.0.5", "10.0.0.9", 5432, Share(597, 28232))
+        return ProtocolReading(self.clock_s, self.protocols, conntrack=Share(50, 200), busiest_ports=routes)
+
     def readers(self):
         details = {
             4321: ProcessDetails("rsync", 5_000_000, 250_000, "backup", "rsync"),
@@ -76,14 +94,21 @@ class Host:
         )
 
 
-def reports():
-    """A healthy report, one with everything to tell, and one that cannot see everything."""
-    host = Host()
+@contextmanager
+def clock_of(host):
+    """Everything is told the time by this host's clock."""
     clocks = {"time": lambda: 1.7e9 + host.clock_s, "monotonic": lambda: host.clock_s}
     with (
         patch.multiple("network_health.monitor.time", **clocks),
         patch("network_health.isolation.time.monotonic", clocks["monotonic"]),
     ):
+        yield clocks["monotonic"]
+
+
+def reports():
+    """A healthy report, one with everything to tell, and one that cannot see everything."""
+    host = Host()
+    with clock_of(host):
         monitor = Monitor(SettingsOutcome.of(CONFIG).settings, readers=[host.readers()])
         host.clock_s += 1
         monitor.check()
@@ -106,7 +131,29 @@ def reports():
         yield "blind", monitor.check()
 
 
-REPORTS = dict(reports())
+def accusing_report(sees_holders):
+    """All culprits of a breach, or what is told without the rights to see whose sockets they are."""
+    host, kernel = Host(), Kernel()
+    with clock_of(host) as monotonic, told_by(kernel, monotonic):
+        way = replace(host.readers(), protocols=lambda with_ports: host.read_routes(), inquirer=Inquirer)
+        monitor = Monitor(SettingsOutcome.of(ACCUSING).settings, readers=[way])
+        host.clock_s += 1
+        monitor.check()
+        host.clock_s += 30
+        counters = replace(ETH0.counters, tx_bytes=10**9 + 942_375_000, rx_errors=2, rx_drops=4)
+        host.links = (LO, replace(ETH0, counters=counters))
+        host.by_status = {"ESTABLISHED": 1322, "SYN_RECV": 80, "CLOSE_WAIT": 597, "LISTEN": 1, "NONE": 1}
+        host.processes = (replace(BUSY, cpu_s=115.0), replace(IDLE, cpu_s=7.3))
+        host.protocols = replace(QUIET, listen_overflows=7852)
+        kernel.sent, kernel.refused, kernel.lost = 870_000_000, 6855, {"rx_crc": 3, "rx_missed": 4}
+        kernel.sees_holders = sees_holders
+        return monitor.check()
+
+
+REPORTS = dict(reports()) | {
+    "accused": accusing_report(sees_holders=True),
+    "accused_unseen": accusing_report(sees_holders=False),
+}
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -83,4 +83,7 @@ def _parse_toml(path: Path, data: bytes) -> object:
         except (ValueError, RecursionError) as error:
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
             raise SwarmError(f"{path} is not TOML: {reason}") from error
-    raise SwarmError(f"{path}: TOML needs Python 3.11 or `pip install tomli`; or give the settings as JSON")
+    raise SwarmError(
+        f"{path}: TOML needs Python 3.11, or `pip install 'matrixswarm-network-health[cli]'`; "
+        "or give the settings as JSON"
+    )

@@ -165,7 +165,8 @@ def test_toml_without_a_reader_of_toml(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
     path = written(tmp_path / "a.toml", "")
     assert refused(path) == (
-        f"{path}: TOML needs Python 3.11 or `pip install tomli`; or give the settings as JSON"
+        f"{path}: TOML needs Python 3.11, or `pip install 'matrixswarm-network-health[cli]'`; "
+        "or give the settings as JSON"
     )
 
 

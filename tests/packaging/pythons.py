@@ -1,0 +1,73 @@
+"""The Pythons that the distribution is for, as far as they can be had on this machine."""
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+_ANSWER_S, _DOWNLOAD_S = 30, 300
+
+
+class NotToBeHadError(Exception):
+    """No interpreter of that version; the sentence says what was tried."""
+
+
+def uv():
+    """The installer that ``make setup`` puts beside this Python, or one that the machine has."""
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    assert found, f"uv is needed to make environments: run `{sys.executable} -m pip install uv`"
+    return found
+
+
+@cache
+def python(version):
+    """An interpreter of that version: what runs this, the machine's, pyenv's, or one that uv fetches.
+
+    Raises:
+        NotToBeHadError: there is none.
+    """
+    for candidate in _here(version):
+        if _version_of(candidate) == version:
+            return candidate
+    fetched, complaint = _fetched(version)
+    if fetched and _version_of(fetched) == version:
+        return fetched
+    raise NotToBeHadError(
+        f"there is no Python {version} on this machine, and uv could not fetch one: {complaint}"
+    )
+
+
+def _here(version):
+    yield getattr(sys, "_base_executable", sys.executable)
+    for folder in os.get_exec_path():
+        yield str(Path(folder, f"python{version}"))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")))
+    yield _said([uv(), "python", "find", "--managed-python", "--no-python-downloads", version])[0]
+
+
+def _fetched(version):
+    """Its path or nothing, and uv's last complaint."""
+    _, complaint = _said([uv(), "python", "install", version], seconds=_DOWNLOAD_S)
+    path, _ = _said([uv(), "python", "find", "--managed-python", "--no-python-downloads", version])
+    return path, complaint.strip().splitlines()[-1].strip() if complaint.strip() else "it did not say why"
+
+
+def _version_of(path):
+    """``3.12``; nothing for what is no Python, as a shim of pyenv's without one behind it."""
+    return _said([path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])[0]
+
+
+def _said(command, seconds=_ANSWER_S):
+    """What a command answered and complained of; nothing where there is no such command."""
+    if not command[0]:
+        return "", ""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return "", str(error)
+    return (done.stdout.strip() if done.returncode == 0 else ""), done.stderr

@@ -1,0 +1,99 @@
+"""The wheel, installed on each Python and used far from the checkout: what a user meets."""
+
+import json
+import re
+
+import pytest
+
+from network_health.swarm.payload import payload_files
+from tests.packaging.conftest import Environment
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys, network_health
+for module in pkgutil.walk_packages(network_health.__path__, "network_health."):
+    if ".payload" not in module.name:
+        importlib.import_module(module.name)
+print("%d.%d" % sys.version_info[:2], network_health.__file__)
+"""
+TOML = "top_n_procs = 2\nconn_threshold = 1000000\n"
+
+
+@pytest.fixture(scope="session")
+def workspace(environment):
+    """A new workspace of the framework's own making, with the agent put into it by the command."""
+    path = environment.home / "workspace"
+    environment.run("matrixswarm-boot", "--init", "--install-path", path)
+    environment.run("network-health", "install", path)
+    return path
+
+
+def test_everything_can_be_imported(environment):
+    """Every module of the library, on this Python, from the environment's own folder, without the extras."""
+    version, path = environment.run("python", "-c", IMPORT_ALL).split()
+    assert version == environment.version
+    assert path.startswith(str(environment.bin.parent))
+
+
+def test_the_framework_it_is_for_is_there(environment):
+    """matrixswarm of a version that it was made for."""
+    version = environment.run(
+        "python", "-c", "from importlib.metadata import version as v; print(v('matrixswarm'))"
+    )
+    assert tuple(map(int, version.split("."))) >= (1, 0, 19)
+
+
+def test_install(environment, workspace):
+    """The agent, its investigator and the directives are in the workspace as they are in the checkout."""
+    for name, content in payload_files().items():
+        assert (workspace / name).read_bytes() == content, name
+    again = environment.run("network-health", "install", workspace)
+    assert "nothing was changed" in again
+    assert f"{environment.bin}/" not in again  # its commands are found by name, and can be pasted
+
+
+@pytest.mark.root
+def test_doctor(environment, workspace):
+    """Nothing would keep the demo directive from working."""
+    said = environment.run("network-health", "doctor", workspace, "--directive", "network_health_demo")
+    assert f"Python {environment.version}" in said
+    assert "fault" not in said
+
+
+def test_check(environment):
+    """One check as JSON: the packet's content."""
+    content = json.loads(environment.run("network-health", "check", "--json", "--conn-threshold", "1000000"))
+    assert content["source_agent"] == "NetworkHealthMonitor"
+    assert {"interfaces", "total_connections", "by_status", "top_procs", "check"} <= content["metrics"].keys()
+
+
+@pytest.mark.root
+@pytest.mark.swarm
+def test_demo(environment):
+    """A real swarm warns of a real breach and of its end, and is gone."""
+    told = environment.run("network-health", "demo")
+    assert re.search(r"WARNING  High connection count: \d+ > \d+", told)
+    assert "Recovered: connection count" in told
+    assert "Nothing is left of it." in told
+
+
+def test_toml_without_the_extra(environment):
+    """Python's own reader from 3.11 on; before that the sentence names the extra, and JSON."""
+    (environment.home / "settings.toml").write_text(TOML)
+    command = ("network-health", "check", "--json", "--config", "settings.toml")
+    if environment.version == "3.10":
+        assert "pip install 'matrixswarm-network-health[cli]'" in environment.run(*command, status=3)
+    else:
+        assert_obeyed(environment, command)
+
+
+def test_with_the_extras(environment, built, tmp_path):
+    """They bring what they are for, and every module can be imported with them too."""
+    full = Environment(tmp_path, environment.version, f"{built.wheel}[cli,prometheus]")
+    full.run("python", "-c", f"import rich, prometheus_client\n{IMPORT_ALL}")
+    (full.home / "settings.toml").write_text(TOML)
+    assert_obeyed(full, ("network-health", "check", "--json", "--config", "settings.toml"))
+
+
+def assert_obeyed(environment, command):
+    """The command does as the file says."""
+    assert len(json.loads(environment.run(*command))["metrics"]["top_procs"]) == 2

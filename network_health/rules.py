@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NotAllowed", "Rule", "choice", "choices", "flag", "names", "number", "or_off", "text", "whole"]
+__all__ = [
+    "NotAllowed",
+    "Rule",
+    "choice",
+    "choices",
+    "endpoint",
+    "flag",
+    "names",
+    "number",
+    "or_off",
+    "text",
+    "textfile",
+    "whole",
+]
+
+#: An IPv6 address in brackets, or whatever has no colon; then a port.
+_ENDPOINT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.]*)):([0-9]{1,5})", re.ASCII)
 
 
 class NotAllowed(Exception):
@@ -114,3 +132,35 @@ def choices(*choices: str) -> Rule:
         return kept
 
     return Rule(listed.allowed, read)
+
+
+def textfile() -> Rule:
+    """The path of a file that node_exporter's textfile collector reads."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not value.isprintable():
+            raise NotAllowed
+        if not value.startswith("/") or not value.endswith(".prom"):
+            raise NotAllowed
+        return value
+
+    return Rule("a path from / on that ends in .prom", read)
+
+
+def endpoint() -> Rule:
+    """An address to listen on, kept with its host written out: ``:9101`` is ``127.0.0.1:9101``."""
+
+    def read(value: object) -> str:
+        found = isinstance(value, str) and _ENDPOINT.fullmatch(value)
+        if not found or not 1 <= int(found[3]) <= 65535:
+            raise NotAllowed
+        host = found[1] or found[2]
+        try:
+            address = ipaddress.ip_address("127.0.0.1" if host in ("", "localhost") else host)
+        except ValueError:
+            raise NotAllowed from None
+        if (address.version == 6) != (found[1] is not None):
+            raise NotAllowed
+        return f"[{address}]:{int(found[3])}" if found[1] else f"{address}:{int(found[3])}"
+
+    return Rule('"HOST:PORT" with an IP address as the host, or ":PORT" for 127.0.0.1', read)

@@ -184,6 +184,18 @@ class Settings:
         "names",
         'What is masked in reports: "addresses" (all IP addresses), "users" (all user names).',
     )
+    prometheus_textfile: str | None = _setting(
+        None,
+        rules.or_off(rules.textfile()),
+        "path",
+        "Write the figures of every check to this file, for node_exporter's textfile collector.",
+    )
+    prometheus_listen: str | None = _setting(
+        None,
+        rules.or_off(rules.endpoint()),
+        "address",
+        "Serve the figures of the last check to Prometheus here, at /metrics.",
+    )
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, object]) -> Settings:

@@ -26,6 +26,8 @@ PURE |= {"redact", "schedule", "settings", "thresholds", "traffic"}
 PSUTIL = {"portable"}
 #: Parts of the house that may know matrixswarm.
 FRAMEWORK = {"swarm"}
+#: The part that may import Prometheus' client library, and those that may use it.
+PROMETHEUS, EXPORTING = {"export"}, {"cli", "export", "swarm"}
 
 
 def modules():
@@ -58,12 +60,16 @@ MODULES = dict(modules())
 
 @pytest.mark.parametrize("name", MODULES)
 def test_foreign_packages_have_one_door(name):
-    """psutil comes in through portable, matrixswarm through swarm/."""
+    """psutil comes in through portable, matrixswarm through swarm/, Prometheus' client through export/."""
     roots = {imported.partition(".")[0] for imported in imports(MODULES[name])}
     if name not in PSUTIL:
         assert "psutil" not in roots
     if name.partition(".")[0] not in FRAMEWORK:
         assert "matrixswarm" not in roots
+    if name.partition(".")[0] not in PROMETHEUS:
+        assert "prometheus_client" not in roots
+    if name.partition(".")[0] not in EXPORTING:
+        assert "export" not in {part.partition(".")[0] for part in inside(MODULES[name])}
 
 
 @pytest.mark.parametrize("name", sorted(PURE & set(MODULES)))

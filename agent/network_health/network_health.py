@@ -16,6 +16,7 @@ from matrixswarm.core.boot_agent import BootAgent
 
 try:
     from network_health import Monitor, Settings, SettingsOutcome, report
+    from network_health.export import Exporter
     from network_health.outbox import Outbox
     from network_health.resume import SavedMarks, current_boot
     from network_health.schedule import Schedule
@@ -73,6 +74,7 @@ class Agent(BootAgent):
         self.turns = Turns(Path(self.path_resolution["comm_path"]))
         self.monitor = Monitor(outcome.settings, reported=self.saved_marks.load())
         self.monitor.settings_errors = outcome.errors
+        self.exporter = Exporter(self.log, self.warn)
         self.schedule = Schedule(self.started_s + 1, outcome.settings.check_interval_sec)
         self.config_path = os.path.join(self.path_resolution["comm_path_resolved"], "config")
         self.config_seen = None
@@ -90,7 +92,7 @@ class Agent(BootAgent):
         self.reconfigure(config, identity)
         while self.wait_until_due():
             self.schedule.started(time.monotonic())
-            result = self.monitor.check()
+            result = self.exporter.publish(self.monitor.check(), self.monitor.settings)
             for change in result.changes:
                 self.log(change)
             if result.due:
@@ -166,6 +168,7 @@ class Agent(BootAgent):
         self.monitor.settings, self.monitor.settings_errors = outcome.settings, ()
         self.schedule.change_interval(outcome.settings.check_interval_sec)
         self.log(f"Live config applied: {live_config.difference(before, outcome.settings)}")
+        self.exporter.apply(outcome.settings)
 
     def send_status_report(self, status, severity, details, metrics=None, timestamp=None):
         """Report to every node that holds the role; what cannot be delivered now waits on disk.

@@ -20,6 +20,7 @@ from network_health.cli.flags import add_settings, given_settings, read_words, r
 from network_health.cli.parser import Parser, examples
 from network_health.cli.rendering import page
 from network_health.cli.text import Painter, plain, use_colour
+from network_health.export import Exporter
 from network_health.isolation import Isolated
 from network_health.model import LinkReading
 from network_health.readers import available, first_answer
@@ -37,6 +38,7 @@ _EPILOG = (
         "network-health check --config boot_directives/mine.py --universal-id net-health-1",
         "network-health check --json | jq .metrics.by_status     # what the agent would send",
         "network-health check --nagios --tx-threshold-mbps 250   # for Nagios and Icinga",
+        "network-health check --prometheus-textfile /var/lib/prometheus/node-exporter/network_health.prom",
     )
     + """
 
@@ -45,11 +47,13 @@ exit status, as monitoring plugins have it:
   1  WARNING   a finding
   2  CRITICAL  a finding, with --critical-after-checks 1
   3  UNKNOWN   a collector failed and nothing was found, or there was no check: a mistake in
-               the command line or in the file
+               the command line or in the file, or the file of --prometheus-textfile was not written
 
 notes:
   Rates, errors and drops are those of the seconds between the first sample and the check. A
-  single check cannot wait for a second one: --alert-after-checks counts as 1."""
+  single check cannot wait for a second one: --alert-after-checks counts as 1.
+  Figures for Prometheus are written where --prometheus-textfile says, not where --config does:
+  that file is the agent's. A single check does not listen."""
 )
 
 
@@ -107,14 +111,18 @@ def _run(options: argparse.Namespace) -> int:
     settings, seconds, mistakes = _understand(options)
     if mistakes:
         return _refuse(mistakes, on_stdout=options.nagios)
-    content = one_check(settings, seconds).as_content()
+    unwritten: list[str] = []
+    exporter = Exporter(log=lambda _: None, warn=unwritten.append)
+    content = exporter.publish(one_check(settings, seconds), settings).as_content()
     if options.json:
         print(json.dumps(content, indent=2))
     elif options.nagios:
         print(nagios.status_line(content, settings))
     else:
         print(page(content, settings, Painter(use_colour(sys.stdout))), end="")
-    return nagios.exit_status(content)
+    for sentence in unwritten:
+        print(f"network-health check: {plain(sentence)}", file=sys.stderr)
+    return nagios.exit_status(content) or (nagios.UNKNOWN if unwritten else 0)
 
 
 def _understand(options: argparse.Namespace) -> tuple[Settings, float, list[str]]:
@@ -138,7 +146,10 @@ def _understand(options: argparse.Namespace) -> tuple[Settings, float, list[str]
         except SwarmError as error:
             mistakes.append(str(error))
     given, wrong_flags = given_settings(options)
-    return replace(outcome.settings, **given), seconds, mistakes + wrong_flags
+    if given.get("prometheus_listen"):
+        mistakes.append("--prometheus-listen: a single check does not listen; give --prometheus-textfile")
+    of_file = replace(outcome.settings, prometheus_textfile=None, prometheus_listen=None)
+    return replace(of_file, **given), seconds, mistakes + wrong_flags
 
 
 def _text(options: argparse.Namespace, name: str, mistakes: list[str]) -> str | None:

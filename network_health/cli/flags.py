@@ -29,6 +29,8 @@ _WORDS: dict[str, tuple[object, ...]] = {
     "null": (None,),
 }
 _SHOWN = 60
+#: What may be off and is no number, by its unit.
+_OPTIONAL = {"path": "FILE", "address": "HOST:PORT"}
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +130,7 @@ def _metavar(setting: Field[Any]) -> str:
     if isinstance(setting.default, tuple):
         return "NAME,..."
     if setting.default is None:
-        return "N|off"
+        return _OPTIONAL.get(setting.metadata["unit"], "N|off")
     return "TEXT" if isinstance(setting.default, str) else "N"
 
 

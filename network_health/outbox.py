@@ -1,9 +1,9 @@
 """Reports on their way: each stays until every node that is to have it has it.
 
 Laws:
-- An alert (a report that is not INFO, or tells that one is over) is on the disk before its first send
-  and leaves it after its last: killed at any instant, or without power, the next `Outbox` on the folder
-  goes on. It may then reach a node twice, under the same ``metrics.report_id``.
+- An alert (a report that is not INFO, tells that one is over, or must arrive) is on the disk before its
+  first send and leaves it after its last: killed at any instant, or without power, the next `Outbox` on
+  the folder goes on. It may then reach a node twice, under the same ``metrics.report_id``.
 - Each node gets its reports oldest first. A node that refuses one is left alone for the rest of the pass.
 - Of INFO only the newest is kept, and it gets a file only if it is still waiting after a pass.
 - At most ``capacity`` reports wait: INFO goes first, then the oldest.
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from network_health.numbering import Numbering
-from network_health.spool import ENDING, Damaged, Spool, Waiting
+from network_health.spool import KEPT, Damaged, Spool, Waiting
 
 __all__ = ["GIVE_UP_AFTER_S", "Outbox"]
 
@@ -32,10 +32,9 @@ GIVE_UP_AFTER_S = 3600.0
 Send = Callable[[str, dict[str, Any]], bool | None]
 
 
-def _tells_an_end(content: Mapping[str, Any]) -> bool:
-    """Whether it is an INFO that a newer one, which does not say so again, must not replace."""
-    metrics = content["metrics"]
-    return content["severity"] == "INFO" and bool(metrics.get("recovered") or metrics.get("ended"))
+def _tells_an_end(metrics: Mapping[str, Any]) -> bool:
+    """Whether a newer report, which does not say so again, must not replace it."""
+    return bool(metrics.get("recovered") or metrics.get("ended"))
 
 
 class Outbox:
@@ -82,22 +81,26 @@ class Outbox:
         """How many reports wait."""
         return len(self._waiting)
 
-    def add(self, content: Mapping[str, Any], recipients: Sequence[str]) -> str:
+    def add(
+        self, content: Mapping[str, Any], recipients: Sequence[str], *, must_arrive: bool = False
+    ) -> str:
         """Take a report in, to be sent by the next `deliver`; returns its id.
 
         Args:
             content: a packet's ``content``, JSON-safe, with ``severity`` and ``metrics``.
             recipients: the nodes that are to have it; empty: whoever holds the role at delivery.
+            must_arrive: no newer report replaces it, although it is INFO.
         """
         self._load()
         report_id = self._numbers.next()
         if self._numbers.error:
             self._tell_trouble(self._numbers.error)
         self._last_order += 1
+        is_kept = content["severity"] == "INFO" and (must_arrive or _tells_an_end(content["metrics"]))
         report = Waiting(
             order=self._last_order,
             report_id=report_id,
-            severity=ENDING if _tells_an_end(content) else content["severity"],
+            severity=KEPT if is_kept else content["severity"],
             recipients=list(dict.fromkeys(recipients)) or None,
             content={**content, "metrics": {**content["metrics"], "report_id": report_id}},
         )

@@ -17,14 +17,14 @@ from typing import Any
 
 from network_health import files
 
-__all__ = ["ENDING", "Damaged", "Spool", "Waiting"]
+__all__ = ["KEPT", "Damaged", "Spool", "Waiting"]
 
 _NAME = re.compile(r"network-health-([0-9]{12})-[0-9]+\.report")
 _SET_ASIDE = ".damaged"
 _SET_ASIDE_KEPT = 5
-#: Stands for the severity of an INFO that tells what is over: it must arrive like what it ends.
-ENDING = "ENDING"
-_SEVERITIES = frozenset({"INFO", ENDING, "WARNING", "CRITICAL"})
+#: Stands for the severity of an INFO that must arrive like an alert.
+KEPT = "KEPT"
+_SEVERITIES = frozenset({"INFO", KEPT, "WARNING", "CRITICAL"})
 
 
 class Damaged(ValueError):

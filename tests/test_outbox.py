@@ -393,3 +393,15 @@ def test_a_report_of_an_end_is_not_replaced_by_a_routine_one(queue, log, key):
     box.deliver(nodes.send, ["a"])
     assert nodes.numbers("a") == [1, 3]
     assert nodes.got["a"][0]["severity"] == "INFO"
+
+
+def test_an_info_that_must_arrive_is_not_replaced(queue, log):
+    """It waits on disk like an alert, and goes out as the INFO that it is."""
+    nodes, box = Nodes("a"), outbox(queue, log.append)
+    box.add(report(1, "INFO"), [], must_arrive=True)
+    box.add(report(2, "INFO"), [])
+    box = outbox(queue, log.append)
+    box.add(report(3, "INFO"), [])
+    box.deliver(nodes.send, ["a"])
+    assert nodes.numbers("a") == [1, 3]
+    assert nodes.got["a"][0]["severity"] == "INFO"

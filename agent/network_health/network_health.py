@@ -79,6 +79,7 @@ class Agent(BootAgent):
         self.config_path = os.path.join(self.path_resolution["comm_path_resolved"], "config")
         self.config_seen = None
         self.config_awaited = False
+        self.has_reported = False
 
     def warn(self, message):
         """One line for the operator."""
@@ -177,7 +178,9 @@ class Agent(BootAgent):
         """
         seen_at = time.time() if timestamp is None else timestamp
         content = report.Report(status, severity, details, metrics or {}, seen_at).as_content()
-        self.outbox.add(content, self.holders())
+        # The first report says that the watch has begun: it waits until the role can be resolved.
+        self.outbox.add(content, self.holders(), must_arrive=not self.has_reported)
+        self.has_reported = True
         self.deliver()
 
     def deliver(self):

@@ -33,10 +33,8 @@ from network_health.swarm.workspace import Workspace
 
 __all__ = ["Swarm", "launcher", "wait_until"]
 
-_INIT_S = 60.0
-_ENCRYPT_S = 60.0
+_INIT_S = _ENCRYPT_S = _NODES_S = 60.0
 _BOOT_S = 120.0
-_NODES_S = 60.0
 _KILL_S = 20.0
 
 #: What the framework reads from the environment; a swarm of one's own must not inherit another's.
@@ -90,7 +88,9 @@ class Swarm:
     @property
     def comm(self) -> Path:
         """The folder in which each node has its own, named by its universal_id."""
-        return matrix_root.MATRIX / self.universe / "latest" / "comm"
+        folder = matrix_root.MATRIX / self.universe
+        # By the run's own name where it can be: each node that starts takes "latest" away for a moment.
+        return next(folder.glob("[0-9]*/comm"), folder / "latest" / "comm")
 
     @property
     def is_gone(self) -> bool:

@@ -1,10 +1,9 @@
-"""Faults that befall a running swarm at random, and the director that brings them about.
+"""Faults that can befall the nodes of a running swarm.
 
 Each fault is a real one and takes nothing away that a real one would leave: packets that lie in a folder
 and reports that lie in a queue are still there when it is over.
 """
 
-import collections
 import contextlib
 import os
 import subprocess
@@ -14,8 +13,6 @@ from tests.netns import run
 from tests.swarm.fleet import LAST_NUMBER
 from tests.swarm.nodes import eventually
 
-#: Between two looks at the swarm.
-TICK_S = 0.4
 QUEUE_BYTES = 1 << 20
 
 
@@ -191,85 +188,6 @@ class QueueFull(Fault):
     @classmethod
     def may_befall(cls, fleet, uid, harmed):
         return on_small_disk(fleet, uid) and not harmed & {AgentKilled, QueueMoved}
-
-
-class Director:
-    """Brings faults about as planned and takes each back; on exit nothing of them is left.
-
-    ``plan`` lists ``(due_s, kind)``; a fault that nobody can bear when it is due comes later.
-    """
-
-    def __init__(self, fleet, rng, plan):
-        self.fleet, self.rng = fleet, rng
-        self.plan = sorted(plan, key=lambda entry: entry[0])
-        self.active = []
-        self.counts = collections.Counter()
-        self.largest_backlog = 0
-        self.began_s = time.monotonic()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        with contextlib.ExitStack() as everything:
-            for uid in self.fleet.agents:
-                everything.callback(unmount_queue, self.fleet, uid)
-            for fault in self.active:
-                everything.callback(fault.end)
-
-    def carry_on(self, until, seconds):
-        """Carry on until ``until()``, for at most ``seconds``; whether it came to be."""
-        deadline = time.monotonic() + seconds
-        while not until():
-            if time.monotonic() > deadline:
-                return False
-            self.tick()
-            due = [entry for entry in self.plan if entry[0] <= time.monotonic() - self.began_s]
-            self.plan = [entry for entry in self.plan if entry not in due or not self.begin(entry[1])]
-        return True
-
-    @property
-    def is_done(self):
-        """Whether every planned fault has come and gone."""
-        return not self.plan and not self.active
-
-    def tick(self):
-        """Take back what is over."""
-        time.sleep(TICK_S)
-        processes = self.fleet.processes()
-        for fault in [fault for fault in self.active if not fault.lasts(processes)]:
-            fault.end()
-            self.active.remove(fault)
-            self.say(fault, "over")
-        self.largest_backlog = max(self.largest_backlog, *map(self.fleet.backlog, self.fleet.agents))
-
-    def begin(self, kind):
-        """Let it befall somebody who can bear it; False if nobody can now."""
-        processes = self.fleet.processes()
-        victims = [
-            uid
-            for uid in (*self.fleet.agents, *self.fleet.holders)
-            if len(processes[uid]) == 1
-            and kind not in (harmed := {type(fault) for fault in self.active if fault.victim == uid})
-            and kind.may_befall(self.fleet, uid, harmed)
-        ]
-        if not victims:
-            return False
-        victims = self.rng.sample(victims, min(6, len(victims)))
-        if issubclass(kind, AgentKilled):
-            # One that is to check soon: the others wait for this fault to begin.
-            victims.sort(key=lambda uid: abs(next_check(self.fleet, uid) - time.time() - 1))
-        fault = kind(self.fleet, victims[0], self.rng)
-        fault.began_s = time.monotonic()
-        self.active.append(fault)
-        fault.begin()
-        self.counts[kind.name] += 1
-        self.say(fault, "begun")
-        return True
-
-    def say(self, fault, what):
-        """For whoever has to find out why a run failed."""
-        print(f"{time.strftime('%H:%M:%S')} {fault.victim}: {fault.name}, {what}")
 
 
 def next_check(fleet, uid):

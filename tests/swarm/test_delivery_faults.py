@@ -24,6 +24,7 @@ import pytest
 
 from network_health.swarm.booting import Swarm
 from tests.swarm import fleet_faults as faults
+from tests.swarm.director import Director
 from tests.swarm.fleet import LEDGER, Fleet, Reporter, firsts, last_of_each_life, unhandled
 from tests.swarm.nodes import COMMANDER, ROLE, eventually, holder, matrix, node, order
 
@@ -129,7 +130,7 @@ def test_every_alert_arrives_everywhere_in_order(fleet, seed, rng, capsys):
     began_s = time.monotonic()
     eventually(lambda: all(map(fleet.has_begun, fleet.agents)))
     plan = [(rng.uniform(0, FAULTS_S), kind) for kind, times in PLAN.items() for _ in range(times)]
-    with faults.Director(fleet, rng, plan) as director:
+    with Director(fleet, rng, plan) as director:
         director.carry_on(lambda: time.monotonic() > began_s + ABSENT_S, 2 * ABSENT_S)
         bring_in_the_late_holder(fleet)
         assert director.carry_on(

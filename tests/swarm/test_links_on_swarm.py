@@ -124,10 +124,10 @@ def told(swarm, uid, name, since):
     return [found for report in reports(swarm, uid, since) if (found := about(report, name))]
 
 
-def without_end(course, end):
-    """What stood, check by check, the end left out: its INFO may give way to the next check's."""
-    assert all(len(found) == 1 for found in course)
-    return {found[0] for found in (course[:-1] if course[-1] == [end] else course)}
+def course_until(swarm, name, since, end):
+    """What each check of the agent that tells all said of a link, up to the end of it, which must arrive."""
+    eventually(lambda: told(swarm, AT_EVERY_CHECK, name, since)[-1:] == [[end]], PATIENCE_S)
+    return told(swarm, AT_EVERY_CHECK, name, since)[:-1]
 
 
 def test_a_veth_taken_down_is_one_warning_and_one_recovery(swarm, pairs):
@@ -144,7 +144,8 @@ def test_a_veth_taken_down_is_one_warning_and_one_recovery(swarm, pairs):
 
     assert [about(report, name) for report in lasting[:3]] == [["down"]] * 3
     assert {(r["severity"], r["details"]) for r in lasting[:3]} == {("WARNING", f"{name} is down")}
-    assert without_end(told(swarm, AT_EVERY_CHECK, name, began), "recovered") == {"down"}
+    course = course_until(swarm, name, began, "recovered")
+    assert course == [["down"]] * len(course)
 
     warning, recovery = reports(swarm, ON_CHANGE, began)
     assert (warning["severity"], warning["details"]) == ("WARNING", f"{name} is down")
@@ -167,10 +168,10 @@ def test_a_flapping_veth_is_one_finding_until_it_is_gone(swarm, pairs):
     checked(swarm, gone, 2)
     eventually(lambda: told(swarm, ON_CHANGE, name, began)[-1:] == [["gone"]], PATIENCE_S)
 
-    course = told(swarm, AT_EVERY_CHECK, name, began)
+    course = course_until(swarm, name, began, "gone")
     settled = course[course.index(["flapping"]) :]
     assert len(settled) >= 5
-    assert without_end(settled, "gone") == {"flapping"}
+    assert settled == [["flapping"]] * len(settled)
     changes = told(swarm, ON_CHANGE, name, began)
     assert changes[-2:] == [["flapping"], ["gone"]]
     assert changes[:-2] in ([], [["down"]])  # of a check that was made between the first two flaps

@@ -52,10 +52,11 @@ def test_the_forensic_detective_receives_the_reports(swarm):
 
 
 def test_every_holder_receives_the_first_report(swarm):
-    """The second holder has the very first report, a WARNING, although roles are unknown at first."""
-    first = eventually(lambda: caught(swarm, "catcher-1", "net-2"))[0]
-    assert first["severity"] == "WARNING"
-    assert first["metrics"]["report_id"].endswith("-000001")
+    """The second holder has the very first of each agent, alert or not: roles are unknown at first."""
+    for uid, severity in (("net-1", "INFO"), ("net-2", "WARNING")):
+        first = eventually(lambda uid=uid: caught(swarm, "catcher-1", uid))[0]
+        assert first["severity"] == severity
+        assert first["metrics"]["report_id"].endswith("-000001")
     assert set(first) == {
         *("source_agent", "service_name", "status", "details", "severity", "metrics", "timestamp")
     }

@@ -81,9 +81,7 @@ class Outbox:
         """How many reports wait."""
         return len(self._waiting)
 
-    def add(
-        self, content: Mapping[str, Any], recipients: Sequence[str], *, must_arrive: bool = False
-    ) -> str:
+    def add(self, content: Mapping[str, Any], recipients: Sequence[str], *, must_arrive: bool = False) -> str:
         """Take a report in, to be sent by the next `deliver`; returns its id.
 
         Args:

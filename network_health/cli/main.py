@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from network_health.cli import check, completion, demo, doctor, install
+from network_health.cli import check, completion, demo, doctor, install, watch
 from network_health.cli.parser import Parser, examples
 from network_health.swarm.errors import SwarmError
 
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         ),
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (check, doctor, install, demo, completion):
+    for command in (check, watch, doctor, install, demo, completion):
         command.add_to(subparsers)
     return parser
 

@@ -1,0 +1,126 @@
+"""``network-health watch``: this host in a terminal, live, without a swarm.
+
+Law: what it draws with is imported when it draws, so that all else works without the extra ``cli``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from network_health.cli.check import _understand  # what `check` takes, `watch` takes
+from network_health.cli.flags import add_settings
+from network_health.cli.parser import Parser, examples
+from network_health.cli.text import plain, use_colour
+from network_health.settings import Settings
+
+__all__ = ["add_to"]
+
+_NOT_UNDERSTOOD = 2
+
+_EPILOG = (
+    examples(
+        "network-health watch                                   # q quits",
+        "network-health watch --seconds 10 --tx-threshold-mbps 250 --conn-threshold 2000",
+        "network-health watch --config boot_directives/mine.py --universal-id net-health-1",
+    )
+    + """
+
+keys:
+  q        quit, as Ctrl-C does
+  c m n    order the processes by CPU, memory or bytes on the network
+  i        interfaces by name, or the busiest first
+  p        pause: the view stands still, the checks go on
+  Ctrl-L   draw all anew
+
+exit status:
+  0  quit by a key or by Ctrl-C
+  1  there is no terminal to draw on, or the extra `cli` is not installed
+  2  the command line or the file was not understood"""
+)
+
+
+def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    """Make ``watch`` known."""
+    parser = subparsers.add_parser(
+        "watch",
+        help="watch this host in a terminal, without a swarm",
+        usage="network-health watch [--config FILE [--universal-id ID]] [--seconds N] [--SETTING VALUE ...]",
+        description="Shows this host in a terminal, live: what stands against it and who is behind that, "
+        "rates against their limits over the last minutes, connections by state, the busiest processes. "
+        "Every setting of the agent is a flag; a flag comes before what --config says. The bytes of each "
+        "process are counted in every check unless process_network says otherwise.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument(
+        "--config",
+        action="append",
+        nargs="?",
+        metavar="FILE",
+        help="settings: JSON, TOML (*.toml), or a directive (*.py or JSON), which is read but never run",
+    )
+    parser.add_argument(
+        "--universal-id",
+        action="append",
+        nargs="?",
+        metavar="ID",
+        help="the agent's node in the directive, if there are several",
+    )
+    parser.add_argument(
+        "--seconds",
+        action="append",
+        nargs="?",
+        metavar="N",
+        help="from the start of one check to the start of the next; default: 2",
+    )
+    add_settings(parser)
+    parser.set_defaults(run=_run, unknown=[], json=False, nagios=False, seconds=["2"])
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings, seconds, mistakes = _understand(options)
+    if mistakes:
+        return _refuse(mistakes, _NOT_UNDERSTOOD)
+    if sys.stdout is None or not sys.stdout.isatty():
+        return _refuse(["stdout is not a terminal; `network-health check` prints one check"], 1)
+    if os.environ.get("TERM") in (None, "", "dumb"):
+        return _refuse(["TERM names no terminal to draw on; `network-health check` prints one check"], 1)
+    if options.process_network is None and settings.process_network == Settings().process_network:
+        settings = replace(settings, process_network="always")
+    try:
+        import rich  # noqa: F401 - only to know it is there
+    except ImportError:
+        needed = "pip install 'matrixswarm-network-health[cli]'"
+        return _refuse([f"this needs the package rich: {needed}; `network-health check` needs nothing"], 1)
+    number = _watch(settings, seconds)
+    if number:  # die as the signal would have it, now that the terminal is as it was
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    return 0
+
+
+def _watch(settings: Settings, seconds: float) -> int:
+    from network_health.cli.watch_look import Look
+    from network_health.cli.watch_loop import watch
+    from network_health.cli.watch_screen import Screen
+    from network_health.cli.watch_terminal import Terminal
+
+    has_keys = sys.stdin is not None and sys.stdin.isatty()
+    encoding = sys.stdout.encoding
+    # The console's own font, on the screen of the machine itself, lacks most of the blocks.
+    look = Look(encoding, has_blocks=os.environ.get("TERM") != "linux")
+    terminal = Terminal(
+        sys.stdout.fileno(), sys.stdin.fileno() if has_keys else None, encoding, colour=use_colour(sys.stdout)
+    )
+    return watch(settings, seconds, terminal, Screen(platform.node(), settings, look, has_keys=has_keys))
+
+
+def _refuse(mistakes: Sequence[str], status: int) -> int:
+    for mistake in mistakes:
+        print(f"network-health watch: {plain(mistake)}", file=sys.stderr)
+    return status

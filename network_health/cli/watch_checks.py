@@ -1,0 +1,132 @@
+"""The checks of a live view, in a thread of their own, so that one that hangs holds up no key.
+
+Laws: a check is started every ``seconds``, one at a time. What was lost before the view began is not told.
+An error that nobody foresaw ends the view; it does not leave a screen that stands still.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from network_health import Monitor, Report, Settings, interfaces, processes
+from network_health.isolation import Isolated
+from network_health.model import LinkReading, ProcessReading, ProcessSample
+from network_health.readers import Answer, Readers, available, first_answer
+from network_health.redact import redacted
+from network_health.report import process_metrics
+from network_health.schedule import Schedule
+
+__all__ = ["FIRST_S", "Checks", "Observer", "Sight"]
+
+#: From the first sample to the first check; the others are as far apart as is wanted.
+FIRST_S = 1.0
+_LONGEST_READ_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A report, and when its check began (`time.monotonic`)."""
+
+    report: Report
+    at_s: float
+
+
+class Checks(threading.Thread):
+    """Puts a `Sight` into ``sights`` after each check, or the error that ended it, and calls ``tell``."""
+
+    def __init__(self, settings: Settings, seconds: float, tell: Callable[[], None]) -> None:
+        super().__init__(name="checks", daemon=True)
+        self.sights: queue.SimpleQueue[Sight | BaseException] = queue.SimpleQueue()
+        self._settings = settings
+        self._seconds = seconds
+        self._tell = tell
+
+    def run(self) -> None:
+        """Check until the process ends."""
+        try:
+            self._check_on()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever takes it out
+            self.sights.put(error)
+            self._tell()
+
+    def _check_on(self) -> None:
+        observer = Observer(self._settings)
+        schedule = Schedule(time.monotonic() + min(FIRST_S, self._seconds), self._seconds)
+        while True:
+            time.sleep(max(schedule.due_s - time.monotonic(), 0))
+            now_s = time.monotonic()
+            schedule.started(now_s)
+            self.sights.put(Sight(observer.check(), now_s))
+            self._tell()
+
+
+class Observer:
+    """A `Monitor` whose reports have what only a view wants: ``top_memory``, and what movers cost."""
+
+    def __init__(self, settings: Settings) -> None:
+        ways = available()
+        first = Isolated[LinkReading]("interfaces", _LONGEST_READ_S)
+        links = first.run(lambda: first_answer(ways, lambda way: way.links())).value
+        marks = interfaces.marks(links) if links is not None else None
+        self._details = {way.name: way.process_details for way in ways}
+        self._before: Answer[ProcessReading] | None = None
+        self._now: Answer[ProcessReading] | None = None
+        self._run_rankings = Isolated[dict[str, Any]]("processes", _LONGEST_READ_S)
+        heard = tuple(replace(way, processes=self._listening(way)) for way in ways)
+        self._monitor = Monitor(settings, reported=marks, readers=heard)
+
+    def check(self) -> Report:
+        """One check; never raises."""
+        self._before, self._now = self._now or self._before, None
+        report = self._monitor.check()
+        before, now = self._before, self._now
+        if now is None:  # the processes could not be read
+            return report
+        more = self._run_rankings.run(lambda: Answer(self._rankings(report, before, now), now.reader)).value
+        report = replace(report, metrics={**report.metrics, **(more or {})})
+        return redacted(report, self._monitor.settings.redact)
+
+    def _listening(self, way: Readers) -> Callable[[], ProcessReading]:
+        """The reader of processes, which leaves behind here what it read."""
+
+        def read() -> ProcessReading:
+            reading = way.processes()
+            self._now = Answer(reading, way.name)
+            return reading
+
+        return read
+
+    def _rankings(
+        self, report: Report, before: Answer[ProcessReading] | None, now: Answer[ProcessReading]
+    ) -> dict[str, Any]:
+        """``top_memory``, and ``top_network`` with CPU and memory, the most bytes first."""
+        count = self._monitor.settings.top_n_procs
+        earlier = before.value if before and before.reader == now.reader else None
+        read_details = self._details[now.reader]
+
+        def described(samples: Sequence[ProcessSample]) -> list[dict[str, Any]]:
+            found = processes.candidates(
+                earlier, ProcessReading(now.value.at_s, tuple(samples)), len(samples)
+            )
+            details = read_details([sample.pid for sample in samples])
+            return process_metrics(processes.top(found, details, len(samples)))
+
+        biggest = heapq.nlargest(count, now.value.processes, key=lambda sample: sample.rss_bytes or 0)
+        movers = {entry["pid"]: entry for entry in report.metrics.get("top_network", ())}
+        moving = {row["pid"]: row for row in described([s for s in now.value.processes if s.pid in movers])}
+        memory = [movers.get(row["pid"], {}) | row for row in described(biggest)]
+        network = [
+            {name: moving.get(pid, {}).get(name) for name in ("cpu_percent", "rss_mb")} | entry
+            for pid, entry in movers.items()
+            if entry["net_tx_bytes"] or entry["net_rx_bytes"]
+        ]
+        more = {"top_memory": sorted(memory, key=lambda row: -row["rss_mb"])}
+        if "top_network" in report.metrics:
+            more["top_network"] = sorted(network, key=lambda e: -e["net_tx_bytes"] - e["net_rx_bytes"])
+        return more

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "socket_address"]
 
 #: Of the text format that every Prometheus reads.
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,6 +52,13 @@ class Endpoint:
         self._server.end_clients()
 
 
+def socket_address(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    """Family, host and port of "HOST:PORT"."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    return family, (host.strip("[]"), int(port))
+
+
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """Accepts, and watches over its clients' time."""
 
@@ -60,12 +67,11 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = _MOST_CLIENTS
 
     def __init__(self, address: str, text: Callable[[], bytes]) -> None:
-        host, _, port = address.rpartition(":")
+        self.address_family, where = socket_address(address)
         self.text = text
         self._clients: dict[socket.socket, float] = {}
         self._lock = threading.Lock()
-        self.address_family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-        super().__init__((host.strip("[]"), int(port)), _Handler)
+        super().__init__(where, _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         try:

@@ -39,7 +39,8 @@ _PROBE = (
 
 def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
     """Everything, in the order in which a boot would fail; ``None``: the default workspace, no directive."""
-    yield check_library(swarm_python())
+    python = swarm_python()
+    yield check_library(python)
     try:
         place = Workspace.at(workspace) if workspace else Workspace.default()
     except SwarmError as error:
@@ -47,7 +48,7 @@ def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
     else:
         yield ok("workspace", str(place.path))
         yield from check_agent_files(place.path)
-        yield from check_directive(place.path, directive)
+        yield from check_directive(place.path, directive, python)
     yield check_rights()
     yield from check_kernel()
     yield check_matrix()

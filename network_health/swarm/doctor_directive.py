@@ -17,6 +17,7 @@ from typing import Any
 
 from network_health.settings import Settings, SettingsOutcome
 from network_health.swarm.directive import AGENT, Node, nodes, read_directive, unread_parts
+from network_health.swarm.doctor_export import check_export
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.finding import Finding, fault, note, ok
 from network_health.swarm.roles import DETECTIVE
@@ -26,8 +27,11 @@ __all__ = ["check_configs", "check_directive", "check_places", "check_reports", 
 _SERVICES = "service-manager"
 
 
-def check_directive(workspace: Path, name: str | None) -> Iterator[Finding]:
-    """Everything about one directive of the workspace; which there are, when none is named."""
+def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator[Finding]:
+    """Everything about one directive of the workspace, which that Python will run.
+
+    Which there are, when none is named.
+    """
     folder = workspace / "boot_directives"
     if name is None:
         yield _choice(folder)
@@ -50,6 +54,7 @@ def check_directive(workspace: Path, name: str | None) -> Iterator[Finding]:
         outcome = SettingsOutcome.of(_known(agent.config))
         yield from check_settings(agent, outcome)
         yield from check_reports(agent, outcome.settings, tree, workspace)
+        yield from check_export(agent.universal_id, outcome.settings, python)
 
 
 def _path(folder: Path, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -16,13 +17,12 @@ from network_health.cli.install import boot_commands
 from network_health.cli.main import main
 from network_health.swarm import install as module
 from network_health.swarm import matrix_root
-from network_health.swarm.booting import launcher, wait_until
+from network_health.swarm.booting import launcher
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.install import install, uninstall
 from network_health.swarm.payload import payload_files
 from network_health.swarm.workspace import Workspace, pointed_at
 from tests.rights import as_nobody
-from tests.swarm.keys import LogKey
 
 ROOT = Path(__file__).parent.parent
 AGENT = "agent/network_health/network_health.py"
@@ -407,8 +407,8 @@ def test_a_wheel_carries_the_payload_beside_the_code(tmp_path, monkeypatch):
 
 @pytest.mark.root
 @pytest.mark.swarm
-def test_the_printed_commands_boot_the_demo(workspace, tmp_path, monkeypatch, capsys):
-    """Pasted into a shell as they are, they boot a swarm whose detective gets reports, and end it."""
+def test_the_printed_commands_show_a_first_alert(workspace, tmp_path, monkeypatch, capsys):
+    """Pasted into a shell as they are, they boot a swarm, make it warn and recover, and end it."""
     universe = f"nh-install-{os.getpid()}"
     monkeypatch.setattr(command, "_UNIVERSE", universe)  # a demo that somebody runs here is not ours to end
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -416,17 +416,23 @@ def test_the_printed_commands_boot_the_demo(workspace, tmp_path, monkeypatch, ca
     assert main(["install", str(workspace.path)]) == 0
     _, comment, commands = capsys.readouterr().out.partition("# Boot")
     boot, _, end = (comment + commands).partition("# And end it:")
+    kill, _, remove = end.strip().partition("\n")
     claim = matrix_root.claim(universe)
-    key = LogKey(claim.folder)
     try:
-        shell("set -eu\n" + boot)
-        key.catch()
-        wait_until(lambda: "[INGEST]" in key.read("forensic-1"), 60, "a report")
+        told = shell("set -eu\n" + boot)
+        log = claim.folder / "latest" / "comm" / "forensic-1" / "logs" / "agent.log"
+        assert "Received 'WARNING' report" in log.read_text()
     finally:
-        shell(end)
+        shell(kill)
         left = subprocess.run(["pgrep", "-f", f"job {universe}:"], capture_output=True, text=True).stdout
-        matrix_root.release(claim)
+        matrix_root.release(
+            claim
+        )  # does what the last command does, and cares for what others may have there
+    assert re.search(
+        r"WARNING: High connection count: 6\d{3} > 5000.*Recovered: connection count", told, re.DOTALL
+    )
     assert left == ""
+    assert remove == f"rm -r {claim.folder}"
 
 
 def test_the_printed_commands_fit_the_place(workspace, tmp_path, monkeypatch):
@@ -436,8 +442,8 @@ def test_the_printed_commands_fit_the_place(workspace, tmp_path, monkeypatch):
     elsewhere = boot_commands(workspace).splitlines()
     (tmp_path / ".swarm").write_text(str(workspace.path))
     beside = boot_commands(workspace).splitlines()
-    assert elsewhere[1:3] == [f"cd {workspace.path}", f"{launcher('matrixswarm-boot')} --switch ."]
-    assert elsewhere[3:] == beside[1:]
+    assert elsewhere[2:4] == [f"cd {workspace.path}", f"{launcher('matrixswarm-boot')} --switch ."]
+    assert elsewhere[4:] == beside[2:]
     monkeypatch.setenv("PATH", str(launcher("matrixswarm-boot").parent), prepend=os.pathsep)
     assert "key=$(matrixswarm-encrypt-directive --in " in boot_commands(workspace)
     spaced = boot_commands(Workspace(tmp_path / "a b"))
@@ -445,8 +451,10 @@ def test_the_printed_commands_fit_the_place(workspace, tmp_path, monkeypatch):
 
 
 def shell(commands):
-    """Run what was printed, as a user's shell would."""
-    subprocess.run(["sh", "-c", commands], check=True, stdout=subprocess.DEVNULL, timeout=120)
+    """Run what was printed, as a user's shell would; returns what it wrote."""
+    return subprocess.run(
+        ["sh", "-c", commands], check=True, capture_output=True, text=True, timeout=120
+    ).stdout
 
 
 def test_the_manifest_is_readable(workspace):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 from network_health.cli.parser import Parser, examples
 from network_health.swarm.booting import launcher
 from network_health.swarm.install import Outcome, install, uninstall
+from network_health.swarm.matrix_root import MATRIX
 from network_health.swarm.workspace import Workspace, pointed_at
 
 __all__ = ["add_to"]
 
 _UNIVERSE = "network-health-demo"
+#: More sockets than the demo directive allows.
+_BREACH = 3000
 
 
 def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
@@ -81,7 +85,7 @@ def _list(what: str, names: tuple[str, ...]) -> None:
 
 
 def boot_commands(workspace: Workspace) -> str:
-    """The shell commands that boot the demo directive in ``workspace``, as they can be pasted.
+    """Shell commands that boot the demo directive in ``workspace``, make it warn, and end it; can be pasted.
 
     Raises:
         SwarmError: the framework's launchers are not installed.
@@ -90,17 +94,29 @@ def boot_commands(workspace: Workspace) -> str:
     encrypted = shlex.quote(str(plain.with_suffix(".json")))
     encrypt = f"{_command('matrixswarm-encrypt-directive')} --in {shlex.quote(str(plain))} --out {encrypted}"
     boot = _command("matrixswarm-boot")
-    lines = ["# Boot the demo directive there, as root or whoever may write /matrix:"]
+    lines = ["# Boot the demo directive there, as root or whoever may write /matrix. Your own swarm: without"]
+    lines += ["# --encryption-off, which is here so that the logs can be read."]
     if pointed_at(Path.cwd()) != workspace.path:  # a boot from here would use another workspace
         lines += [f"cd {shlex.quote(str(workspace.path))}", f"{boot} --switch ."]
+    directive = f'--encrypted-directive {encrypted} --swarm_key "$key"'
     lines += [
         f"key=$({encrypt})",
-        f'{boot} --universe {_UNIVERSE} --encrypted-directive {encrypted} --swarm_key "$key"',
+        f"{boot} --universe {_UNIVERSE} {directive} --encryption-off",
+        "",
+        f"# See it warn: {_BREACH} connections of this host to itself, for 20 seconds.",
+        f"sleep 20 | {_python()} -m network_health.swarm.breach {_BREACH}",
+        f"sleep 5; grep -e WARNING -e Recovered {MATRIX}/{_UNIVERSE}/latest/comm/net-health-1/logs/agent.log",
         "",
         "# And end it:",
         f"{_command('matrixswarm-kill')} --universe {_UNIVERSE} --cleanup",
+        f"rm -r {MATRIX}/{_UNIVERSE}",
     ]
     return "\n".join(lines)
+
+
+def _python() -> str:
+    """This Python, by its name where the shell finds it so."""
+    return "python" if shutil.which("python") == sys.executable else shlex.quote(sys.executable)
 
 
 def _command(name: str) -> str:

@@ -48,9 +48,9 @@ Each load stands in network, PID and mount namespaces of its own. Against a stan
 one after the other, each in a fresh process that warms up once: {rounds} rounds, every second one in reverse
 order, {least} or more measured runs each, of which the **median** is given.
 
-- Between two runs of a contender in Python, some processes change and interfaces carry packets, as said with
-  each load: one that remembers the reading before must not meet a host where nothing happens. What is
-  started anew each time remembers nothing.
+- Before each run of every contender, some processes change and interfaces carry packets, as said with each
+  load: one that remembers the reading before must not meet a host where nothing happens, nor one that is
+  run at once again a CPU whose caches are still warm.
 - **CPU** is user + system time: of the contender's own process in Python and C, of the tool's process for
   `ss`, `ps` and `ip`, of the exporter's process for a scrape (its CPU clock before and after). Nothing is
   charged to a tool for the reading and parsing of its text: its output goes to `/dev/null`.

@@ -1,7 +1,7 @@
 /* What the limit programs share: timing, one JSON line per run, and a netlink dump that only receives.
  *
- * Each program takes: RUNS BUDGET_MS MAX_RUNS [mode]. One run is made to warm up; then runs are made
- * until both RUNS and BUDGET_MS are used up, or MAX_RUNS. CPU is user + system of this process.
+ * Each program takes a mode or nothing. One run is made to warm up; then one for each line on stdin.
+ * CPU is user + system of this process.
  */
 #ifndef LIMIT_H
 #define LIMIT_H
@@ -60,22 +60,19 @@ static long start_peak_kb(void)
 	return status_kb("VmRSS:");
 }
 
-static int measure(char **argv, long (*work)(void))
+static int measure(long (*work)(void))
 {
-	int runs = atoi(argv[1]), budget_ms = atoi(argv[2]), most = atoi(argv[3]);
 	long rss_kb = start_peak_kb(), count = work();
-	double began_us = clock_us(CLOCK_MONOTONIC);
+	char line[16];
 
-	for (int i = 0; i < most; i++) {
-		double wall_us = clock_us(CLOCK_MONOTONIC), cpu_us;
+	while (fgets(line, sizeof(line), stdin)) {
+		double wall_us = clock_us(CLOCK_MONOTONIC), cpu_us = clock_us(CLOCK_PROCESS_CPUTIME_ID);
 
-		if (i >= runs && wall_us - began_us >= budget_ms * 1e3)
-			break;
-		cpu_us = clock_us(CLOCK_PROCESS_CPUTIME_ID);
 		count = work();
 		cpu_us = clock_us(CLOCK_PROCESS_CPUTIME_ID) - cpu_us;
 		wall_us = clock_us(CLOCK_MONOTONIC) - wall_us;
 		printf("{\"cpu_us\": %.1f, \"wall_us\": %.1f, \"count\": %ld}\n", cpu_us, wall_us, count);
+		fflush(stdout);
 	}
 	printf("{\"growth_kb\": %ld}\n", status_kb("VmHWM:") - rss_kb);
 	return 0;

@@ -92,10 +92,10 @@ static long work(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 5)
+	if (argc != 2)
 		return 2;
 	states = LISTED_STATES;
-	if (!strcmp(argv[4], "filtered"))
+	if (!strcmp(argv[1], "filtered"))
 		states &= ~(1u << ESTABLISHED | 1u << TIME_WAIT);
-	return measure(argv, work);
+	return measure(work);
 }

@@ -8,6 +8,8 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ from bench.contenders import BUILD, Contender
 from bench.exporter import program
 from bench.loads import SLACK, Load
 from bench.samples import Cost, Plan
+from bench.stir import stir
 from bench.worker import status_kb
 
 TIMEOUT_S = 180
@@ -51,20 +54,52 @@ def _one_round(kind: str, load: Load, contender: Contender, plan: Plan, cost: Co
 
 
 def _python(contender: Contender, plan: Plan, cost: Cost) -> list[int]:
-    words = [sys.executable, "-m", "bench.worker", *plan.arguments(), *contender.words]
-    return cost.add_lines(_output(words))
+    return _driven([sys.executable, "-m", "bench.worker", *contender.words], plan, cost)
 
 
 def _limit(contender: Contender, plan: Plan, cost: Cost) -> list[int]:
     name, *mode = contender.words
-    return cost.add_lines(_output([str(BUILD / name), *plan.arguments(), *mode]))
+    return _driven([str(BUILD / name), *mode], plan, cost)
 
 
 def _tool(contender: Contender, plan: Plan, cost: Cost) -> list[int]:
     """The runs that are measured write to nowhere; what the tool counts is seen in one more run."""
     text = _output(list(contender.words))
-    cost.add_lines(_output([str(BUILD / "run_tool"), *plan.arguments(), *contender.words]))
+    _driven([str(BUILD / "run_tool"), *contender.words], plan, cost)
     return [len(re.findall(contender.lines, text, re.MULTILINE))]
+
+
+def _driven(words: list[str], plan: Plan, cost: Cost) -> list[int]:
+    """Have a process make run after run, each on a host where something has happened since the one before."""
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True, bufsize=1
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watchdog = threading.Timer(TIMEOUT_S, process.kill)
+        watchdog.start()
+        lines, began, run = [], time.monotonic(), 0
+        try:
+            while plan.wants_more(run, (time.monotonic() - began) * 1e3):
+                stir()
+                process.stdin.write("run\n")
+                lines.append(process.stdout.readline())
+                run += 1
+                if not lines[-1]:
+                    break
+            process.stdin.close()
+            lines.append(process.stdout.read())
+        finally:
+            watchdog.cancel()
+            process.kill()
+        if process.wait() and not lines[-1]:
+            complaints.seek(0)
+            last = complaints.read().strip().splitlines()[-1:] or ["it said nothing"]
+            raise RuntimeError(f"{words[0]} failed: {last[0]}")
+    return cost.add_lines("".join(lines))
 
 
 def _output(words: list[str]) -> str:
@@ -83,11 +118,11 @@ def _exporter(contender: Contender, plan: Plan, cost: Cost) -> list[int]:
         with _Scraper(server.pid) as scraper:
             rss_kb = status_kb("VmRSS", server.pid)
             counts = [_counted(contender, scraper.scrape().text)]
-            began = time.monotonic()
-            for run in range(plan.most):
-                if run >= plan.runs and (time.monotonic() - began) * 1e3 >= plan.budget_ms:
-                    break
+            began, run = time.monotonic(), 0
+            while plan.wants_more(run, (time.monotonic() - began) * 1e3):
+                stir()
                 scrape = scraper.scrape()
+                run += 1
                 cost.cpu_ms.append(scrape.cpu_ms)
                 cost.wall_ms.append(scrape.wall_ms)
                 counts.append(_counted(contender, scrape.text))

@@ -1,6 +1,6 @@
-/* Runs a command again and again and tells what each run cost, as the limit programs tell it.
+/* Runs a command for each line on stdin and tells what each run cost, as the limit programs tell it.
  *
- * RUNS BUDGET_MS MAX_RUNS COMMAND [ARGUMENT...]. Its output goes to /dev/null: whoever uses a tool has
+ * COMMAND [ARGUMENT...]. Its output goes to /dev/null: whoever uses a tool has
  * to read and parse that as well, which is left out here in the tool's favour. A small starter of its
  * own, because a child's peak memory begins with that of the process it was forked from.
  */
@@ -48,24 +48,19 @@ static struct rusage run(char **command)
 
 int main(int argc, char **argv)
 {
-	int runs, budget_ms, most;
 	long peak_kb = 0;
-	double began_us;
+	char line[16];
 
-	if (argc < 5)
+	if (argc < 2)
 		return 2;
-	runs = atoi(argv[1]), budget_ms = atoi(argv[2]), most = atoi(argv[3]);
-	run(argv + 4);
-	began_us = now_us();
-	for (int i = 0; i < most; i++) {
+	run(argv + 1);
+	while (fgets(line, sizeof(line), stdin)) {
 		double wall_us = now_us();
-		struct rusage used;
+		struct rusage used = run(argv + 1);
 
-		if (i >= runs && wall_us - began_us >= budget_ms * 1e3)
-			break;
-		used = run(argv + 4);
 		printf("{\"cpu_us\": %.1f, \"wall_us\": %.1f}\n", to_us(used.ru_utime) + to_us(used.ru_stime),
 		       now_us() - wall_us);
+		fflush(stdout);
 		if (used.ru_maxrss > peak_kb)
 			peak_kb = used.ru_maxrss;
 	}

@@ -24,9 +24,9 @@ class Plan:
     budget_ms: int
     most: int
 
-    def arguments(self) -> list[str]:
-        """As the C programs and `bench.worker` take it."""
-        return [str(self.runs), str(self.budget_ms), str(self.most)]
+    def wants_more(self, run: int, used_ms: float) -> bool:
+        """Whether there is to be a run number ``run``, counted from 0, after so many milliseconds."""
+        return run < self.runs or (run < self.most and used_ms < self.budget_ms)
 
 
 FULL = Plan(rounds=4, runs=2, budget_ms=60, most=20)

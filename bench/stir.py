@@ -1,7 +1,7 @@
 """What happens on a host between two readings, so that no contender is flattered by what it remembers.
 
-Before each run of a contender in Python, some processes take a page of memory, and every interface but
-loopback sends a packet. Contenders that are started anew each time remember nothing.
+Before each run of a contender, some processes take a page of memory, and every interface but loopback sends
+a packet.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One Python contender in a process of its own: ``python -m bench.worker RUNS BUDGET_MS MOST NAME``."""
+"""One Python contender in a process of its own, ``python -m bench.worker NAME``: a run per line on stdin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 from bench.contenders import IN_PYTHON
-from bench.stir import stir
 
 
 def status_kb(field: str, pid: int | str = "self") -> int:
@@ -19,23 +18,19 @@ def status_kb(field: str, pid: int | str = "self") -> int:
     raise LookupError(field)
 
 
-def main(name: str, runs: int, budget_ms: int, most: int) -> None:
+def main(name: str) -> None:
     """Run the contender and print what it cost."""
     work = IN_PYTHON[name]()
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from here
     rss_kb = status_kb("VmRSS")
     note = work().note
-    began = time.perf_counter()
-    for run in range(most):
-        if run >= runs and (time.perf_counter() - began) * 1e3 >= budget_ms:
-            break
-        stir()
+    for _ in sys.stdin:
         cpu, wall = time.process_time(), time.perf_counter()
         count = work().count
         sample = {"cpu_us": (time.process_time() - cpu) * 1e6, "wall_us": (time.perf_counter() - wall) * 1e6}
-        print(json.dumps({**sample, "count": count}))
+        print(json.dumps({**sample, "count": count}), flush=True)
     print(json.dumps({"growth_kb": status_kb("VmHWM") - rss_kb, "note": note}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[4], *map(int, sys.argv[1:4]))
+    main(sys.argv[1])

@@ -70,35 +70,36 @@ def _interface(
     now = link.counters
     if now is None:
         return Interface(link)
-    drops, packets = now.drops, now.packets
+    tx_bytes, rx_bytes, tx_packets, rx_packets, tx_errors, rx_errors, tx_drops, rx_drops = now
+    drops, packets = tx_drops + rx_drops, tx_packets + rx_packets
     if (
         packets < mark.packets
         or drops < mark.drops
-        or now.tx_errors < mark.tx_errors
-        or now.rx_errors < mark.rx_errors
+        or tx_errors < mark.tx_errors
+        or rx_errors < mark.rx_errors
         or _is_recreated(mark.index, link.index)
     ):
         mark = _NOTHING_REPORTED
     tx_mbps = rx_mbps = None
     reset = False
-    then = before.counters if before else None
-    if before is not None and then is not None:
-        sent, received = now.tx_bytes - then.tx_bytes, now.rx_bytes - then.rx_bytes
+    if before is not None and before.counters is not None:
+        tx_bytes_then, rx_bytes_then, tx_packets_then, rx_packets_then, *_ = before.counters
+        sent, received = tx_bytes - tx_bytes_then, rx_bytes - rx_bytes_then
         reset = (
             sent < 0
             or received < 0
-            or now.tx_packets < then.tx_packets
-            or now.rx_packets < then.rx_packets
+            or tx_packets < tx_packets_then
+            or rx_packets < rx_packets_then
             or _is_recreated(before.index, link.index)
         )
         if not reset and seconds >= SHORTEST_WINDOW_S:
-            tx_mbps, rx_mbps = _mbps(sent, seconds), _mbps(received, seconds)
+            tx_mbps, rx_mbps = round(sent / seconds * 8 / 1e6, 2), round(received / seconds * 8 / 1e6, 2)
     return Interface(
         link,
         tx_mbps,
         rx_mbps,
-        now.tx_errors - mark.tx_errors,
-        now.rx_errors - mark.rx_errors,
+        tx_errors - mark.tx_errors,
+        rx_errors - mark.rx_errors,
         drops - mark.drops,
         packets - mark.packets,
         reset,
@@ -109,7 +110,3 @@ def _interface(
 def _is_recreated(index_before: int | None, index: int | None) -> bool:
     """Another index under the same name; one that is unknown tells nothing."""
     return index_before != index and index_before is not None and index is not None
-
-
-def _mbps(octets: int, seconds: float) -> float:
-    return round(octets / seconds * 8 / 1e6, 2)

@@ -19,7 +19,7 @@ def reading(at_s, *links):
 def later(link, **added):
     counters = link.counters
     return replace(
-        link, counters=replace(counters, **{k: getattr(counters, k) + v for k, v in added.items()})
+        link, counters=counters._replace(**{k: getattr(counters, k) + v for k, v in added.items()})
     )
 
 
@@ -60,8 +60,8 @@ def test_no_rate_over_next_to_no_time(seconds):
     "after",
     [
         replace(ETH0, counters=Counters()),
-        replace(ETH0, counters=replace(ETH0.counters, tx_bytes=999_999)),
-        replace(ETH0, counters=replace(ETH0.counters, rx_packets=0)),
+        replace(ETH0, counters=ETH0.counters._replace(tx_bytes=999_999)),
+        replace(ETH0, counters=ETH0.counters._replace(rx_packets=0)),
         replace(later(ETH0, tx_bytes=10**9, rx_bytes=10**9), index=9),
     ],
     ids=["zeroed", "bytes went back", "packets went back", "another index"],

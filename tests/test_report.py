@@ -115,8 +115,8 @@ def reports():
         host.clock_s += 30
         yield "healthy", monitor.check()
         host.clock_s += 30
-        counters = replace(
-            ETH0.counters, tx_bytes=10**9 + 942_375_000, tx_drops=5, tx_packets=10**6 + 650_000
+        counters = ETH0.counters._replace(
+            tx_bytes=10**9 + 942_375_000, tx_drops=5, tx_packets=10**6 + 650_000
         )
         host.links = (LO, replace(ETH0, counters=counters))
         host.by_status = {**host.by_status, "SYN_RECV": 1828}
@@ -140,7 +140,7 @@ def accusing_report(sees_holders):
         host.clock_s += 1
         monitor.check()
         host.clock_s += 30
-        counters = replace(ETH0.counters, tx_bytes=10**9 + 942_375_000, rx_errors=2, rx_drops=4)
+        counters = ETH0.counters._replace(tx_bytes=10**9 + 942_375_000, rx_errors=2, rx_drops=4)
         host.links = (LO, replace(ETH0, counters=counters))
         host.by_status = {"ESTABLISHED": 1322, "SYN_RECV": 80, "CLOSE_WAIT": 597, "LISTEN": 1, "NONE": 1}
         host.processes = (replace(BUSY, cpu_s=115.0), replace(IDLE, cpu_s=7.3))

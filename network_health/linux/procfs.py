@@ -29,6 +29,7 @@ __all__ = [
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _STAT_BYTES = 4096  # the kernel writes a page at most
+_USUAL_STAT_BYTES = 512  # a small read takes no page of memory; most are of 200 to 350 bytes
 #: A name of so many characters may have been cut by the kernel.
 _CUT_AT = 15
 
@@ -178,7 +179,8 @@ def _details(folder: Path, name: str) -> ProcessDetails:
 def _read_stat(path: str, folder: int | None = None) -> bytes:
     descriptor = os.open(path, os.O_RDONLY, dir_fd=folder)
     try:
-        return os.read(descriptor, _STAT_BYTES)
+        stat = os.read(descriptor, _USUAL_STAT_BYTES)
+        return stat if len(stat) < _USUAL_STAT_BYTES else stat + os.read(descriptor, _STAT_BYTES)
     finally:
         os.close(descriptor)
 

@@ -28,7 +28,8 @@ def as_ip_says(reading):
         fields = dataclasses.asdict(link)
         name = fields.pop("name")
         fields.pop("speed_mbps")  # ip does not tell
-        links[name] = {**fields, "ipv4": list(link.ipv4), "ipv6": list(link.ipv6)}
+        counters = link.counters._asdict()
+        links[name] = {**fields, "counters": counters, "ipv4": list(link.ipv4), "ipv6": list(link.ipv6)}
     return links
 
 

@@ -57,11 +57,15 @@ def alarms(content: Found) -> list[Alarm]:
 
 
 def block(told: Sequence[Alarm], width: int, height: int, look: Look) -> Block:
-    """The alarms as a part of the view: the first of them whole, as far as ``height`` allows."""
+    """The alarms as a part of the view: the first of them whole, as far as ``height`` allows.
+
+    Each of the others gets a line of its own before other parts get any, up to half the screen.
+    """
     sentences = [_lines(alarm, width, look) for alarm in told]
     more = [_wrapped(look.plain(alarm.more), width, "", _indent(width), DIM) for alarm in told]
+    first = len(sentences[0]) if told else 0
     return Block(
-        min(len(sentences[0]), height) if told else 0,
+        min(max(first, min(first + len(told) - 1, height // 2)), height),
         sum(map(len, sentences + more)),
         lambda lines: _drawn(sentences, more, lines, look),
     )
@@ -92,14 +96,14 @@ def _lines(alarm: Alarm, width: int, look: Look) -> list[Text]:
 
 
 def _indent(width: int) -> str:
-    return " " * (8 if width >= _NARROW else 2)
+    return " " * (8 if width >= _NARROW else 0)
 
 
 def _wrapped(text: str, width: int, first: str, indent: str, style: str) -> list[Text]:
     if not text:
         return []
     # One column less, for the sign that tells where something is cut off.
-    rows = wrapped(text.split(" "), max(width - len(indent) - 1, 1))
+    rows = wrapped(text.split(" "), max(width - max(len(first), len(indent)) - 1, 1))
     return [Text((indent if i else first or indent) + row, style) for i, row in enumerate(rows)]
 
 

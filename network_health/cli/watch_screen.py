@@ -150,7 +150,11 @@ class Screen:
     def _why_no_network(self, metrics: Content) -> str:
         setting = self._settings.process_network
         if setting != "always":
-            return f"told on a breach only: process_network is {setting}" if setting != "off" else "off"
+            return (
+                "off: process_network"
+                if setting == "off"
+                else f"told on a breach only: process_network is {setting}"
+            )
         if metrics["check"]["readers"].get("connections") != "kernel":
             return "not known on this system"
         return "no bytes over TCP were seen"

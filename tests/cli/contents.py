@@ -1,0 +1,102 @@
+"""Contents of reports, made up for the pure parts of the live view."""
+
+from hypothesis import strategies as st
+
+
+def link(name="eth0", out=0.0, into=0.0, up=True, reset=False):
+    """One of ``metrics.interfaces``, as far as the view looks at it."""
+    rates = {"tx_rate_mbps": out, "rx_rate_mbps": into}
+    return {"iface": name, "up": up, "counters_reset": reset} | rates
+
+
+def process(pid=1, name="init", cpu=0.0, mib=1.0, **more):
+    """One of ``metrics.top_procs``."""
+    return {"pid": pid, "name": name, "cpu_percent": cpu, "rss_mb": mib, "user": "root"} | more
+
+
+def mover(pid=1, name="init", out=0.0, into=0.0, **more):
+    """One of ``metrics.top_network``."""
+    return {
+        "pid": pid,
+        "name": name,
+        "user": None,
+        "net_tx_mbps": out,
+        "net_rx_mbps": into,
+        "sockets": 1,
+    } | more
+
+
+def alert(check="connections", subject="host", severity="WARNING", since=1_000_000.0):
+    """One of ``metrics.alerts``."""
+    return {"check": check, "subject": subject, "severity": severity, "since": since}
+
+
+def content(details="Network health within normal bounds.", timestamp=1_000_000.0, **metrics):
+    """A report's content with these metrics."""
+    severities = [each["severity"] for each in metrics.get("alerts", ())]
+    severity = "INFO" if not severities else "CRITICAL" if "CRITICAL" in severities else "WARNING"
+    check = {"check": {"readers": {"connections": "kernel"}}}
+    return {"details": details, "severity": severity, "timestamp": timestamp, "metrics": check | metrics}
+
+
+NAMES = st.text(max_size=20) | st.sampled_from(
+    ["eth0", "[red]x[/red]", "\x1b[2J", "数据库" * 5, "e\u0301" * 9, "👩‍🚀"]
+)
+RATES = st.sampled_from([0, 0.0, 0.01]) | st.floats(0, 1e9)
+LINKS = st.lists(
+    st.builds(link, NAMES, RATES, RATES, st.booleans(), st.booleans()),
+    max_size=30,
+    unique_by=lambda each: each["iface"],
+)
+PROCESSES = st.lists(st.builds(process, st.integers(1, 2**22), NAMES, RATES, RATES), max_size=12)
+MOVERS = st.lists(st.builds(mover, st.integers(1, 2**22) | st.none(), NAMES, RATES, RATES), max_size=12)
+ALERTS = st.lists(
+    st.builds(
+        alert, st.sampled_from(["connections", "tx_rate"]), NAMES, st.sampled_from(["WARNING", "CRITICAL"])
+    ),
+    max_size=8,
+)
+EVIDENCE = st.fixed_dictionaries(
+    {},
+    optional={
+        "connections": st.builds(
+            lambda name, percent: {
+                "total": 3,
+                "owners": [{"pid": 1, "name": name, "percent": percent, "count": 3}],
+                "ports": [{"port": 80, "protocol": "tcp", "percent": percent}],
+                "note": "not all",
+            },
+            NAMES,
+            st.floats(0, 100),
+        ),
+        "tx_rate": st.builds(
+            lambda name: [{"iface": name, "processes": [{"percent": 3.0}], "kinds": {"rx_crc": 7}}], NAMES
+        ),
+        "failure": NAMES,
+    },
+)
+CONTENTS = st.builds(
+    content,
+    details=st.lists(st.text(max_size=120), min_size=1, max_size=8).map("; ".join),
+    timestamp=st.floats(0, 4e9),
+    interfaces=LINKS,
+    total_connections=st.integers(0, 10**7),
+    by_status=st.dictionaries(NAMES, st.integers(0, 10**7), max_size=12),
+    top_procs=PROCESSES,
+    top_memory=PROCESSES,
+    top_network=MOVERS,
+    alerts=ALERTS,
+    culprits=EVIDENCE,
+    failures=st.lists(st.builds(lambda text: {"collector": "x", "reason": text}, NAMES), max_size=3),
+)
+
+
+@st.composite
+def partial_contents(draw):
+    """A content that may lack anything that a collector failed to bring."""
+    whole = draw(CONTENTS)
+    missing = draw(st.sets(st.sampled_from(sorted(whole["metrics"].keys() - {"check"}))))
+    both = {"total_connections", "by_status"}
+    missing |= both if missing & both else set()
+    metrics = {name: value for name, value in whole["metrics"].items() if name not in missing}
+    return whole | {"metrics": metrics}

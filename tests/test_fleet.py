@@ -1,0 +1,160 @@
+"""What docs/fleet.md gives to operators: rules that tell, a dashboard of figures that exist.
+
+``python -m tests.test_fleet`` writes the page's table of figures anew.
+"""
+
+import json
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from network_health.export.figures import exposition
+from tests.test_report import REPORTS
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "fleet.md"
+RULES = DOCS / "fleet" / "rules.yml"
+RULES_TEST = DOCS / "fleet" / "rules_test.yml"
+DASHBOARD = json.loads((DOCS / "fleet" / "dashboard.json").read_text())
+NAME = re.compile(r"network_health_\w+")
+#: What Grafana puts in the place of its own variables, and of the dashboard's when all are chosen.
+VARIABLES = {"__rate_interval": "1m", "__range": "1h", "job": ".+", "instance": ".+", "interface": ".+"}
+
+
+def everything():
+    """The families of a report that has all there can be: name with its ending, type, meaning, labels."""
+    report = REPORTS["breached"]
+    share = {"used": 1, "limit": 4, "percent": 25.0}
+    shares = dict.fromkeys(("conntrack", "orphans", "tcp_memory", "ephemeral_ports"), share)
+    metrics = {**report.metrics, "protocols": {**report.metrics["protocols"], **shares}}
+    for family in text_string_to_metric_families(exposition(replace(report, metrics=metrics), 30).decode()):
+        labels = sorted({label for sample in family.samples for label in sample.labels})
+        yield family.samples[0].name, family.type, family.documentation, labels
+
+
+NAMES = {name for name, *_ in everything()}
+
+
+def figures_table():
+    """All figures, as the page shows them."""
+    rows = ["| figure | type | labels | meaning |", "|---|---|---|---|"]
+    for name, kind, meaning, labels in everything():
+        shown = ", ".join(f"`{label}`" for label in labels)
+        rows.append(f"| `{name}` | {kind} | {shown} | {meaning} |")
+    return "\n".join(rows)
+
+
+def between(text):
+    return re.search(r"(?<=<!-- figures -->\n).*?(?=<!-- /figures -->)", text, re.DOTALL)
+
+
+def panels():
+    """The dashboard's panels but for the titles of its rows."""
+    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+def dashboard_expressions():
+    """Every expression, with the variables put in."""
+    expressions = [target["expr"] for panel in panels() for target in panel["targets"]]
+    return [re.sub(r"\$(\w+)", lambda found: VARIABLES[found[1]], each) for each in expressions]
+
+
+def rule_names():
+    """The alerts of the rules, in their order."""
+    return re.findall(r"alert: (\w+)", RULES.read_text())
+
+
+def promtool(*words, cwd=None):
+    """What promtool made of it."""
+    command = ["promtool", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=cwd)
+
+
+def test_the_pages_table_is_current():
+    """Every figure with its type, labels and meaning, as the code exports it."""
+    assert between(PAGE.read_text())[0].strip() == figures_table()
+
+
+def test_the_page_names_every_rule():
+    """Each alert is explained, and none that is not there."""
+    assert set(re.findall(r"`(NetworkHealth\w+)`", PAGE.read_text())) == set(rule_names())
+
+
+@pytest.mark.parametrize(
+    "path", [RULES, RULES_TEST, PAGE, DOCS / "fleet" / "dashboard.json"], ids=lambda p: p.name
+)
+def test_every_name_is_one_that_is_exported(path):
+    """Rules, dashboard and page ask for no figure that does not exist."""
+    named = set(NAME.findall(path.read_text())) - {"network_health_fleet", "network_health_"}
+    assert named
+    assert named <= NAMES
+
+
+def test_prometheus_takes_the_rules():
+    """By its own checker."""
+    done = promtool("check", "rules", RULES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(rule_names())} rules found" in done.stdout
+
+
+def test_the_rules_tell_what_they_should():
+    """Over made-up series, each rule, when it should and when it should not."""
+    done = promtool("test", "rules", RULES_TEST.name, cwd=RULES_TEST.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", rule_names())
+def test_no_rule_goes_untested(tmp_path, name):
+    """Were it never to tell, or always, its test would fail."""
+    (tmp_path / RULES_TEST.name).write_text(RULES_TEST.read_text())
+    text = RULES.read_text()
+    start = text.index(f"alert: {name}\n")
+    expression = re.compile(r"expr: .*?(?=\n        (?:for|labels):)", re.DOTALL)
+    for instead in ("expr: vector(0) == 1", 'expr: label_replace(vector(1), "extra", "x", "", "")'):
+        (tmp_path / RULES.name).write_text(text[:start] + expression.sub(instead, text[start:], count=1))
+        assert promtool("check", "rules", tmp_path / RULES.name).returncode == 0
+        assert promtool("test", "rules", RULES_TEST.name, cwd=tmp_path).returncode == 1
+
+
+def test_the_dashboard_holds_together():
+    """One id a panel, none above another, every query by the chosen source, every variable declared."""
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(set(ids)) == len(ids)
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in DASHBOARD["panels"])
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24
+    variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(DASHBOARD["panels"])))
+    assert variables == {"datasource", "job", "instance", "interface"}
+    assert used == variables | {"__rate_interval", "__range"}
+    for panel in panels():
+        assert panel["title"]
+        for target in panel["targets"]:
+            assert target["datasource"]["uid"] == "${datasource}"
+            assert 'job=~"$job",instance=~"$instance"' in target["expr"]
+
+
+def test_the_dashboard_shows_everything():
+    """Every figure but those that say how another one is to be read."""
+    shown = {name for expression in dashboard_expressions() for name in NAME.findall(expression)}
+    assert NAMES - shown == {
+        "network_health_interface_mtu_bytes",
+        "network_health_status",
+        "network_health_tcp_segments_sent_per_second",
+        "network_health_tcp_syn_queue_full_cookies_per_second",
+    }
+
+
+if __name__ == "__main__":
+    page = PAGE.read_text()
+    found = between(page)
+    PAGE.write_text(f"{page[: found.start()]}{figures_table()}\n{page[found.end() :]}")

@@ -1,5 +1,6 @@
 """The documentation says what the code says; ``python -m tests.test_docs`` writes its tables anew."""
 
+import ast
 import json
 import re
 from dataclasses import fields
@@ -8,110 +9,144 @@ from pathlib import Path
 import pytest
 
 from network_health import Settings
+from tests.report_format import documented
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-GOLDEN = ROOT / "tests" / "golden"
+SETTINGS = ROOT / "docs" / "settings.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+LIBRARY = ROOT / "network_health"
+PAGES = sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/**/*.md"))
 
-#: What each field of ``metrics`` means; the golden report says which there are.
-METRICS = {
-    "interfaces": "one object per interface that is not excluded",
-    "interfaces[].iface": "its name",
-    "interfaces[].ip": "its IPv4 addresses",
-    "interfaces[].up": "whether it is up and running",
-    "interfaces[].speed_mbps": "its link speed in Mbps, 0 where unknown",
-    "interfaces[].tx_errs": "transmit errors since it was created",
-    "interfaces[].rx_errs": "receive errors since it was created",
-    "interfaces[].drops": "packets dropped in either direction since it was created",
-    "interfaces[].tx_rate_mbps": "outbound rate since the check before, Mbps (10^6 bits/s)",
-    "interfaces[].rx_rate_mbps": "inbound rate since the check before, Mbps (10^6 bits/s)",
-    "interfaces[].ip6": "its IPv6 addresses",
-    "interfaces[].mtu": "its MTU in bytes",
-    "interfaces[].kind": "the kernel's link kind (`veth`, `bridge`, ...), empty for a physical interface",
-    "interfaces[].operstate": "the kernel's operational state (`up`, `down`, `unknown`, ...)",
-    "interfaces[].carrier_changes": "how often its carrier came or went since it was created",
-    "interfaces[].new_tx_errs": "transmit errors since the check before",
-    "interfaces[].new_rx_errs": "receive errors since the check before",
-    "interfaces[].new_drops": "packets dropped since the check before",
-    "interfaces[].counters_reset": "it was created anew since the check before, so it has no rate",
-    "total_connections": "sockets counted, TCP and UDP, IPv4 and IPv6",
-    "by_status": "the same by state, under psutil's names; UDP is `NONE`",
-    "top_procs": "the `top_n_procs` busiest processes, by CPU, then memory, then bytes written",
-    "top_procs[].pid": "process id",
-    "top_procs[].name": "process name",
-    "top_procs[].cpu_percent": "CPU since the check before, percent of one CPU",
-    "top_procs[].rss_mb": "resident memory, MiB",
-    "top_procs[].write_bytes": "bytes written to storage since it started",
-    "top_procs[].read_bytes": "bytes read from storage since it started",
-    "top_procs[].user": "the user it runs as",
-    "top_procs[].command": "the program's file name, never its arguments",
-    "protocols": "the kernel's protocol figures, see [protocol health](docs/protocol-health.md); Linux only",
-    "culprits": "on a breach, who is behind it, by check; see [culprits](docs/culprits.md); Linux only",
-    "top_network": "the processes that moved most bytes, and what is `unattributed`; see `process_network`",
-    "coverage_percent": "the share of all bytes that is some known process's",
-    "top_procs[].net_tx_bytes": "TCP payload sent since the check before; with `top_network`",
-    "top_procs[].net_rx_bytes": "the same received",
-    "top_procs[].net_tx_mbps": "the same as a rate, Mbps",
-    "top_procs[].net_rx_mbps": "the same as a rate, Mbps",
-    "top_procs[].sockets": "the TCP sockets that moved it",
-    "alerts": "what stands: check, subject, severity, state, `since` (epoch), checks, value, limit",
-    "recovered": "what is back to normal, and how long it lasted in seconds",
-    "ended": "what is over for another `reason`: its interface is `gone`, or the `settings` changed",
-    "check": "what the check cost: `total_ms`, ms of each of `collectors`, and which of the `readers` served",
-    "report_id": "agent, boot and number; the same when a report is sent again",
-    "failures": "collectors that failed, each with its reason; left out when none did",
-    "settings_errors": "settings that are not allowed, each with what is; left out when there are none",
+#: The settings that the README shows: those of the reference agent.
+FIRST = 8
+#: What a package of the library is for.
+PACKAGES = {
+    "": "The library",
+    "linux": "Readings from the kernel",
+    "export": "Figures for Prometheus",
+    "swarm": "The swarm's files and launchers",
+    "cli": "The command",
 }
 
 
-def settings_table():
-    """The settings, as the README shows them."""
+def default_of(field):
+    return json.dumps(list(field.default) if isinstance(field.default, tuple) else field.default)
+
+
+def first_settings_table():
+    """The settings that everybody meets, as the README shows them."""
     rows = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
+    for f in fields(Settings)[:FIRST]:
+        rows.append(f"| `{f.name}` | `{default_of(f)}` | {f.metadata['unit']} | {f.metadata['meaning']} |")
+    return "\n".join(rows)
+
+
+def settings_table():
+    """All settings, with what is allowed."""
+    rows = ["| setting | default | unit | meaning | allowed |", "|---|---|---|---|---|"]
     for f in fields(Settings):
-        default = json.dumps(list(f.default) if isinstance(f.default, tuple) else f.default)
-        rows.append(f"| `{f.name}` | `{default}` | {f.metadata['unit']} | {f.metadata['meaning']} |")
+        about = f"{f.metadata['unit']} | {f.metadata['meaning']} | {f.metadata['rule'].allowed}"
+        rows.append(f"| `{f.name}` | `{default_of(f)}` | {about} |")
     return "\n".join(rows)
 
 
 def metrics_table():
-    """The fields of ``metrics``, as the README shows them."""
-    rows = ["| metric | meaning |", "|---|---|"]
-    return "\n".join(rows + [f"| `{name}` | {meaning} |" for name, meaning in METRICS.items()])
+    """The parts of ``metrics``, as the README shows them; the page of the format has what is in each."""
+    rows = ["| metric | meaning | present |", "|---|---|---|"]
+    for path, field in documented().items():
+        if re.fullmatch(r"metrics\.\w+", path):
+            meaning = re.sub(r"\]\((?!http)", "](docs/", field.meaning)
+            rows.append(f"| `{path.removeprefix('metrics.')}` | {meaning} | {field.present} |")
+    return "\n".join(rows)
 
 
-TABLES = {"settings": settings_table, "metrics": metrics_table}
+def modules():
+    """Each module of the library: (package, name, path)."""
+    for path in sorted(LIBRARY.rglob("*.py")):
+        package = path.parent.relative_to(LIBRARY).as_posix()
+        if "payload" not in path.parts and path.stem != "__init__":
+            yield "" if package == "." else package, path.stem, path
+
+
+def modules_tables():
+    """Every module by package, with the first sentence that it says of itself."""
+    lines = []
+    for package, title in PACKAGES.items():
+        lines += [f"### {title}: `network_health/{package}`", "", "| module | what it is |", "|---|---|"]
+        for _, name, path in (module for module in modules() if module[0] == package):
+            words = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
+            words = " ".join(words.replace("``", "`").split()).replace("|", "\\|")
+            lines.append(f"| `{name}` | {words} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+TABLES = {
+    (README, "settings"): first_settings_table,
+    (README, "metrics"): metrics_table,
+    (SETTINGS, "settings"): settings_table,
+    (ARCHITECTURE, "modules"): modules_tables,
+}
 
 
 def between(text, name):
     return re.search(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", text, re.DOTALL)
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_the_readmes_tables_are_current(name):
-    """Each generated table stands in the README as the code makes it."""
-    assert between(README.read_text(), name)[0].strip() == TABLES[name]()
+@pytest.mark.parametrize(("page", "name"), TABLES, ids=lambda part: getattr(part, "stem", part))
+def test_tables_are_current(page, name):
+    """Each generated table stands on its page as the code makes it."""
+    assert between(page.read_text(), name)[0].strip() == TABLES[page, name]()
 
 
-def names_in(metrics):
-    """The names of the fields of a report's metrics, in the table's notation."""
-    for name, value in metrics.items():
-        yield name
-        if (
-            isinstance(value, list)
-            and value
-            and isinstance(value[0], dict)
-            and name in {"interfaces", "top_procs"}
-        ):
-            yield from (f"{name}[].{inner}" for inner in value[0])
+def test_every_package_is_on_the_page():
+    """No part of the library is left out."""
+    assert {package for package, _, _ in modules()} == set(PACKAGES)
 
 
-def test_every_metric_is_explained():
-    """The golden reports and the table name the same fields."""
-    found = {
-        name for path in GOLDEN.glob("*.json") for name in names_in(json.loads(path.read_text())["metrics"])
-    }
-    # Every report has an id; it is given where reports are sent.
-    assert found | {"report_id"} == set(METRICS)
+def test_the_diagram_names_what_there_is():
+    """Each name in the diagram's boxes is a package or a module, or stands for the world around it."""
+    diagram = re.search(r"```mermaid\n(.*?)```", ARCHITECTURE.read_text(), re.DOTALL)[1]
+    boxes = re.findall(r'\w\["(.+?)"\]', diagram)
+    known = {f"{package}/" for package in PACKAGES} | {name for _, name, _ in modules()} | {"the agent"}
+    known.add("connections")  # a collector without arithmetic, as the page says
+    named = {name for box in boxes for name in re.split(r",?<br/>|, ", box)}
+    assert named - known == set()
+    assert {"monitor", "readers", "report", "outbox", "settings"} < named
+
+
+def test_every_setting_has_advice():
+    """When to change it, with an example that is allowed and is not the default."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| `(.+)` \|$", SETTINGS.read_text(), re.MULTILINE)
+    assert sorted(name for name, _, _ in rows) == sorted(f.name for f in fields(Settings))
+    for name, _, example in rows:
+        value = getattr(Settings.from_mapping({name: json.loads(example)}), name)
+        assert value != getattr(Settings(), name), name
+
+
+def sentences():
+    """Every text in the agent and the library, a ``…`` for whatever is filled in."""
+    for path in (*sorted(LIBRARY.rglob("*.py")), *(ROOT / "agent").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(
+                    getattr(part, "value", "") if isinstance(part, ast.Constant) else "…"
+                    for part in node.values
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_the_log_s_lines_are_the_agent_s():
+    """What operations.md quotes from the log is what the code says, but for its variable parts."""
+    known = set(sentences())
+    text = (ROOT / "docs" / "operations.md").read_text()
+    quoted = re.findall(r"^\| `(.+?)` \|", between(text, "log")[0], re.MULTILINE)
+    assert len(quoted) > 10
+    for line in quoted:
+        pattern = ".*".join(map(re.escape, line.split("…")))
+        assert any(re.match(pattern, sentence, re.DOTALL) for sentence in known), line
 
 
 def test_the_attribution_line_stands_in_the_readme():
@@ -119,18 +154,33 @@ def test_the_attribution_line_stands_in_the_readme():
     assert "Powered by MatrixSwarm — https://github.com/matrixswarm/matrixswarm" in README.read_text()
 
 
-@pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/**/*.md")), ids=lambda p: p.name
-)
-def test_no_link_is_broken(path):
-    """Every relative link of the documentation leads to a file."""
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
-        assert (path.parent / target).exists(), target
+def anchors(page):
+    """The fragments by which a page's headings can be linked to."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", heading).lower()
+        yield re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_link_is_broken(page):
+    """Every relative link of the documentation leads to a file, and to a heading where it names one."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        name, _, fragment = target.partition("#")
+        there = (page.parent / name) if name else page
+        assert there.exists(), target
+        assert not fragment or fragment in anchors(there), target
+
+
+def test_the_index_has_every_page():
+    """What is in docs/ can be found from its index."""
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs" / "README.md").read_text()))
+    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
 
 if __name__ == "__main__":
-    text = README.read_text()
-    for name, table in TABLES.items():
+    for (page, name), table in TABLES.items():
+        text = page.read_text()
         found = between(text, name)
-        text = f"{text[: found.start()]}{table()}\n{text[found.end() :]}"
-    README.write_text(text)
+        page.write_text(f"{text[: found.start()]}{table()}\n{text[found.end() :]}")

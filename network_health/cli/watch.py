@@ -10,8 +10,9 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from typing import Any
 
 from network_health.cli.check import _understand  # what `check` takes, `watch` takes
 from network_health.cli.flags import add_settings
@@ -22,6 +23,8 @@ from network_health.settings import Settings
 __all__ = ["add_to"]
 
 _NOT_UNDERSTOOD = 2
+#: Who moves the bytes is wanted at all times, and as many processes as the screen has room for.
+_OF_A_VIEW: Mapping[str, Any] = {"process_network": "always", "top_n_procs": 15}
 
 _EPILOG = (
     examples(
@@ -54,7 +57,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         description="Shows this host in a terminal, live: what stands against it and who is behind that, "
         "rates against their limits over the last minutes, connections by state, the busiest processes. "
         "Every setting of the agent is a flag; a flag comes before what --config says. The bytes of each "
-        "process are counted in every check unless process_network says otherwise.",
+        "process are counted in every check, and 15 processes are listed, unless a setting says otherwise.",
         epilog=_EPILOG,
     )
     parser.add_argument(
@@ -90,18 +93,27 @@ def _run(options: argparse.Namespace) -> int:
         return _refuse(["stdout is not a terminal; `network-health check` prints one check"], 1)
     if os.environ.get("TERM") in (None, "", "dumb"):
         return _refuse(["TERM names no terminal to draw on; `network-health check` prints one check"], 1)
-    if options.process_network is None and settings.process_network == Settings().process_network:
-        settings = replace(settings, process_network="always")
     try:
         import rich  # noqa: F401 - only to know it is there
     except ImportError:
         needed = "pip install 'matrixswarm-network-health[cli]'"
         return _refuse([f"this needs the package rich: {needed}; `network-health check` needs nothing"], 1)
-    number = _watch(settings, seconds)
+    given = {name for name in _OF_A_VIEW if getattr(options, name) is not None}
+    number = _watch(_for_a_view(settings, given), seconds)
     if number:  # die as the signal would have it, now that the terminal is as it was
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     return 0
+
+
+def _for_a_view(settings: Settings, given: Set[str]) -> Settings:
+    """The settings that a view wants, but for those that were given as flags or are not the defaults."""
+    ours = {
+        name: value
+        for name, value in _OF_A_VIEW.items()
+        if name not in given and getattr(settings, name) == getattr(Settings(), name)
+    }
+    return replace(settings, **ours)
 
 
 def _watch(settings: Settings, seconds: float) -> int:

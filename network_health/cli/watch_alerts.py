@@ -15,8 +15,8 @@ __all__ = ["Alarm", "age", "alarms", "block"]
 
 #: How many culprits of a kind are named.
 _NAMED = 3
-#: Kinds of evidence that have processes: they are told first.
-_PEOPLE = ("owners", "processes")
+#: Kinds of evidence: those that name processes first, and what the table of connections has left out.
+_FIRST, _LEFT_OUT = ("owners", "processes"), ("states",)
 _SIGNS = {"WARNING": ("!", ALARM), "CRITICAL": ("!!", "bold red")}
 #: Below such a width an alert is told without its age.
 _NARROW = 30
@@ -62,7 +62,7 @@ def block(told: Sequence[Alarm], width: int, height: int, look: Look) -> Block:
     Each of the others gets a line of its own before other parts get any, up to half the screen.
     """
     sentences = [_lines(alarm, width, look) for alarm in told]
-    more = [_wrapped(look.plain(alarm.more), width, "", _indent(width), DIM) for alarm in told]
+    more = [_more_line(alarm, width, look) for alarm in told]
     first = len(sentences[0]) if told else 0
     return Block(
         min(max(first, min(first + len(told) - 1, height // 2)), height),
@@ -93,6 +93,12 @@ def _lines(alarm: Alarm, width: int, look: Look) -> list[Text]:
     if width >= _NARROW:
         first = f"{sign:<2} {'' if alarm.age_s is None else age(alarm.age_s):>4} "
     return _wrapped(look.plain(alarm.sentence), width, first, _indent(width), style)
+
+
+def _more_line(alarm: Alarm, width: int, look: Look) -> list[Text]:
+    """The culprits in a line, as far as that goes."""
+    rows = _wrapped(look.plain(alarm.more), width, "", _indent(width), DIM)
+    return rows if len(rows) < 2 else [rows[0].append(look.cut_off)]
 
 
 def _indent(width: int) -> str:
@@ -128,7 +134,8 @@ def _more(alert: Found, culprits: Found) -> str:
 
 
 def _lists(found: Found) -> Iterator[str]:
-    for kind, entries in sorted(found.items(), key=lambda item: item[0] not in _PEOPLE):
+    kinds = [item for item in found.items() if item[0] not in _LEFT_OUT]
+    for kind, entries in sorted(kinds, key=lambda item: item[0] not in _FIRST):
         if isinstance(entries, Sequence) and not isinstance(entries, str):
             shares = [
                 f"{_who(entry)} {entry['percent']:.0f}%" for entry in entries if entry.get("percent", 0) >= 1

@@ -1,6 +1,7 @@
 """The checks of a live view, in a thread of their own, so that one that hangs holds up no key.
 
-Laws: a check is started every ``seconds``, one at a time. What was lost before the view began is not told.
+Laws: a check is started every ``seconds``, one at a time; where checks are slow, less often, so that they
+take no more than a quarter of the time. What was lost before the view began is not told.
 An error that nobody foresaw ends the view; it does not leave a screen that stands still.
 """
 
@@ -27,14 +28,17 @@ __all__ = ["FIRST_S", "Checks", "Observer", "Sight"]
 #: From the first sample to the first check; the others are as far apart as is wanted.
 FIRST_S = 1.0
 _LONGEST_READ_S = 10.0
+#: After a check there is a rest of so many times what it took, but not longer than the latter.
+_REST, _LONGEST_REST_S = 3, 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A report, and when its check began (`time.monotonic`)."""
+    """A report, when its check began, and when the next is due (`time.monotonic`)."""
 
     report: Report
     at_s: float
+    next_s: float
 
 
 class Checks(threading.Thread):
@@ -57,12 +61,17 @@ class Checks(threading.Thread):
 
     def _check_on(self) -> None:
         observer = Observer(self._settings)
-        schedule = Schedule(time.monotonic() + min(FIRST_S, self._seconds), self._seconds)
+        next_s = time.monotonic() + min(FIRST_S, self._seconds)
+        schedule = Schedule(next_s, self._seconds)
         while True:
-            time.sleep(max(schedule.due_s - time.monotonic(), 0))
-            now_s = time.monotonic()
-            schedule.started(now_s)
-            self.sights.put(Sight(observer.check(), now_s))
+            time.sleep(max(next_s - time.monotonic(), 0))
+            started_s = time.monotonic()
+            schedule.started(started_s)
+            report = observer.check()
+            ended_s = time.monotonic()
+            rest_s = min(_REST * (ended_s - started_s), _LONGEST_REST_S)
+            next_s = max(schedule.due_s, ended_s + rest_s)
+            self.sights.put(Sight(report, started_s, next_s))
             self._tell()
 
 

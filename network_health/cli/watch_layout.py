@@ -31,6 +31,12 @@ class Block:
         """One that shows the first of ``lines``."""
         return cls(min(least, len(lines)), len(lines), lambda height: list(lines[:height]))
 
+    def aired(self) -> Block:
+        """The same below a blank line; nothing stays nothing."""
+        if not self.wanted:
+            return self
+        return Block(self.least + 1, self.wanted + 1, lambda height: [Text(), *self.draw(height - 1)])
+
 
 def heights(blocks: Mapping[str, Block], height: int) -> dict[str, int]:
     """The lines of each of ``blocks``, which come in the order of their rank.

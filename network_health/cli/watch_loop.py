@@ -129,8 +129,10 @@ class _Loop:
                 if isinstance(sight, BaseException):
                     raise sight
                 report = sight.report
-                self._state = self._state.after(report.as_content(), report.changes, sight.at_s)
-                self._expected_s = sight.at_s + self._state.seconds
+                self._state = self._state.after(
+                    report.as_content(), report.changes, sight.at_s, sight.next_s - sight.at_s
+                )
+                self._expected_s = sight.next_s
         late_s = time.monotonic() - self._expected_s
         self._state = replace(self._state, late_s=late_s if late_s >= _LATE_S else None)
 

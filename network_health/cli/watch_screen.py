@@ -27,12 +27,14 @@ _SEVERITIES = {
     "WARNING": (" WARNING ", "bold black on yellow"),
     "CRITICAL": (" CRITICAL ", "bold white on red"),
 }
-_LATELY = 10
+#: Of so many lines of the screen, one is for what happened lately.
+_LATELY = 12
+#: From so many lines on, tables have a blank line before them.
+_AIRY = 20
 #: From so many lines on, one of them counts the interfaces that there is no room for.
 _COUNTED = 4
-#: What is shown from the top down; before those in `_AIRED` a blank line, if there is room.
+#: What is shown from the top down.
 _PLACES = ("head", "alarms", "interfaces", "connections", "first", "second", "lately")
-_AIRED = ("interfaces", "first", "second", "connections", "lately")
 
 Content = Mapping[str, Any]
 
@@ -50,19 +52,7 @@ class Screen:
         """The screen from its top: ``height`` lines of at most ``width``."""
         blocks = self._blocks(state, width, height)
         given = heights(blocks, height)
-        left = height - sum(given.values())
-        news = self._lately(state.shown)
-        given["lately"] = min(len(news), left, 1)
-        left -= given["lately"]
-        aired = [place for place in _AIRED if given.get(place)][:left]
-        left -= len(aired)
-        given["lately"] += min(len(news) - given["lately"], left)
-        blocks["lately"] = Block.of(news)
-        lines: list[Text] = []
-        for place in _PLACES:
-            if given.get(place):
-                lines += [Text()] if place in aired else []
-                lines += blocks[place].draw(given[place])
+        lines = [line for place in _PLACES if given.get(place) for line in blocks[place].draw(given[place])]
         foot = blocks["foot"].draw(given["foot"])
         lines += [Text()] * (height - len(lines) - len(foot))
         return [cut(line, width) for line in (*lines, *foot)]
@@ -84,7 +74,12 @@ class Screen:
             history, limit = state.shown.history, self._settings.conn_threshold
             blocks["connections"] = Block.of(connections(metrics, history, limit, width, self._look))
         blocks["foot"] = Block.of([self._foot(state)])
+        blocks["lately"] = Block.of(self._lately(state.shown)[: max(height // _LATELY, 1)])
         blocks["second"] = self._processes(metrics, other, width)
+        if height >= _AIRY:
+            for place in ("interfaces", "first", "second"):
+                if place in blocks:
+                    blocks[place] = blocks[place].aired()
         return blocks
 
     def _head(self, state: State, told: int) -> Text:
@@ -101,7 +96,7 @@ class Screen:
             parts.append(("the first rates take a second", ""))
         else:
             parts.append((_clock(content["timestamp"]), ""))
-            parts.append((f"every {state.seconds:g} s", DIM))
+            parts.append((_pace(state, content), DIM))
         return Text("  ").join(Text(text, style) for text, style in parts)
 
     def _foot(self, state: State) -> Text:
@@ -160,9 +155,15 @@ class Screen:
         return "no bytes over TCP were seen"
 
     def _lately(self, seen: Seen) -> list[Text]:
-        return [
-            Text(f"{_clock(at)} {self._look.plain(sentence)}", DIM) for at, sentence in seen.lately[:_LATELY]
-        ]
+        return [Text(f"{_clock(at)} {self._look.plain(sentence)}", DIM) for at, sentence in seen.lately]
+
+
+def _pace(state: State, content: Content) -> str:
+    if state.pace_s < state.seconds + 0.5:
+        return f"every {state.seconds:g} s"
+    return (
+        f"every {state.pace_s:.0f} s, as a check takes {content['metrics']['check']['total_ms'] / 1e3:.1f} s"
+    )
 
 
 def _clock(epoch_s: float) -> str:

@@ -44,9 +44,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The view. ``late_s`` says for how long a check has had no answer, once that is worth a word."""
+    """The view.
+
+    Checks are to be ``seconds`` apart, and are ``pace_s`` apart. ``late_s`` says for how long one has had no
+    answer, once that is worth a word.
+    """
 
     seconds: float
+    pace_s: float
     seen: Seen = field(default_factory=Seen)
     held: Seen | None = None
     order: Order = "cpu"
@@ -56,16 +61,16 @@ class State:
     @classmethod
     def of(cls, seconds: float) -> State:
         """The view of checks that are so far apart, before the first of them."""
-        return cls(seconds, Seen(history=History(max(SLOT_S, seconds))))
+        return cls(seconds, seconds, Seen(history=History(max(SLOT_S, seconds))))
 
     @property
     def shown(self) -> Seen:
         """What stands on the screen."""
         return self.held or self.seen
 
-    def after(self, content: Mapping[str, Any], changes: Sequence[str], at_s: float) -> State:
+    def after(self, content: Mapping[str, Any], changes: Sequence[str], at_s: float, pace_s: float) -> State:
         """The view when a report has come in."""
-        return replace(self, seen=self.seen.after(content, changes, at_s), late_s=None)
+        return replace(self, pace_s=pace_s, seen=self.seen.after(content, changes, at_s), late_s=None)
 
     def pressed(self, key: str) -> State:
         """The view after a key; one that means nothing changes nothing."""

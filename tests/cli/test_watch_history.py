@@ -92,8 +92,8 @@ def test_what_is_kept_is_bounded():
 
 def test_a_paused_view_stands_still():
     """What comes in meanwhile is shown when it goes on; the history has no gap."""
-    state = State.of(2).after(content(timestamp=1, interfaces=[link()]), ["one"], 0.0).pressed("p")
-    state = state.after(content(timestamp=2, interfaces=[link()]), ["two"], 10.0)
+    state = State.of(2).after(content(timestamp=1, interfaces=[link()]), ["one"], 0.0, 2).pressed("p")
+    state = state.after(content(timestamp=2, interfaces=[link()]), ["two"], 10.0, 2)
     assert state.shown.content["timestamp"] == 1
     state = state.pressed("p")
     assert state.shown.content["timestamp"] == 2

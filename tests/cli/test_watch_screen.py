@@ -31,7 +31,7 @@ def state(*contents, keys="", seconds=2):
     """The view after these contents, a check each, and then keys."""
     found = State.of(seconds)
     for i, each in enumerate(contents):
-        found = found.after(each, (f"change {i}",), 100.0 + i * seconds)
+        found = found.after(each, (f"change {i}",), 100.0 + i * seconds, seconds)
     for key in keys:
         found = found.pressed(key)
     return found
@@ -134,7 +134,7 @@ def test_all_alerts_get_a_line_before_one_gets_two():
     many = content(
         "; ".join(long.format(i) for i in range(6)), alerts=[alert("tx_rate", f"eth{i}") for i in range(6)]
     )
-    text = shown(many, height=14)
+    text = shown(many, height=12)
     assert "6 alerts" in text
     assert "somebody-else[1])" in text.splitlines()[2]
     assert len(re.findall(r"^!    0s eth[1-5] .*…$", text, re.MULTILINE)) == 5
@@ -214,3 +214,13 @@ def test_why_no_process_is_listed_by_network(limits, reason):
 def test_ages(seconds, text):
     """Short enough for a column."""
     assert age(seconds) == text
+
+
+def test_slow_checks_are_further_apart():
+    """The head says how far, and why."""
+    slow = content()
+    slow["metrics"]["check"] |= {"total_ms": 1312.5}
+    screen = Screen("web-7", Settings(), Look())
+    head = screen.lines(State.of(2).after(slow, (), 100.0, 5.25), 80, 24)[0].plain
+    assert head.endswith("  every 5 s, as a check takes 1.3 s")
+    assert shown(slow).splitlines()[0].endswith("  every 2 s")

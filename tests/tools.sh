@@ -10,6 +10,9 @@ need ip iproute2
 need ss iproute2
 need tc iproute2
 need ps procps
+need zsh zsh
+need fish fish
+need setpriv util-linux
 need curl curl
 need prometheus prometheus
 need promtool prometheus

@@ -1,0 +1,102 @@
+"""Completion as it is used: a prompt of the real shell, a word begun, the tab key."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+
+import pytest
+
+from tests.cli.command import ENVIRONMENT, NETWORK_HEALTH, run
+
+PATH = f"{os.path.dirname(NETWORK_HEALTH)}:{os.environ['PATH']}"
+SHELLS = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], "bind 'set enable-bracketed-paste off'"),
+    "zsh": (["zsh", "-f", "-i"], "autoload -U compinit; compinit -u -D"),
+}
+
+
+class Prompt:
+    """A shell at a terminal of its own, with the completion script loaded as its help says."""
+
+    def __init__(self, shell, folder):
+        command, setup = SHELLS[shell]
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.chdir(folder)
+            os.execvpe(command[0], command, ENVIRONMENT | {"PATH": PATH, "HOME": str(folder), "TERM": "dumb"})
+        self.seen = ""
+        self.type(f"{setup}; PS1=; source <(network-health completion {shell}); echo re''ady\n")
+        self.read_until("ready")
+
+    def type(self, text):
+        """Press these keys."""
+        os.write(self.terminal, text.encode())
+
+    def read_until(self, pattern):
+        """What it shows, once that matches."""
+        deadline = time.monotonic() + 30
+        while not re.search(pattern, self.seen):
+            assert time.monotonic() < deadline, self.seen
+            if select.select([self.terminal], [], [], 0.2)[0]:
+                self.seen += os.read(self.terminal, 65536).decode(errors="replace")
+        shown, self.seen = self.seen, ""
+        return shown
+
+    def close(self):
+        """End the shell."""
+        os.close(self.terminal)  # it is hung up
+        os.waitpid(self.pid, 0)
+
+
+@pytest.fixture(params=SHELLS)
+def prompt(request, tmp_path):
+    """A prompt in an empty folder."""
+    opened = Prompt(request.param, tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("network-health doc\t", "network-health doctor"),
+        ("network-health check --report-o\t", "--report-on"),
+        ("network-health check --report-on cha\t", "change"),
+        ("network-health check --config sett\t", r"settings\.toml"),
+    ],
+)
+def test_the_tab_key_completes(prompt, tmp_path, typed, shown):
+    """A command, an option, a word that an option takes, a file."""
+    (tmp_path / "settings.toml").touch()
+    prompt.type(typed)
+    prompt.read_until(shown)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("network-health doc", ["doctor"]),
+        ("network-health check --report-o", ["--report-on"]),
+        ("network-health check --report-on ", ["change", "check"]),
+        ("network-health completion ", ["bash", "fish", "zsh"]),
+        ("network-health check --config sett", ["settings.toml"]),
+    ],
+)
+def test_fish_offers(tmp_path, words, offered):
+    """What fish itself says that it would offer, by the script that its help says to install."""
+    (tmp_path / "settings.toml").touch()
+    (tmp_path / "network-health.fish").write_text(run("completion", "fish").stdout)
+    asked = f"source network-health.fish; complete -C '{words}'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", asked],
+        cwd=tmp_path,
+        env=ENVIRONMENT | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert sorted(line.partition("\t")[0] for line in done.stdout.splitlines()) == offered

@@ -1,8 +1,8 @@
 """The figures of every check, where ``prometheus_textfile`` and ``prometheus_listen`` want them.
 
-Laws: nothing here raises for what a setting, the system or a missing library does: that is one sentence,
-logged when it changes, and all is tried again at every check. Nothing listens and no client library is loaded
-unless a setting asks. A file stays when the process ends, so that no alert in it seems to be over; one that
+Laws: nothing here raises or waits for longer than `_LONGEST_S`. What does not work is one sentence, logged
+when it changes, and is tried again at every check. Nothing listens and no client library is loaded unless a
+setting asks. A file stays when the process ends, so that no alert in it seems to be over; one that
 the settings no longer name is removed.
 """
 
@@ -18,6 +18,8 @@ from pathlib import Path
 
 from network_health.export.endpoint import Endpoint
 from network_health.export.textfile import write_textfile
+from network_health.isolation import Isolated
+from network_health.readers import Answer
 from network_health.redact import redacted
 from network_health.report import Report
 from network_health.settings import Settings
@@ -26,6 +28,9 @@ __all__ = ["INSTALL", "Exporter"]
 
 #: What comes after a Python's path to give it the client library.
 INSTALL = "-m pip install 'matrixswarm-network-health[prometheus]'"
+
+#: As a collector has.
+_LONGEST_S = 10.0
 
 _Say = Callable[[str], None]
 
@@ -45,6 +50,7 @@ class Exporter:
         self._endpoint: Endpoint | None = None
         self._written: Path | None = None
         self._said: dict[str, str] = {}
+        self._ways = (_Way("prometheus_listen", self._serve), _Way("prometheus_textfile", self._write))
 
     def publish(self, report: Report, settings: Settings) -> Report:
         """Show this report; returns it, with whatever does not work among its ``settings_errors``."""
@@ -56,19 +62,14 @@ class Exporter:
         if self._report is None:
             return None
         shown, troubles = self._report, []
-        for name, wanted, show in (
-            ("prometheus_listen", settings.prometheus_listen, self._serve),
-            ("prometheus_textfile", settings.prometheus_textfile, self._write),
-        ):
+        for way in self._ways:
+            wanted: str | None = getattr(settings, way.setting)
             self._text.show(shown, settings.check_interval_sec)
-            try:
-                said = show(wanted)
-            except (ImportError, OSError, RuntimeError) as error:
-                troubles.append(_trouble(name, wanted, error))
+            done, trouble = way.go(wanted)
+            if trouble:
+                troubles.append(trouble)
                 shown = _with_errors(self._report, troubles, settings)
-                self._tell(name, troubles[-1], self._warn)
-            else:
-                self._tell(name, said, self._log)
+            self._tell(way.setting, trouble or done, self._warn if trouble else self._log)
         self._text.show(shown, settings.check_interval_sec)
         return shown
 
@@ -105,6 +106,35 @@ class Exporter:
         if sentence and sentence != self._said.get(setting):
             say(sentence)
         self._said[setting] = sentence
+
+
+class _Way:
+    """One setting's way out: nobody waits for it, and none of its errors gets past it."""
+
+    def __init__(self, setting: str, show: Callable[[str | None], str]) -> None:
+        self.setting = setting
+        self._show = show
+        self._run = Isolated[tuple[str, str]](setting, _LONGEST_S)
+        self._is_on = False
+
+    def go(self, wanted: str | None) -> tuple[str, str]:
+        """Show it there; what was done and what does not work, either of which is empty."""
+        if wanted is None and not self._is_on:
+            return "", ""
+        outcome = self._run.run(lambda: Answer(self._attempt(wanted), self.setting))
+        self._is_on = wanted is not None or outcome.value is None
+        if outcome.value is None:
+            why = outcome.failure.reason if outcome.failure else ""
+            if why.startswith("TimeoutError"):  # it counts the seconds, and would be news at every check
+                why = "no answer"
+            return "", f"{self.setting}: {wanted!r} does not work ({why})"
+        return outcome.value
+
+    def _attempt(self, wanted: str | None) -> tuple[str, str]:
+        try:
+            return self._show(wanted), ""
+        except (ImportError, OSError, RuntimeError) as error:
+            return "", _trouble(self.setting, wanted, error)
 
 
 class _Text:

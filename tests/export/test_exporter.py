@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 
@@ -212,6 +214,34 @@ def test_a_text_is_made_once_for_all_who_ask(logged, monkeypatch):
     logged.publish(replace(REPORT, timestamp=5.0), prometheus_listen=address)
     assert len({ask(address)[2] for _ in range(5)}) == 1
     assert len(made) == 1
+
+
+def test_an_error_that_nobody_foresaw_is_told(logged, tmp_path, monkeypatch):
+    """Of the client library, say: the report is made, the other way out works."""
+    address = f"127.0.0.1:{free_port()}"
+    logged.publish(prometheus_listen=address)
+    monkeypatch.setattr("network_health.export.exporter.write_textfile", lambda *_: {}["no such key"])
+    (error,) = logged.publish(
+        prometheus_listen=address, prometheus_textfile=str(tmp_path / "x.prom")
+    ).metrics["settings_errors"]
+    assert "does not work (KeyError: 'no such key')" in error
+    assert b"network_health_settings_errors 1.0\n" in ask(address)[2]
+
+
+def test_a_disk_that_hangs_holds_nobody_up(logged, tmp_path, monkeypatch):
+    """It is waited for once, not at every check; the checks go on, and it works again when the disk does."""
+    monkeypatch.setattr("network_health.export.exporter._LONGEST_S", 0.2)
+    made, disk = Logged(), threading.Event()
+    monkeypatch.setattr("network_health.export.exporter.write_textfile", lambda *_: disk.wait(60))
+    for _ in range(3):
+        errors = made.publish(prometheus_textfile=str(tmp_path / "x.prom")).metrics["settings_errors"]
+        assert errors[0].endswith("x.prom' does not work (no answer)")
+    assert made.warnings == errors
+    disk.set()
+    path = str(tmp_path / "x.prom")
+    deadline = time.monotonic() + 20
+    while made.publish(prometheus_textfile=path) is not REPORT:
+        assert time.monotonic() < deadline
 
 
 def test_no_thread_is_no_end(logged, monkeypatch):

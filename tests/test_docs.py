@@ -179,6 +179,18 @@ def test_the_index_has_every_page():
     assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
 
+def test_contributing_names_what_there_is():
+    """Every file that a collector touches is there, and every dependency has its reason."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for name in re.findall(r"`([\w/.]+\.(?:py|md))`", text):
+        assert any((folder / name).exists() for folder in (ROOT, LIBRARY)), name
+    project = (ROOT / "pyproject.toml").read_text()
+    needed = re.findall(r'^ +"([\w-]+)[>=]=|requires = \["([\w-]+)', project, re.MULTILINE)
+    reasons = " ".join(re.findall(r"^\| (.+?) \|", text, re.MULTILINE)).replace(",", "").split()
+    assert len(needed) > 10
+    assert {name for pair in needed for name in pair if name} - set(reasons) == set()
+
+
 if __name__ == "__main__":
     for (page, name), table in TABLES.items():
         text = page.read_text()

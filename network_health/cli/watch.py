@@ -23,6 +23,7 @@ from network_health.settings import Settings
 __all__ = ["add_to"]
 
 _NOT_UNDERSTOOD = 2
+_NOT_OF_A_VIEW = ("prometheus_textfile", "prometheus_listen")
 #: Who moves the bytes is wanted at all times, and as many processes as the screen has room for.
 _OF_A_VIEW: Mapping[str, Any] = {"process_network": "always", "top_n_procs": 15}
 
@@ -86,7 +87,11 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    refused = [name for name in _NOT_OF_A_VIEW if getattr(options, name) is not None]
+    for name in refused:
+        setattr(options, name, None)
     settings, seconds, mistakes = _understand(options)
+    mistakes += [f"--{name.replace('_', '-')}: a view has no figures for Prometheus" for name in refused]
     if mistakes:
         return _refuse(mistakes, _NOT_UNDERSTOOD)
     if sys.stdout is None or not sys.stdout.isatty():

@@ -102,7 +102,7 @@ class Environment:
             env={
                 "HOME": str(self.home),
                 "PATH": f"{self.bin}:{os.defpath}:/usr/sbin:/sbin{path}",
-                "TERM": "dumb",
+                "TERM": "xterm",
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -15,6 +15,8 @@ for module in pkgutil.walk_packages(network_health.__path__, "network_health."):
         importlib.import_module(module.name)
 print("%d.%d" % sys.version_info[:2], network_health.__file__)
 """
+#: Runs a command at a terminal, and what it wrote there is written.
+AT_A_TERMINAL = "import pty, sys; pty.spawn(sys.argv[1:])"
 TOML = "top_n_procs = 2\nconn_threshold = 1000000\n"
 
 
@@ -84,6 +86,16 @@ def test_toml_without_the_extra(environment):
         assert "pip install 'matrixswarm-network-health[cli]'" in environment.run(*command, status=3)
     else:
         assert_obeyed(environment, command)
+
+
+def test_commands_without_their_extra(environment):
+    """What draws, and what talks to Prometheus, say which extra they need and how to get it."""
+    watch = environment.run("python", "-c", AT_A_TERMINAL, "network-health", "watch")
+    assert "pip install 'matrixswarm-network-health[cli]'" in watch
+    told = environment.run(
+        "network-health", "check", "--prometheus-textfile", environment.home / "a.prom", status=3
+    )
+    assert f"{environment.python} -m pip install 'matrixswarm-network-health[prometheus]'" in told
 
 
 def test_with_the_extras(environment, built, tmp_path):

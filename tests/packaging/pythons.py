@@ -9,6 +9,8 @@ from pathlib import Path
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 _ANSWER_S, _DOWNLOAD_S = 30, 300
+#: The interpreter behind the environment that runs this.
+_OWN = os.path.realpath(sys.executable)
 
 
 class NotToBeHadError(Exception):
@@ -42,11 +44,12 @@ def python(version):
 
 
 def _here(version):
-    yield getattr(sys, "_base_executable", sys.executable)
+    yield _OWN
     for folder in os.get_exec_path():
         yield str(Path(folder, f"python{version}"))
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    yield from map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for versions in (pyenv, Path(_OWN).parents[2]):  # the second: where pyenv keeps this one, if it does
+        yield from map(str, sorted(versions.glob(f"{version}.*/bin/python{version}")))
     yield _said([uv(), "python", "find", "--managed-python", "--no-python-downloads", version])[0]
 
 

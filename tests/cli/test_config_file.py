@@ -77,8 +77,6 @@ def directive(tmp_path):
 )
 def test_each_kind_of_file(tmp_path, name, text):
     """The same settings from JSON, TOML and a directive in JSON."""
-    if name.endswith(".toml"):
-        pytest.importorskip("tomllib", reason="Python has it from 3.11 on; what 3.10 says has its own test")
     settings = settings_of(written(tmp_path / name, text))
     assert settings == Settings(conn_threshold=77, exclude_interfaces=("lo", "veth*"))
 
@@ -153,8 +151,6 @@ def test_a_directive_that_cannot_be_read(tmp_path, text, why):
 )
 def test_a_file_that_cannot_be_read(tmp_path, name, text, why):
     """A sentence says why; it names the file."""
-    if name.endswith(".toml"):
-        pytest.importorskip("tomllib", reason="Python has it from 3.11 on; what 3.10 says has its own test")
     path = written(tmp_path / name, text)
     assert refused(path).startswith(f"{path} {why}")
 

@@ -45,11 +45,11 @@ def tracked_files():
 
 
 class Built:
-    """``sdist``, ``wheel`` (made from the tree) and ``wheel_of_sdist``; made of ``files``."""
+    """``sdist``, ``wheel`` (made from the ``tree``) and ``wheel_of_sdist``; made of ``files``."""
 
     def __init__(self, folder):
         self.files = tracked_files()
-        tree = folder / "tree"
+        self.tree = tree = folder / "tree"
         for name in self.files:
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tree / name)

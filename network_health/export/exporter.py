@@ -153,7 +153,6 @@ class _Text:
             ImportError: it is not installed.
         """
         if self._make is None:
-            importlib.invalidate_caches()  # it may have been installed since the last attempt
             self._make = importlib.import_module("network_health.export.figures").exposition
 
     def show(self, report: Report, interval_s: float) -> None:

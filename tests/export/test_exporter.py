@@ -244,6 +244,18 @@ def test_a_disk_that_hangs_holds_nobody_up(logged, tmp_path, monkeypatch):
         assert time.monotonic() < deadline
 
 
+def test_a_file_that_could_not_be_removed_is_removed_later(logged, tmp_path, monkeypatch):
+    """Turned off while the disk hangs: told, and tried again."""
+    path = tmp_path / "x.prom"
+    logged.publish(prometheus_textfile=str(path))
+    with monkeypatch.context() as patched:
+        patched.setattr(type(path), "unlink", lambda *_: {}["no such key"])
+        assert logged.publish().metrics["settings_errors"] == logged.warnings
+    assert path.exists()
+    assert logged.publish() is REPORT
+    assert not path.exists()
+
+
 def test_no_thread_is_no_end(logged, monkeypatch):
     """A system without threads to give: the sentence has its reason."""
 

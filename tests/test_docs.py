@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,13 @@ def settings_table():
     return "\n".join(rows)
 
 
-def metrics_table():
-    """The parts of ``metrics``, as the README shows them; the page of the format has what is in each."""
-    rows = ["| metric | meaning | present |", "|---|---|---|"]
+def fields_table(pattern):
+    """Fields of a report, as the README shows them; the page of the format has all."""
+    rows = ["| field | meaning | present |", "|---|---|---|"]
     for path, field in documented().items():
-        if re.fullmatch(r"metrics\.\w+", path):
+        if re.fullmatch(pattern, path):
             meaning = re.sub(r"\]\((?!http)", "](docs/", field.meaning)
-            rows.append(f"| `{path.removeprefix('metrics.')}` | {meaning} | {field.present} |")
+            rows.append(f"| `{path.rpartition('.')[2]}` | {meaning} | {field.present or 'always'} |")
     return "\n".join(rows)
 
 
@@ -84,7 +85,8 @@ def modules_tables():
 
 TABLES = {
     (README, "settings"): first_settings_table,
-    (README, "metrics"): metrics_table,
+    (README, "content"): partial(fields_table, r"\w+"),
+    (README, "metrics"): partial(fields_table, r"metrics\.\w+"),
     (SETTINGS, "settings"): settings_table,
     (ARCHITECTURE, "modules"): modules_tables,
 }

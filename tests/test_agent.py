@@ -146,3 +146,13 @@ def test_a_full_disk_does_not_end_the_agent(agent, tmp_path):
     agent.check_for_thread_poke("worker")()
     agent.worker()
     assert len(agent.sent) == 1
+
+
+def test_a_packet_that_names_a_method_sends_no_report(tmp_path):
+    """The framework would call it with content, packet and identity: it is refused, and the next is sent."""
+    agent = port_agent(tmp_path, {}, ["forensic-1"])
+    packet = {"handler": "send_status_report", "content": {}}
+    agent.send_status_report(packet["content"], packet, object())
+    assert len(agent.outbox) == 0
+    agent.send_status_report("healthy", "INFO", "All is well.", {})
+    assert [content["content"]["details"] for _, content in agent.sent] == ["All is well."]

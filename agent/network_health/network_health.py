@@ -174,8 +174,12 @@ class Agent(BootAgent):
     def send_status_report(self, status, severity, details, metrics=None, timestamp=None):
         """Report to every node that holds the role; what cannot be delivered now waits on disk.
 
-        ``timestamp`` is when this was seen, epoch seconds; by default now.
+        ``timestamp`` is when this was seen, epoch seconds; by default now. The framework calls whatever
+        method a packet names, this one too, with the packet's parts: what is no report must not be queued.
         """
+        if not all(isinstance(text, str) for text in (status, severity, details)):
+            self.warn("A report refused: a packet named the method send_status_report.")
+            return
         seen_at = time.time() if timestamp is None else timestamp
         content = report.Report(status, severity, details, metrics or {}, seen_at).as_content()
         # The first report says that the watch has begun: it waits until the role can be resolved.

@@ -16,7 +16,8 @@ from network_health.swarm.matrix_root import MATRIX
 
 __all__ = ["check_kernel", "check_matrix", "check_rights"]
 
-_CAP_SYS_PTRACE = 19
+#: CAP_DAC_READ_SEARCH opens the files of others' processes, CAP_SYS_PTRACE lets them be read: only both do.
+_TO_SEE_ALL = 1 << 2 | 1 << 19
 #: What each collector needs of the kernel.
 _SOURCES = {
     "interfaces": "rtnetlink",
@@ -31,13 +32,17 @@ def check_rights(status: Path = Path("/proc/self/status")) -> Finding:
     who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
     if sys.platform != "linux":
         return note("rights", f"{who}, not on Linux", "start the swarm as root to see every process")
-    if _capabilities(status) & 1 << _CAP_SYS_PTRACE:
-        return ok("rights", f"{who} with CAP_SYS_PTRACE: every process can be seen whole")
+    if _capabilities(status) & _TO_SEE_ALL == _TO_SEE_ALL:
+        return ok(
+            "rights", f"{who} with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: all of every process is seen"
+        )
     return note(
         "rights",
-        f"{who} without CAP_SYS_PTRACE: of other users' processes the I/O and the sockets are not seen, "
+        f"{who} without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, which only help together: of other users' "
+        "processes the I/O and the sockets are not seen, "
         "so a report may not know the owner of a connection; all other figures are complete",
-        "start the swarm as root, or give it the capability (systemd: AmbientCapabilities=CAP_SYS_PTRACE)",
+        "start the swarm as root, or give it both (systemd: AmbientCapabilities=CAP_SYS_PTRACE "
+        "CAP_DAC_READ_SEARCH)",
     )
 
 

@@ -255,6 +255,9 @@ def test_rights(tmp_path):
     assert "state='note'" in said
     assert "CAP_SYS_PTRACE" in said
     assert doctor_host.check_rights(tmp_path / "none").state == "note"
+    for capabilities, state in (("80000", "note"), ("4", "note"), ("80004", "ok")):
+        (tmp_path / "status").write_text(f"CapEff: {capabilities}")
+        assert doctor_host.check_rights(tmp_path / "status").state == state
 
 
 @pytest.mark.root

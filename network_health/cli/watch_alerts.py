@@ -140,7 +140,7 @@ def _lists(found: Found) -> Iterator[str]:
             shares = [
                 f"{_who(entry)} {entry['percent']:.0f}%" for entry in entries if entry.get("percent", 0) >= 1
             ]
-            if shares:
+            if len(shares) > 1:  # a single one is in the sentence
                 yield f"{kind} {', '.join(shares[:_NAMED])}"
         elif isinstance(entries, Mapping):
             yield f"{kind} {', '.join(f'{name} {value}' for name, value in entries.items())}"

@@ -12,10 +12,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from network_health import Monitor, Report, Settings, interfaces, processes
+from network_health.cli.watch_state import Sight
 from network_health.isolation import Isolated
 from network_health.model import LinkReading, ProcessReading, ProcessSample
 from network_health.readers import Answer, Readers, available, first_answer
@@ -23,22 +24,13 @@ from network_health.redact import redacted
 from network_health.report import process_metrics
 from network_health.schedule import Schedule
 
-__all__ = ["FIRST_S", "Checks", "Observer", "Sight"]
+__all__ = ["FIRST_S", "Checks", "Observer"]
 
 #: From the first sample to the first check; the others are as far apart as is wanted.
 FIRST_S = 1.0
 _LONGEST_READ_S = 10.0
 #: After a check there is a rest of so many times what it took, but not longer than the latter.
 _REST, _LONGEST_REST_S = 3, 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """A report, when its check began, and when the next is due (`time.monotonic`)."""
-
-    report: Report
-    at_s: float
-    next_s: float
 
 
 class Checks(threading.Thread):
@@ -68,10 +60,9 @@ class Checks(threading.Thread):
             started_s = time.monotonic()
             schedule.started(started_s)
             report = observer.check()
-            ended_s = time.monotonic()
-            rest_s = min(_REST * (ended_s - started_s), _LONGEST_REST_S)
-            next_s = max(schedule.due_s, ended_s + rest_s)
-            self.sights.put(Sight(report, started_s, next_s))
+            took_s = time.monotonic() - started_s
+            next_s = max(schedule.due_s, started_s + took_s + min(_REST * took_s, _LONGEST_REST_S))
+            self.sights.put(Sight(report, started_s, next_s, took_s))
             self._tell()
 
 

@@ -38,7 +38,6 @@ def watch(settings: Settings, seconds: float, terminal: Terminal, screen: Screen
     with _bell() as bell:
         checks = Checks(settings, seconds, bell.ring)
         try:
-            terminal.enter()
             checks.start()
             return _Loop(bell, checks, terminal, screen, seconds).run()
         finally:
@@ -96,21 +95,41 @@ class _Loop:
         self._half_typed = ""
 
     def run(self) -> int:
-        while True:
+        ended = self._enter()
+        while ended is None:
             size = self._terminal.size
             self._terminal.draw(self._screen.lines(self._state, *size), size)
             keyed = self._wait()
-            reasons = self._bell.reasons()
-            ending = reasons & _ENDING
-            if ending:
-                return min(ending - {signal.SIGINT}, default=0)
-            if signal.SIGTSTP in reasons:
-                self._stop()
-            elif signal.SIGCONT in reasons:
-                self._terminal.enter()
+            ended = self._heed(self._bell.reasons())
             self._take_reports()
-            if keyed and not self._take_keys():
-                return 0
+            if keyed and ended is None:
+                ended = self._take_keys()
+        return ended
+
+    def _heed(self, reasons: set[int]) -> int | None:
+        """Do what signals want; what the view ends with, if one of them ends it."""
+        ending = reasons & _ENDING
+        if ending:
+            return min(ending - {signal.SIGINT}, default=0)
+        if signal.SIGTSTP in reasons:  # leave the terminal to the shell, until that says to go on
+            self._terminal.leave()
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGTSTP)
+            signal.signal(signal.SIGTSTP, _noted)
+            return self._heed((self._bell.reasons() | {signal.SIGCONT}) - {signal.SIGTSTP})
+        return self._enter() if signal.SIGCONT in reasons else None
+
+    def _enter(self) -> int | None:
+        """Take the terminal, as soon as the shell lets a command in the background do so."""
+        while True:
+            try:
+                self._terminal.enter()
+            except InterruptedError:
+                ended = self._heed(self._bell.reasons() & _ENDING)
+                if ended is not None:
+                    return ended
+            else:
+                return None
 
     def _wait(self) -> bool:
         """Sleep until there is something to do; whether that is a key."""
@@ -128,30 +147,19 @@ class _Loop:
                 sight = self._checks.sights.get_nowait()
                 if isinstance(sight, BaseException):
                     raise sight
-                report = sight.report
-                self._state = self._state.after(
-                    report.as_content(), report.changes, sight.at_s, sight.next_s - sight.at_s
-                )
+                self._state = self._state.after(sight)
                 self._expected_s = sight.next_s
         late_s = time.monotonic() - self._expected_s
         self._state = replace(self._state, late_s=late_s if late_s >= _LATE_S else None)
 
-    def _take_keys(self) -> bool:
-        """Obey what was typed; whether to go on."""
+    def _take_keys(self) -> int | None:
+        """Do what was typed; 0 if that is to quit."""
         typed = self._terminal.typed()
         keys, self._half_typed = keys_in(self._half_typed + typed)
         for key in keys:
             if key == QUIT:
-                return False
+                return 0
             if key == REDRAW:
                 self._terminal.forget()
             self._state = self._state.pressed(key)
-        return bool(typed)
-
-    def _stop(self) -> None:
-        """Leave the terminal to the shell, as any command does; return when told to go on."""
-        self._terminal.leave()
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, _noted)
-        self._terminal.enter()
+        return None if typed else 0

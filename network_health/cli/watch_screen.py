@@ -96,18 +96,22 @@ class Screen:
             parts.append(("the first rates take a second", ""))
         else:
             parts.append((_clock(content["timestamp"]), ""))
-            parts.append((_pace(state, content), DIM))
+            parts.append((_pace(state.seconds, state.shown), DIM))
         return Text("  ").join(Text(text, style) for text, style in parts)
 
     def _foot(self, state: State) -> Text:
         if not self._has_keys:
             return Text("no keys: the input is not a terminal; Ctrl-C quits", DIM)
-        parts = [Text("q quit")]
-        for key, order in KEYS.items():
-            parts.append(Text(f"{key} {order}", CHOSEN if order == state.order else ""))
-        parts.append(Text("i busiest first" if state.by_name else "i by name"))
-        parts.append(Text("p go on" if state.held else "p pause"))
-        return Text("  ").join(parts)
+        orders = [
+            Text(f"{key} {order}", CHOSEN if order == state.order else "") for key, order in KEYS.items()
+        ]
+        parts = (
+            Text("q quit"),
+            Text("processes: ").append_text(Text("  ").join(orders)),
+            Text(f"interfaces: i {'busiest' if state.by_name else 'by name'}"),
+            Text("p go on" if state.held else "p pause"),
+        )
+        return Text("   ").join(parts)
 
     def _interfaces(self, state: State, links: Sequence[Content], width: int) -> Block:
         history = state.shown.history
@@ -158,12 +162,10 @@ class Screen:
         return [Text(f"{_clock(at)} {self._look.plain(sentence)}", DIM) for at, sentence in seen.lately]
 
 
-def _pace(state: State, content: Content) -> str:
-    if state.pace_s < state.seconds + 0.5:
-        return f"every {state.seconds:g} s"
-    return (
-        f"every {state.pace_s:.0f} s, as a check takes {content['metrics']['check']['total_ms'] / 1e3:.1f} s"
-    )
+def _pace(seconds: float, seen: Seen) -> str:
+    if seen.pace_s < seconds + 0.5:
+        return f"every {seconds:g} s"
+    return f"every {seen.pace_s:.0f} s, as a check takes {seen.took_s:.1f} s"
 
 
 def _clock(epoch_s: float) -> str:

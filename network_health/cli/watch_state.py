@@ -7,13 +7,14 @@ what comes in meanwhile is not lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from network_health import Report
 from network_health.cli.watch_history import SLOT_S, History
 
-__all__ = ["KEYS", "QUIT", "REDRAW", "Order", "Seen", "State", "keys_in"]
+__all__ = ["KEYS", "QUIT", "REDRAW", "Order", "Seen", "Sight", "State", "keys_in"]
 
 Order = Literal["cpu", "memory", "network"]
 
@@ -25,33 +26,43 @@ _LATELY = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """One check: its report, when it began and when the next is due (`time.monotonic`), what it took."""
+
+    report: Report
+    at_s: float
+    next_s: float
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What is known of the host: the content of the last report, the history, and what changed lately.
 
-    ``lately`` has (epoch seconds, sentence), the newest first.
+    ``lately`` has (epoch seconds, sentence), the newest first. Checks are ``pace_s`` apart and
+    take ``took_s``.
     """
 
     content: Mapping[str, Any] | None = None
     history: History = field(default_factory=History)
     lately: tuple[tuple[float, str], ...] = ()
+    pace_s: float = 0.0
+    took_s: float = 0.0
 
-    def after(self, content: Mapping[str, Any], changes: Sequence[str], at_s: float) -> Seen:
-        """What is known after one more report, of ``at_s`` (`time.monotonic`)."""
-        news = tuple((content["timestamp"], change) for change in reversed(changes))
-        history = self.history.after(content["metrics"], at_s)
-        return Seen(content, history, (*news, *self.lately)[:_LATELY])
+    def after(self, sight: Sight) -> Seen:
+        """What is known after one more check."""
+        content = sight.report.as_content()
+        news = tuple((content["timestamp"], change) for change in reversed(sight.report.changes))
+        history = self.history.after(content["metrics"], sight.at_s)
+        lately = (*news, *self.lately)[:_LATELY]
+        return Seen(content, history, lately, sight.next_s - sight.at_s, sight.took_s)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The view.
-
-    Checks are to be ``seconds`` apart, and are ``pace_s`` apart. ``late_s`` says for how long one has had no
-    answer, once that is worth a word.
-    """
+    """The view. ``late_s`` says for how long a check has had no answer, once that is worth a word."""
 
     seconds: float
-    pace_s: float
     seen: Seen = field(default_factory=Seen)
     held: Seen | None = None
     order: Order = "cpu"
@@ -60,17 +71,17 @@ class State:
 
     @classmethod
     def of(cls, seconds: float) -> State:
-        """The view of checks that are so far apart, before the first of them."""
-        return cls(seconds, seconds, Seen(history=History(max(SLOT_S, seconds))))
+        """The view of checks that are to be so far apart, before the first of them."""
+        return cls(seconds, Seen(history=History(max(SLOT_S, seconds))))
+
+    def after(self, sight: Sight) -> State:
+        """The view when a report has come in."""
+        return replace(self, seen=self.seen.after(sight), late_s=None)
 
     @property
     def shown(self) -> Seen:
         """What stands on the screen."""
         return self.held or self.seen
-
-    def after(self, content: Mapping[str, Any], changes: Sequence[str], at_s: float, pace_s: float) -> State:
-        """The view when a report has come in."""
-        return replace(self, pace_s=pace_s, seen=self.seen.after(content, changes, at_s), late_s=None)
 
     def pressed(self, key: str) -> State:
         """The view after a key; one that means nothing changes nothing."""

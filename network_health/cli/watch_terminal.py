@@ -12,7 +12,6 @@ import os
 import select
 import termios
 import time
-import tty
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +37,7 @@ class Terminal:
         self.keys = keys
         self._encoding = encoding
         self._modes: list[Any] | None = None
+        self._is_entered = False
         self._drawn: list[str] = []
         self._size = (0, 0)
         self._unwritten = b""
@@ -63,16 +63,27 @@ class Terminal:
         return bool(self._unwritten)
 
     def enter(self) -> None:
-        """Take the terminal over, or again after somebody else has changed it; nothing stands on it then."""
+        """Take the terminal over, or again after somebody else has changed it; nothing stands on it then.
+
+        Raises:
+            InterruptedError: a signal came while this process had to wait for the shell to let it.
+            OSError: the terminal is gone.
+        """
         if self.keys is not None:
-            if self._modes is None:
-                self._modes = termios.tcgetattr(self.keys)
-            tty.setcbreak(self.keys, termios.TCSANOW)
+            try:
+                found = termios.tcgetattr(self.keys) if self._modes is None else self._modes
+                termios.tcsetattr(self.keys, termios.TCSANOW, _key_by_key(found))
+            except termios.error as error:
+                raise OSError(*error.args) from error
+            self._modes = found
         self.forget()
+        self._is_entered = True
         self._write(_ENTER)
 
     def leave(self) -> None:
-        """Give the terminal back as it was; one that is gone needs nothing."""
+        """Give the terminal back as it was, if it was entered; one that is gone needs nothing."""
+        if not self._is_entered:
+            return
         with contextlib.suppress(OSError):
             self._write(_LEAVE)
             until_s = time.monotonic() + _LAST_WORDS_S
@@ -80,10 +91,11 @@ class Terminal:
                 select.select([], [self.out], [], left_s)
                 self.flush()
         self._unwritten = b""
-        if self.keys is not None and self._modes is not None:
+        if self.keys is not None and self._modes is not None and not _is_the_shells(self.keys):
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self.keys, termios.TCSANOW, self._modes)
-            self._modes = None
+        self._modes = None
+        self._is_entered = False
 
     def forget(self) -> None:
         """Take nothing to stand on the screen that `draw` has drawn."""
@@ -138,6 +150,21 @@ class Terminal:
         self._paper.truncate()
         self._console.print(line, end="", soft_wrap=True)
         return self._paper.getvalue()
+
+
+def _key_by_key(modes: list[Any]) -> list[Any]:
+    """These modes, but each key is read at once, and not shown; Ctrl-C and Ctrl-Z stay signals."""
+    signs = list(modes[6])
+    signs[termios.VMIN], signs[termios.VTIME] = 1, 0
+    return [*modes[:3], modes[3] & ~(termios.ECHO | termios.ICANON), *modes[4:6], signs]
+
+
+def _is_the_shells(keys: int) -> bool:
+    """Whether a shell has the terminal, and modes of its own on it: this process is in the background."""
+    try:
+        return os.tcgetpgrp(keys) != os.getpgrp()
+    except OSError:  # a terminal that is nobody's to control
+        return False
 
 
 def _reopened(out: int) -> int:

@@ -2,6 +2,9 @@
 
 from hypothesis import strategies as st
 
+from network_health import Report
+from network_health.cli.watch_state import Sight
+
 
 def link(name="eth0", out=0.0, into=0.0, up=True, reset=False):
     """One of ``metrics.interfaces``, as far as the view looks at it."""
@@ -37,6 +40,12 @@ def content(details="Network health within normal bounds.", timestamp=1_000_000.
     severity = "INFO" if not severities else "CRITICAL" if "CRITICAL" in severities else "WARNING"
     check = {"check": {"readers": {"connections": "kernel"}}}
     return {"details": details, "severity": severity, "timestamp": timestamp, "metrics": check | metrics}
+
+
+def sight(found, changes=(), at_s=0.0, pace_s=2.0, took_s=0.0):
+    """A check that brought this content."""
+    told = {name: found[name] for name in ("details", "severity", "timestamp", "metrics")}
+    return Sight(Report(status="", changes=changes, **told), at_s, at_s + pace_s, took_s)
 
 
 NAMES = st.text(max_size=20) | st.sampled_from(

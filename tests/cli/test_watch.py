@@ -62,11 +62,11 @@ def test_this_host_and_a_key_to_quit():
 def test_a_breach_is_at_the_top_with_its_culprit():
     """The alert and who it was; it grows older."""
     with socket.create_server(("127.0.0.1", 0)), watching(*QUICK, "--conn-threshold", 0, lines=50) as live:
-        text = live.until(lambda text: "High connection count" in text)
+        lately = r"^\d\d:\d\d:\d\d WARNING: High connection count: \d+ > 0$"
+        text = live.until(lambda text: re.search(lately, text, re.MULTILINE))
         assert text.startswith(" WARNING ")
         assert re.search(r"^! +\ds High connection count: \d+ > 0 \(", text, re.MULTILINE)
         assert re.search(r"^Connections +\d+! ", text, re.MULTILINE)
-        assert re.search(r"\d\d:\d\d:\d\d WARNING: High connection count", text)
         live.until(lambda text: re.search(r"^! +[2-9]s High", text, re.MULTILINE))
 
 
@@ -85,7 +85,7 @@ def test_keys():
         live.until(lambda text: -1 < text.find("Processes by network") < text.find("Processes by CPU"))
         live.press("\x1b[A\x1bOP\x1bi")
         live.press("i")
-        live.until(lambda text: "i busiest first" in text)
+        live.until(lambda text: "interfaces: i busiest" in text)
         live.press("p")
         paused = live.until(lambda text: " PAUSED " in text and "p go on" in text)
         live.read(1.5)
@@ -170,6 +170,23 @@ def test_stopped_and_continued_by_the_shell():
         live.until(lambda _: is_given_back(live))
         live.press("stty -a | grep -c ' icanon'; exit $?\n")
         assert live.end() == 0
+
+
+def test_started_in_the_background():
+    """As any command that wants the terminal it stops, and goes on when it is in front; a kill reaches it."""
+    with LiveScreen("bash", "--norc", "--noprofile", "-i", PS1="$ ", HISTFILE="/dev/null") as live:
+        for ending in ("fg\n", "kill %1; fg\n"):
+            live.press(f"clear; {NETWORK_HEALTH} watch --seconds 0.5 &\n")
+            live.until(lambda text: "Stopped" in text or (live.press("\n"), False)[1])
+            live.press(ending)
+            if ending == "fg\n":
+                live.until(has_tables)
+                live.press("q")
+                live.until(lambda _: is_given_back(live))
+        live.until(lambda text: "Terminated" in text or (live.press("\n"), False)[1])
+        live.press("exit 7\n")
+        assert live.end() == 7
+        assert b"Traceback" not in live.written
 
 
 def test_a_terminal_that_is_gone():

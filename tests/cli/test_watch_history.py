@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from network_health.cli.watch_history import ASCII_LEVELS, BLOCK_LEVELS, SLOT_S, SLOTS, History, sparkline
 from network_health.cli.watch_state import State, keys_in
-from tests.cli.contents import content, link
+from tests.cli.contents import content, link, sight
 
 
 def signs(values, limit, levels=BLOCK_LEVELS):
@@ -78,7 +78,7 @@ def test_checks_far_apart():
     """A check a minute gives a cell a minute, also when one is a little early or late."""
     seen = State.of(60).seen
     for at_s in (100.0, 160.3, 219.8, 280.1):
-        seen = seen.after(content(interfaces=[link(out=at_s)]), (), at_s)
+        seen = seen.after(sight(content(interfaces=[link(out=at_s)]), at_s=at_s))
     assert seen.history.rates("eth0", "tx_rate_mbps", 5) == [None, 100.0, 160.3, 219.8, 280.1]
 
 
@@ -92,8 +92,8 @@ def test_what_is_kept_is_bounded():
 
 def test_a_paused_view_stands_still():
     """What comes in meanwhile is shown when it goes on; the history has no gap."""
-    state = State.of(2).after(content(timestamp=1, interfaces=[link()]), ["one"], 0.0, 2).pressed("p")
-    state = state.after(content(timestamp=2, interfaces=[link()]), ["two"], 10.0, 2)
+    state = State.of(2).after(sight(content(timestamp=1, interfaces=[link()]), ["one"])).pressed("p")
+    state = state.after(sight(content(timestamp=2, interfaces=[link()]), ["two"], 10.0))
     assert state.shown.content["timestamp"] == 1
     state = state.pressed("p")
     assert state.shown.content["timestamp"] == 2

@@ -12,12 +12,16 @@ from network_health.cli.watch_layout import Block, heights
 from network_health.cli.watch_look import Look
 from network_health.cli.watch_screen import Screen
 from network_health.cli.watch_state import State
-from tests.cli.contents import alert, content, link, mover, partial_contents, process
+from tests.cli.contents import alert, content, link, mover, partial_contents, process, sight
 
 BUSY = content(
     "High connection count: 12 > 10 (80% on :8080 owned by nginx[7])",
     alerts=[alert(since=999_930.0)],
-    culprits={"connections": {"owners": [{"pid": 7, "name": "nginx", "percent": 80.0}]}},
+    culprits={
+        "connections": {
+            "owners": [{"pid": 7, "name": "nginx", "percent": 80.0}, {"pid": 9, "name": "app", "percent": 5}]
+        }
+    },
     interfaces=[link("lo"), link("eth0", out=250.5, into=3), link("eth1", up=False)],
     total_connections=12,
     by_status={"ESTABLISHED": 9, "NONE": 3},
@@ -31,7 +35,7 @@ def state(*contents, keys="", seconds=2):
     """The view after these contents, a check each, and then keys."""
     found = State.of(seconds)
     for i, each in enumerate(contents):
-        found = found.after(each, (f"change {i}",), 100.0 + i * seconds, seconds)
+        found = found.after(sight(each, (f"change {i}",), 100.0 + i * seconds, seconds))
     for key in keys:
         found = found.pressed(key)
     return found
@@ -87,7 +91,7 @@ def test_everything_at_80x24():
     text = shown(BUSY)
     assert text.startswith(" WARNING   1 alert  web-7  ")
     assert "!   70s High connection count: 12 > 10 (80% on :8080 owned by nginx[7])\n" in text
-    assert "        owners nginx[7] 80%\n" in text
+    assert "        owners nginx[7] 80%, app[9] 5%\n" in text
     assert re.search(r"^eth0 +250\.50! +█ +3\.00 +▂", text, re.MULTILINE)
     assert re.search(r"^eth1 +down ", text, re.MULTILINE)
     assert re.search(r"^Connections +12! +█  of 10, last 4 min\n  ESTABLISHED 9   UDP 3$", text, re.MULTILINE)
@@ -95,7 +99,7 @@ def test_everything_at_80x24():
     assert re.search(
         r"^Processes by network .*\nnginx +7 .* 200\.25 +2\.00\nunattributed ", text, re.MULTILINE
     )
-    assert text.endswith("\nq quit  c cpu  m memory  n network  i by name  p pause")
+    assert text.endswith("\nq quit   processes: c cpu  m memory  n network   interfaces: i by name   p pause")
 
 
 def test_the_order_of_processes():
@@ -219,8 +223,7 @@ def test_ages(seconds, text):
 def test_slow_checks_are_further_apart():
     """The head says how far, and why."""
     slow = content()
-    slow["metrics"]["check"] |= {"total_ms": 1312.5}
     screen = Screen("web-7", Settings(), Look())
-    head = screen.lines(State.of(2).after(slow, (), 100.0, 5.25), 80, 24)[0].plain
-    assert head.endswith("  every 5 s, as a check takes 1.3 s")
+    state_then = State.of(2).after(sight(slow, pace_s=5.25, took_s=1.3125))
+    assert screen.lines(state_then, 80, 24)[0].plain.endswith("  every 5 s, as a check takes 1.3 s")
     assert shown(slow).splitlines()[0].endswith("  every 2 s")

@@ -114,7 +114,7 @@ class Host:
         octets = self.interval_s * (15_000_000 if busy else self.chance.randrange(1_000_000))
         lost = {"rx_drops": 9, "tx_errors": 1} if busy else {}
         added = {"tx_bytes": octets, "rx_bytes": octets // 3, "tx_packets": 500, "rx_packets": 400} | lost
-        return replace(before, **{name: getattr(before, name) + more for name, more in added.items()})
+        return before._replace(**{name: getattr(before, name) + more for name, more in added.items()})
 
     def switch(self, name):
         """Up or down, and perhaps a few times more on the way."""

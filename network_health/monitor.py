@@ -96,6 +96,11 @@ class Monitor:
         """The error counters up to which everything is reported; ``None`` before the first check."""
         return self._reported
 
+    def take_as_reported(self) -> None:
+        """Tell nothing of what was lost up to the last sample of the interfaces."""
+        if self._links:
+            self._reported = interfaces.marks(self._links.value)
+
     def check(self) -> Report:
         """One check: read, judge, report. Never raises."""
         timestamp, started_s = time.time(), time.monotonic()
@@ -119,8 +124,8 @@ class Monitor:
             ),
             protocols=protocols.value if protocols else None,
         )
-        if seen.value is not None and self._links:
-            self._reported = interfaces.marks(self._links.value)
+        if seen.value is not None:
+            self.take_as_reported()
         settings = self.settings
         snapshot, findings = self._inquire(snapshot, thresholds.evaluate(snapshot, settings), started_s)
         self._alerts, verdict = alerting.step(self._alerts, findings, snapshot, settings, started_s)

@@ -11,25 +11,18 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from network_health import Monitor, Report, Settings, SettingsOutcome, interfaces, rules
+from network_health import Monitor, Report, Settings
 from network_health.cli import nagios
-from network_health.cli.config import read_config
-from network_health.cli.flags import add_settings, given_settings, read_words, refusal, unknown_flags
+from network_health.cli.asked import add_questions, understand
 from network_health.cli.parser import Parser, examples
 from network_health.cli.rendering import page
 from network_health.cli.text import Painter, plain, use_colour
 from network_health.export import Exporter
-from network_health.isolation import Isolated
-from network_health.model import LinkReading
-from network_health.readers import available, first_answer
-from network_health.swarm.errors import SwarmError
 
 __all__ = ["add_to", "one_check"]
 
-_SECONDS = rules.number("a number of seconds from 0.1 to 3600", least=0.1, most=3600)
-_LONGEST_READ_S = 10.0
+_SECONDS = 1.0
 
 _EPILOG = (
     examples(
@@ -69,27 +62,10 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         epilog=_EPILOG,
     )
     parser.usage_status = nagios.UNKNOWN
-    parser.add_argument(
-        "--config",
-        action="append",
-        nargs="?",
-        metavar="FILE",
-        help="settings: JSON, TOML (*.toml), or a directive (*.py or JSON), which is read but never run",
-    )
-    parser.add_argument(
-        "--universal-id",
-        action="append",
-        nargs="?",
-        metavar="ID",
-        help="the agent's node in the directive, if there are several",
-    )
-    parser.add_argument(
-        "--seconds", action="append", nargs="?", metavar="N", help="how long to watch the rates; default: 1"
-    )
+    add_questions(parser, "how long to watch the rates; default: 1")
     parser.add_argument("--json", action="store_true", help="print exactly the content of the agent's packet")
     parser.add_argument("--nagios", action="store_true", help="print one status line with performance data")
-    add_settings(parser)
-    parser.set_defaults(run=_run, unknown=[], trouble_status=nagios.UNKNOWN)
+    parser.set_defaults(run=_run, trouble_status=nagios.UNKNOWN)
 
 
 def one_check(settings: Settings, seconds: float) -> Report:
@@ -98,11 +74,8 @@ def one_check(settings: Settings, seconds: float) -> Report:
     What was lost before the first sample is nobody's news: of a command that is run again and again, each
     run would tell it.
     """
-    readers = available()
-    first = Isolated[LinkReading]("interfaces", _LONGEST_READ_S)
-    before = first.run(lambda: first_answer(readers, lambda way: way.links())).value
-    marks = interfaces.marks(before) if before is not None else None
-    monitor = Monitor(replace(settings, alert_after_checks=1), reported=marks, readers=readers)
+    monitor = Monitor(replace(settings, alert_after_checks=1))
+    monitor.take_as_reported()
     time.sleep(seconds)
     return monitor.check()
 
@@ -126,38 +99,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _understand(options: argparse.Namespace) -> tuple[Settings, float, list[str]]:
-    mistakes = unknown_flags(options.unknown)
+    asked = understand(options)
+    mistakes = list(asked.mistakes)
     if options.json and options.nagios:
         mistakes.append("--json and --nagios are two kinds of output: choose one")
-    config, universal_id = _text(options, "config", mistakes), _text(options, "universal_id", mistakes)
-    if options.universal_id is not None and options.config is None:
-        mistakes.append("--universal-id names a node of a directive: give that with --config")
-    seconds = 1.0
-    if options.seconds is not None:
-        try:
-            seconds = read_words(_SECONDS, options.seconds)
-        except rules.NotAllowed:
-            mistakes.append(refusal("--seconds", options.seconds, _SECONDS.allowed))
-    outcome = SettingsOutcome(Settings(), (), ())
-    if config is not None:
-        try:
-            outcome, wrong = read_config(Path(config), universal_id)
-            mistakes += wrong
-        except SwarmError as error:
-            mistakes.append(str(error))
-    given, wrong_flags = given_settings(options)
-    if given.get("prometheus_listen"):
+    if asked.given.get("prometheus_listen"):
         mistakes.append("--prometheus-listen: a single check does not listen; give --prometheus-textfile")
-    of_file = replace(outcome.settings, prometheus_textfile=None, prometheus_listen=None)
-    return replace(of_file, **given), seconds, mistakes + wrong_flags
-
-
-def _text(options: argparse.Namespace, name: str, mistakes: list[str]) -> str | None:
-    """The last value of an argument that takes any text but none."""
-    words: list[str | None] | None = getattr(options, name)
-    if words is not None and words[-1] is None:
-        mistakes.append(refusal("--" + name.replace("_", "-"), words, "a value"))
-    return words[-1] if words is not None else None
+    of_file = replace(asked.of_file, prometheus_textfile=None, prometheus_listen=None)
+    return replace(of_file, **asked.given), asked.seconds or _SECONDS, mistakes
 
 
 def _refuse(mistakes: Sequence[str], *, on_stdout: bool) -> int:

@@ -86,10 +86,11 @@ def read_words(rule: Rule, words: Sequence[str | None]) -> Any:  # noqa: ANN401 
     raise NotAllowed
 
 
-def unknown_flags(words: Sequence[str]) -> list[str]:
-    """A sentence for each flag that there is not; the word after such a flag is taken to be its value."""
-    known = [_flag(setting.name) for setting in fields(Settings)]
-    known += ["--config", "--json", "--nagios", "--seconds", "--universal-id"]
+def unknown_flags(words: Sequence[str], known: Sequence[str]) -> list[str]:
+    """A sentence for each flag that is not among ``known``, and for each word that is no flag's value.
+
+    The word after an unknown flag is taken to be its value.
+    """
     mistakes, is_value = [], False
     for word in words:
         flag, equals, _ = word.partition("=")
@@ -100,7 +101,7 @@ def unknown_flags(words: Sequence[str]) -> list[str]:
             is_value = not equals
         else:
             if not is_value:
-                mistakes.append(f"{word[:_SHOWN]!r}: check takes no such argument")
+                mistakes.append(f"{word[:_SHOWN]!r}: no such argument is taken")
             is_value = False
     return mistakes
 

@@ -6,16 +6,16 @@ Law: what it draws with is imported when it draws, so that all else works withou
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import platform
 import signal
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from network_health.cli.check import _understand  # what `check` takes, `watch` takes
-from network_health.cli.flags import add_settings
+from network_health.cli.asked import add_questions, understand
 from network_health.cli.parser import Parser, examples
 from network_health.cli.text import plain, use_colour
 from network_health.settings import Settings
@@ -23,6 +23,7 @@ from network_health.settings import Settings
 __all__ = ["add_to"]
 
 _NOT_UNDERSTOOD = 2
+_SECONDS = 2.0
 _NOT_OF_A_VIEW = ("prometheus_textfile", "prometheus_listen")
 #: Who moves the bytes is wanted at all times, and as many processes as the screen has room for.
 _OF_A_VIEW: Mapping[str, Any] = {"process_network": "always", "top_n_procs": 15}
@@ -61,37 +62,15 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         "process are counted in every check, and 15 processes are listed, unless a setting says otherwise.",
         epilog=_EPILOG,
     )
-    parser.add_argument(
-        "--config",
-        action="append",
-        nargs="?",
-        metavar="FILE",
-        help="settings: JSON, TOML (*.toml), or a directive (*.py or JSON), which is read but never run",
-    )
-    parser.add_argument(
-        "--universal-id",
-        action="append",
-        nargs="?",
-        metavar="ID",
-        help="the agent's node in the directive, if there are several",
-    )
-    parser.add_argument(
-        "--seconds",
-        action="append",
-        nargs="?",
-        metavar="N",
-        help="from the start of one check to the start of the next; default: 2",
-    )
-    add_settings(parser)
-    parser.set_defaults(run=_run, unknown=[], json=False, nagios=False, seconds=["2"])
+    add_questions(parser, "from the start of one check to the start of the next; default: 2")
+    parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    refused = [name for name in _NOT_OF_A_VIEW if getattr(options, name) is not None]
-    for name in refused:
-        setattr(options, name, None)
-    settings, seconds, mistakes = _understand(options)
-    mistakes += [f"--{name.replace('_', '-')}: a view has no figures for Prometheus" for name in refused]
+    asked = understand(options)
+    refused = [name for name in _NOT_OF_A_VIEW if name in asked.given]
+    mistakes = [f"--{name.replace('_', '-')}: a view has no figures for Prometheus" for name in refused]
+    mistakes = [*asked.mistakes, *mistakes]
     if mistakes:
         return _refuse(mistakes, _NOT_UNDERSTOOD)
     if sys.stdout is None or not sys.stdout.isatty():
@@ -99,24 +78,22 @@ def _run(options: argparse.Namespace) -> int:
     if os.environ.get("TERM") in (None, "", "dumb"):
         return _refuse(["TERM names no terminal to draw on; `network-health check` prints one check"], 1)
     try:
-        import rich  # noqa: F401 - only to know it is there
+        importlib.import_module("rich")  # only to know that it is there
     except ImportError:
         needed = "pip install 'matrixswarm-network-health[cli]'"
         return _refuse([f"this needs the package rich: {needed}; `network-health check` needs nothing"], 1)
-    given = {name for name in _OF_A_VIEW if getattr(options, name) is not None}
-    number = _watch(_for_a_view(settings, given), seconds)
+    number = _watch(replace(_for_a_view(asked.of_file), **asked.given), asked.seconds or _SECONDS)
     if number:  # die as the signal would have it, now that the terminal is as it was
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     return 0
 
 
-def _for_a_view(settings: Settings, given: Set[str]) -> Settings:
-    """The settings that a view wants, but for those that were given as flags or are not the defaults."""
+def _for_a_view(settings: Settings) -> Settings:
+    """These settings, but what a view wants in the place of defaults."""
+    usual = Settings()
     ours = {
-        name: value
-        for name, value in _OF_A_VIEW.items()
-        if name not in given and getattr(settings, name) == getattr(Settings(), name)
+        name: value for name, value in _OF_A_VIEW.items() if getattr(settings, name) == getattr(usual, name)
     }
     return replace(settings, **ours)
 

@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from network_health import Monitor, Report, Settings, interfaces, processes
+from network_health import Monitor, Report, Settings, processes
 from network_health.cli.watch_state import Sight
 from network_health.isolation import Isolated
-from network_health.model import LinkReading, ProcessReading, ProcessSample
-from network_health.readers import Answer, Readers, available, first_answer
+from network_health.model import ProcessReading, ProcessSample
+from network_health.readers import Answer, Readers, available
 from network_health.redact import redacted
 from network_health.report import process_metrics
 from network_health.schedule import Schedule
@@ -71,15 +71,13 @@ class Observer:
 
     def __init__(self, settings: Settings) -> None:
         ways = available()
-        first = Isolated[LinkReading]("interfaces", _LONGEST_READ_S)
-        links = first.run(lambda: first_answer(ways, lambda way: way.links())).value
-        marks = interfaces.marks(links) if links is not None else None
         self._details = {way.name: way.process_details for way in ways}
         self._before: Answer[ProcessReading] | None = None
         self._now: Answer[ProcessReading] | None = None
         self._run_rankings = Isolated[dict[str, Any]]("processes", _LONGEST_READ_S)
         heard = tuple(replace(way, processes=self._listening(way)) for way in ways)
-        self._monitor = Monitor(settings, reported=marks, readers=heard)
+        self._monitor = Monitor(settings, readers=heard)
+        self._monitor.take_as_reported()
 
     def check(self) -> Report:
         """One check; never raises."""

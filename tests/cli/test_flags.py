@@ -70,7 +70,7 @@ def test_what_is_no_count_of_connections(word):
 @given(st.lists(st.text(max_size=20), max_size=5))
 def test_words_that_nobody_knows(words):
     """Each is named once at most, whatever it is."""
-    assert len(unknown_flags(words)) <= len(words)
+    assert len(unknown_flags(words, [])) <= len(words)
 
 
 @given(st.sampled_from([f.name for f in fields(Settings)]), st.text(max_size=30))

@@ -1,0 +1,85 @@
+"""What the commands that look at this host can be asked: settings, in a file and as flags, and seconds.
+
+Law: every mistake of a command line and its file is told at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from network_health import Settings, SettingsOutcome, rules
+from network_health.cli.config import read_config
+from network_health.cli.flags import add_settings, given_settings, read_words, refusal, unknown_flags
+from network_health.cli.parser import Parser, arguments
+from network_health.swarm.errors import SwarmError
+
+__all__ = ["Asked", "add_questions", "understand"]
+
+_SECONDS = rules.number("a number of seconds from 0.1 to 3600", least=0.1, most=3600)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked: the settings of the file, those of the flags, and a sentence for each mistake."""
+
+    of_file: Settings
+    given: Mapping[str, Any]
+    seconds: float | None
+    mistakes: tuple[str, ...]
+
+
+def add_questions(parser: Parser, seconds: str) -> None:
+    """Add ``--config``, ``--universal-id``, ``--seconds`` with that meaning, and every setting."""
+    parser.add_argument(
+        "--config",
+        action="append",
+        nargs="?",
+        metavar="FILE",
+        help="settings: JSON, TOML (*.toml), or a directive (*.py or JSON), which is read but never run",
+    )
+    parser.add_argument(
+        "--universal-id",
+        action="append",
+        nargs="?",
+        metavar="ID",
+        help="the agent's node in the directive, if there are several",
+    )
+    parser.add_argument("--seconds", action="append", nargs="?", metavar="N", help=seconds)
+    add_settings(parser)
+    parser.set_defaults(unknown=[], parser=parser)
+
+
+def understand(options: argparse.Namespace) -> Asked:
+    """What the options of such a command ask for."""
+    known = [flag for _, argument in arguments(options.parser) for flag in argument.option_strings]
+    mistakes = unknown_flags(options.unknown, known)
+    config, universal_id = _text(options, "config", mistakes), _text(options, "universal_id", mistakes)
+    if options.universal_id is not None and options.config is None:
+        mistakes.append("--universal-id names a node of a directive: give that with --config")
+    seconds: float | None = None
+    if options.seconds is not None:
+        try:
+            seconds = read_words(_SECONDS, options.seconds)
+        except rules.NotAllowed:
+            mistakes.append(refusal("--seconds", options.seconds, _SECONDS.allowed))
+    outcome = SettingsOutcome(Settings(), (), ())
+    if config is not None:
+        try:
+            outcome, wrong = read_config(Path(config), universal_id)
+            mistakes += wrong
+        except SwarmError as error:
+            mistakes.append(str(error))
+    given, wrong_flags = given_settings(options)
+    return Asked(outcome.settings, given, seconds, (*mistakes, *wrong_flags))
+
+
+def _text(options: argparse.Namespace, name: str, mistakes: list[str]) -> str | None:
+    """The last value of an argument that takes any text but none."""
+    words: list[str | None] | None = getattr(options, name)
+    if words is not None and words[-1] is None:
+        mistakes.append(refusal("--" + name.replace("_", "-"), words, "a value"))
+    return words[-1] if words is not None else None

@@ -15,7 +15,7 @@ from tests.packaging.pythons import VERSIONS
 
 DISTRIBUTION = "matrixswarm_network_health"
 #: Folders and files of the checkout that the sdist has.
-IN_SDIST = {"agent", "directives", "docs", "network_health", "tests"}
+IN_SDIST = {".ci", "agent", "bench", "directives", "docs", "network_health", "tests"}
 IN_SDIST |= {
     ".gitignore",
     "CHANGELOG.md",

@@ -5,7 +5,7 @@ Laws:
   first send and leaves it after its last: killed at any instant, or without power, the next `Outbox` on
   the folder goes on. It may then reach a node twice, under the same ``metrics.report_id``.
 - Each node gets its reports oldest first. A node that refuses one is left alone for the rest of the pass.
-- Of INFO only the newest is kept, and it gets a file only if it is still waiting after a pass.
+- Of the other INFO only the newest is kept, and it gets a file only if it is still waiting after a pass.
 - At most ``capacity`` reports wait: INFO goes first, then the oldest.
 - While the folder cannot be written, reports wait in memory and are lost with the process, and what is
   done with comes back with the next one. While a file in it cannot be read, newer reports do not wait

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from network_health import culprit, culprit_loss, traffic
+from network_health import culprit, culprit_loss, ownership, traffic
 from network_health.evidence import Inquiry, Owner, Socket, Traffic
 from network_health.ledger import Window
-from network_health.linux import cgroups, conntrack, loss, owners, procfs, sockets
+from network_health.linux import bundles, cgroups, conntrack, loss, owners, procfs, sockets
 from network_health.model import Finding, Snapshot
 from network_health.settings import Settings
 
@@ -85,16 +85,16 @@ class Case:
         return replace(finding, culprit=clause)
 
     @cached_property
-    def _tcp(self) -> list[Socket]:
-        return sockets.read_tcp()
+    def _everyone(self) -> bundles.Listing:
+        return bundles.read(self._until_s)
 
     def _connections(self, _: Finding) -> culprit.Accused:
-        everyone = self._tcp + sockets.read_udp()
-        owned = self._find(everyone)
-        pids = traffic.holders(everyone, traffic.Listeners(everyone), owned.pids)
-        note = _note(owned, everyone)
-        clause, found = culprit.of_connections(everyone, pids, self._named, self._count, note)
-        return clause, found | ({"users": self._users(owned, everyone)} if note else {})
+        everyone = self._everyone
+        held = sum(each.sockets - each.unheld for each in everyone.bundles)
+        hidden = sum(each.hidden for each in everyone.bundles)
+        note = _note(hidden, held, everyone)
+        clause, found = culprit.of_connections(everyone.bundles, self._named, self._count, note)
+        return clause, found | ({"users": self._users(everyone.users)} if note else {})
 
     def _rate(self, finding: Finding) -> culprit.Accused | None:
         window, interfaces = self._window, self._snapshot.interfaces or ()
@@ -109,9 +109,9 @@ class Case:
             [(window.moves[p], movers[p]) for p in positions],
             round(finding.value * 1e6 / 8 * window.seconds),
             self._named,
-            traffic.Listeners(window.here).ports,
+            {each.local_port for each in window.listeners},
             self._count,
-            _note(owned, [window.moves[p].socket for p in positions]),
+            _note_of_moves(owned, [window.moves[p].socket for p in positions]),
         )
 
     def _packet_errors(self, finding: Finding) -> culprit.Accused | None:
@@ -130,22 +130,15 @@ class Case:
         refused = {s.cookie: s.drops for s in listeners}
         new = culprit_loss.new_since(self._past.refused, refused)
         self._past.refused = refused
-        pids = [self._find(listeners).pids.get(s.inode) for s in listeners]
+        owned = self._find(listeners)
+        pids = [owned.pids.get(s.inode) for s in listeners]
         return culprit_loss.of_listeners(listeners, new, pids, self._named, self._count)
 
     def _ephemeral_ports(self, _: Finding) -> culprit.Accused | None:
         use = self._snapshot.protocols.busiest_ports if self._snapshot.protocols else None
         if use is None:
             return None
-        there = [
-            s
-            for s in self._tcp
-            if s.remote_port == use.remote_port
-            and culprit.shown(s.remote) == use.remote
-            and culprit.shown(s.local) == use.local
-        ]
-        pids = traffic.holders(there, traffic.Listeners(self._tcp), self._find(there).pids)
-        return culprit_loss.of_route(use, there, pids, self._named, self._count)
+        return culprit_loss.of_route(use, self._everyone.bundles, self._named, self._count)
 
     def _conntrack(self, _: Finding) -> culprit.Accused | None:
         sources = conntrack.read_sources()
@@ -156,13 +149,12 @@ class Case:
         """The holder of each socket of the window's moves."""
         if self._window is None:
             return owners.Owned({}), []
-        moved = [move.socket for move in self._window.moves]
-        closed_to = {(s.remote, s.remote_port) for s in moved if s.state == "CLOSE"}
-        telling = [
-            s for s in self._window.here if s.state == "LISTEN" or (s.remote, s.remote_port) in closed_to
-        ]
-        owned = self._find([*moved, *telling])
-        return owned, traffic.holders(moved, traffic.Listeners(telling), owned.pids, telling)
+        moved, listeners = [move.socket for move in self._window.moves], self._window.listeners
+        ports = {each.local_port for each in listeners}
+        opened = [s for s in moved if s.state == "CLOSE" and s.local_port not in ports]
+        talking = sockets.read_talking_to({(s.remote, s.remote_port) for s in opened}) if opened else []
+        owned = self._find([*moved, *listeners, *talking])
+        return owned, ownership.holders(moved, owned.pids, listeners, talking)
 
     def _traffic(self) -> Traffic | None:
         window = self._window
@@ -174,11 +166,10 @@ class Case:
     def _find(self, involved: Iterable[Socket]) -> owners.Owned:
         return self._finder.find((s.inode for s in involved), self._until_s)
 
-    def _users(self, owned: owners.Owned, involved: Iterable[Socket]) -> list[dict[str, object]]:
+    def _users(self, users: Counter[bundles.User]) -> list[dict[str, object]]:
         """Whose the sockets are whose processes are not visible: the kernel tells user and cgroup."""
-        hidden = Counter((s.uid, s.cgroup) for s in involved if s.inode and s.inode not in owned.pids)
         found: list[dict[str, object]] = []
-        for (uid, cgroup), n in hidden.most_common(self._count):
+        for (uid, cgroup), n in users.most_common(self._count):
             container, unit = cgroups.place_of(cgroups.read_path(cgroup)) if cgroup else (None, None)
             found.append({"user": owners.user_name(uid), "container": container, "unit": unit, "count": n})
         return found
@@ -191,15 +182,18 @@ class Case:
         return self._people[pid]
 
 
-def _note(owned: owners.Owned, involved: Iterable[Socket]) -> str:
+def _note(hidden: int, held: int, search: bundles.Listing | owners.Owned) -> str:
     """What to say where many owners are missing because not every process could be looked at."""
-    held = [s.inode for s in involved if s.inode]
-    hidden = sum(inode not in owned.pids for inode in held)
-    if not hidden or 100 * hidden < culprit.LEAST_PERCENT * len(held):
+    if not hidden or 100 * hidden < culprit.LEAST_PERCENT * held:
         return ""
-    if owned.is_late:
+    if search.is_late:
         return culprit.LATE
-    return culprit.INVISIBLE if owned.is_refused else ""
+    return culprit.INVISIBLE if search.is_refused else ""
+
+
+def _note_of_moves(owned: owners.Owned, involved: Iterable[Socket]) -> str:
+    held = [s.inode for s in involved if s.inode]
+    return _note(sum(inode not in owned.pids for inode in held), len(held), owned)
 
 
 _QUESTIONS: Mapping[str, Callable[[Case, Finding], culprit.Accused | None]] = {

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from network_health.evidence import Moved, Owner, Socket
+from network_health.evidence import Bundle, Moved, Owner
 from network_health.model import Interface
-from network_health.traffic import Listeners
+from network_health.ownership import settled
 
 __all__ = [
     "INVISIBLE",
@@ -26,6 +26,7 @@ __all__ = [
     "most",
     "of_connections",
     "of_rate",
+    "packed",
     "percent_of",
     "person_of",
     "person_text",
@@ -45,7 +46,6 @@ _TELLING = frozenset(
 )
 
 K = TypeVar("K", bound=Hashable)
-V = TypeVar("V", bound=Hashable)
 #: The clause, and plain evidence.
 Accused = tuple[str, dict[str, Any]]
 #: Who a pid is; asked only for those that are named.
@@ -57,16 +57,19 @@ def shown(address: bytes) -> str:
     return str(ipaddress.ip_address(address))
 
 
-def of_connections(
-    sockets: Sequence[Socket], pids: Sequence[int | None], named: Named, count: int, note: str = ""
-) -> Accused:
+def packed(text: str) -> bytes:
+    """Its bytes, 4 or 16."""
+    return ipaddress.ip_address(text).packed
+
+
+def of_connections(bundles: Sequence[Bundle], named: Named, count: int, note: str = "") -> Accused:
     """Who has the most sockets: by local port, by remote, by process; ``count`` of each at most.
 
     A connection that was accepted counts for its port and its source, one that was opened for its endpoint.
     """
-    total = len(sockets)
-    tally = _Tally(sockets, pids)
-    held = Counter({pid: n for pid, n in tally.holders.items() if pid is not None})
+    everyone = settled(bundles)
+    tally = _Tally(everyone)
+    total = tally.states.total()
 
     def owner(pid: int | None) -> dict[str, Any]:
         return {} if pid is None else person_of(named(pid))
@@ -76,24 +79,24 @@ def of_connections(
         "ports": [
             {"port": port, "protocol": protocol}
             | shared(n, total)
-            | owner(tally.owner_of_port(protocol, port))
+            | owner(_owner_of_port([b for b in everyone if (b.protocol, b.local_port) == (protocol, port)]))
             for (protocol, port), n in most(tally.ports, count)
         ],
         "remotes": [
             {"address": source_text(key)} | shared(n, total) for key, n in most(tally.sources, count)
         ],
         "endpoints": [
-            {"address": shown(key[0]), "port": key[1]}
+            {"address": shown(remote), "port": port}
             | shared(n, total)
-            | owner(_first(tally.endpoint_holders, key))
-            for key, n in most(tally.endpoints, count)
+            | owner(_holder([b for b in everyone if (b.remote, b.remote_port) == (remote, port)]))
+            for (remote, port), n in most(tally.endpoints, count)
         ],
         "states": [{"state": key} | shared(n, total) for key, n in most(tally.states, count)],
         "owners": [
-            owner(pid) | shared(n, total) | {"state": _first(tally.states_of, pid)}
-            for pid, n in most(held, count)
+            owner(pid) | shared(n, total) | {"state": _state(everyone, pid)}
+            for pid, n in most(tally.holders, count)
         ],
-        "coverage_percent": percent_of(held.total(), total),
+        "coverage_percent": percent_of(tally.holders.total(), total),
     }
     if note:
         evidence["note"] = note
@@ -103,43 +106,43 @@ def of_connections(
 class _Tally:
     """Sockets counted by everything that can tell who is behind them."""
 
-    def __init__(self, sockets: Sequence[Socket], pids: Sequence[int | None]) -> None:
+    def __init__(self, bundles: Iterable[Bundle]) -> None:
         self.ports: Counter[tuple[str, int]] = Counter()
         self.sources: Counter[bytes] = Counter()
         self.endpoints: Counter[tuple[bytes, int]] = Counter()
-        self.states = Counter(each.state for each in sockets)
-        self.holders = Counter(pids)
-        self.port_holders: Counter[tuple[tuple[str, int], int]] = Counter()
-        self.endpoint_holders: Counter[tuple[tuple[bytes, int], int]] = Counter()
-        self.states_of: Counter[tuple[int | None, str]] = Counter()
-        self._listening: dict[tuple[str, int], int] = {}
-        listened = Listeners(sockets).ports
-        for each, pid in zip(sockets, pids, strict=True):
-            self.states_of[pid, each.state] += 1
-            if each.protocol == "udp" or each.local_port in listened:
-                port = each.protocol, each.local_port
-                self.ports[port] += 1
-                if each.remote_port:
-                    self.sources[each.remote if len(each.remote) == 4 else each.remote[:8]] += 1
-                if pid is not None:
-                    self.port_holders[port, pid] += 1
-                    if each.state == "LISTEN":
-                        self._listening[port] = min(pid, self._listening.get(port, pid))
-            elif each.remote_port:
-                endpoint = each.remote, each.remote_port
-                self.endpoints[endpoint] += 1
-                if pid is not None:
-                    self.endpoint_holders[endpoint, pid] += 1
-
-    def owner_of_port(self, protocol: str, port: int) -> int | None:
-        """Who listens there, else who holds most of its sockets."""
-        return self._listening.get((protocol, port)) or _first(self.port_holders, (protocol, port))
+        self.states: Counter[str] = Counter()
+        self.holders: Counter[int] = Counter()
+        for each in bundles:
+            self.states[each.state] += each.sockets
+            self.holders.update(each.holders)
+            if each.remote_port:
+                self.endpoints[each.remote, each.remote_port] += each.sockets
+                continue
+            self.ports[each.protocol, each.local_port] += each.sockets
+            if any(each.remote):
+                self.sources[each.remote if len(each.remote) == 4 else each.remote[:8]] += each.sockets
 
 
-def _first(counts: Counter[tuple[K, V]], key: K) -> V | None:
-    """What is counted most together with ``key``; ``None`` where nothing is."""
-    found = Counter({other: n for (one, other), n in counts.items() if one == key})
-    return most(found, 1)[0][0] if found else None
+def _owner_of_port(bundles: Sequence[Bundle]) -> int | None:
+    """Who listens there, else who holds most of its sockets."""
+    listening = [pid for each in bundles if each.state == "LISTEN" for pid in each.holders]
+    return min(listening, default=None) or _holder(bundles)
+
+
+def _holder(bundles: Iterable[Bundle]) -> int | None:
+    """Who holds most of these sockets; ``None`` where that is not known."""
+    held: Counter[int] = Counter()
+    for each in bundles:
+        held.update(each.holders)
+    return most(held, 1)[0][0] if held else None
+
+
+def _state(bundles: Iterable[Bundle], pid: int) -> str:
+    """The state in which a process has most of its sockets."""
+    states: Counter[str] = Counter()
+    for each in bundles:
+        states[each.state] += each.holders.get(pid, 0)
+    return most(states, 1)[0][0]
 
 
 def _connections_clause(evidence: Mapping[str, Any], note: str) -> str:
@@ -278,7 +281,7 @@ def routed(moves: Iterable[Moved], interfaces: Sequence[Interface]) -> dict[str,
     One without an address is a part of another, or its parts: it may have carried all that left the host.
     """
     owned = {
-        ipaddress.ip_address(text.partition("%")[0]).packed: interface.link.name
+        packed(text.partition("%")[0]): interface.link.name
         for interface in interfaces
         for text in (*interface.link.ipv4, *interface.link.ipv6)
     }

@@ -15,6 +15,7 @@ from network_health.culprit import (
     Named,
     clause,
     most,
+    packed,
     percent_of,
     person_of,
     person_text,
@@ -22,8 +23,9 @@ from network_health.culprit import (
     shown,
     source_text,
 )
-from network_health.evidence import Socket
+from network_health.evidence import Bundle, Socket
 from network_health.model import PortUse
+from network_health.ownership import settled
 
 __all__ = ["new_since", "of_conntrack", "of_kinds", "of_listeners", "of_route"]
 
@@ -66,19 +68,22 @@ def of_listeners(
     return clause(parts), {"listeners": entries}
 
 
-def of_route(
-    use: PortUse, sockets: Sequence[Socket], pids: Sequence[int | None], named: Named, count: int
-) -> Accused:
-    """Who has the ephemeral ports of one route; ``sockets`` are those of the route."""
-    held = Counter(pid for pid in pids if pid is not None)
-    states = Counter(s.state for s in sockets)
-    total = len(sockets)
+def of_route(use: PortUse, bundles: Sequence[Bundle], named: Named, count: int) -> Accused:
+    """Who has the ephemeral ports of one route; ``bundles`` may be of all sockets."""
+    held: Counter[int] = Counter()
+    states: Counter[str] = Counter()
+    route = packed(use.local), packed(use.remote), use.remote_port
+    for each in settled(bundles):
+        if (each.local, each.remote, each.remote_port) == route:
+            states[each.state] += each.sockets
+            held.update(each.holders)
+    total = states.total()
     entries = [person_of(named(pid)) | shared(n, total) for pid, n in most(held, count)]
     parts = [f"{e['percent']:.0f}% owned by {person_text(e)}" for e in entries[:1]]
     parts += [f"{percent_of(n, total):.0f}% {s}" for s, n in most(states, 1) if s != "ESTABLISHED"]
-    route = {"local": use.local, "remote": use.remote, "remote_port": use.remote_port}
-    seen = {"states": [{"state": state} | shared(n, total) for state, n in most(states, count)]}
-    return clause(parts), route | {"owners": entries} | seen
+    seen = {"local": use.local, "remote": use.remote, "remote_port": use.remote_port, "owners": entries}
+    seen |= {"states": [{"state": state} | shared(n, total) for state, n in most(states, count)]}
+    return clause(parts), seen
 
 
 def of_conntrack(sources: Counter[bytes], count: int) -> Accused:

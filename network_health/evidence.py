@@ -5,17 +5,18 @@ Laws: those of `network_health.model`.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Socket(NamedTuple):
-    """One TCP or UDP socket, as the kernel lists it; a tuple, because there may be 100,000.
+class Bundle(NamedTuple):
+    """The sockets, of maybe 100,000, that differ in nothing that tells who is behind them.
 
-    Addresses are packed, 4 bytes or 16. ``inode`` is 0 for a socket that no process holds (any more, or
-    yet). ``sent`` and ``received`` are bytes that were acknowledged, 0 where not asked for. Of a listener,
-    ``waiting`` connections of at most ``backlog`` are not accepted yet, and ``drops`` were refused.
+    Addresses are packed, 4 bytes or 16. Connections that were accepted at a port, and sockets without a
+    remote, have that port and no remote one; those that were opened have no local port. Of the ``sockets``,
+    ``unheld`` are held by no process (any more, or yet); ``holders`` has the known ones by pid.
     """
 
     protocol: str
@@ -24,15 +25,41 @@ class Socket(NamedTuple):
     local_port: int
     remote: bytes
     remote_port: int
-    uid: int
+    sockets: int = 1
+    unheld: int = 0
+    holders: Mapping[int, int] = {}
+
+    @property
+    def hidden(self) -> int:
+        """Those that a process holds which is not known."""
+        return self.sockets - self.unheld - sum(self.holders.values())
+
+
+class Socket(NamedTuple):
+    """One TCP socket, as the kernel lists it.
+
+    Addresses are packed, 4 bytes or 16. ``inode`` is 0 for a socket that no process holds (any more, or
+    yet). ``sent`` and ``received`` are bytes that were acknowledged, 0 where not asked for. Of a listener,
+    ``waiting`` connections of at most ``backlog`` are not accepted yet, and ``drops`` were refused.
+    """
+
+    state: str
+    local: bytes
+    local_port: int
+    remote: bytes
+    remote_port: int
     inode: int
     cookie: int
-    cgroup: int = 0
     sent: int = 0
     received: int = 0
     waiting: int = 0
     backlog: int = 0
     drops: int = 0
+
+
+#: What is remembered of a socket from one listing to the next: bytes sent, bytes received, inode. Packed,
+#: because there may be 100,000.
+MARK = struct.Struct("=QQI")
 
 
 class Moved(NamedTuple):

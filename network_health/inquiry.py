@@ -7,6 +7,7 @@ finding is changed, only a clause is added.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Mapping, Sequence
 
@@ -54,7 +55,9 @@ class Inquirer:
             window = None
         if window is None and not checks & CHECKS - RATES.keys():
             return None
-        return Case(self._owners, self._past, snapshot, settings, window).judge(findings)
+        told = Case(self._owners, self._past, snapshot, settings, window).judge(findings)
+        gc.collect()  # else Python keeps a large listing's tuples for later, and much memory with them
+        return told
 
     def close(self) -> None:
         """Stop listening."""

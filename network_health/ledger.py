@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from network_health import traffic
 from network_health.evidence import Moved, Socket
-from network_health.linux import sockets
+from network_health.linux import moving
 from network_health.linux.destroyed import ClosedSockets
 
 __all__ = ["Ledger", "Window"]
@@ -19,11 +19,11 @@ __all__ = ["Ledger", "Window"]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the TCP sockets did between two listings; ``here`` are those of the later one."""
+    """What the TCP sockets moved between two listings; ``listeners`` are those of the later one."""
 
     seconds: float
     moves: tuple[Moved, ...]
-    here: tuple[Socket, ...]
+    listeners: tuple[Socket, ...]
     is_whole: bool
 
 
@@ -37,8 +37,8 @@ class Ledger:
     def __init__(self) -> None:
         self._closed = ClosedSockets()
         self._at_s: float | None = None
-        self._open: dict[int, Socket] = {}
-        self._gone: dict[int, Socket] = {}
+        self._open: dict[int, bytes] = {}
+        self._gone: dict[int, bytes] = {}
 
     def window(self) -> Window:
         """What happened since the last call; at the first one nothing has.
@@ -48,11 +48,11 @@ class Ledger:
             KernelFormatError: what it answers cannot be read.
         """
         last_s, self._at_s = self._at_s, time.monotonic()
-        here = sockets.read_moving()
+        here = moving.read(None if last_s is None else self._open)
         closed, is_whole = self._closed.take()
-        moves = () if last_s is None else traffic.moved({**self._gone, **self._open}, (*here, *closed))
-        self._open, self._gone = traffic.remember(self._open, here, closed)
-        return Window(self._at_s - (last_s or self._at_s), moves, tuple(here), is_whole)
+        moves = () if last_s is None else traffic.moved(self._open, self._gone, (*here.changed, *closed))
+        self._open, self._gone = traffic.remember(self._open, here.marks, closed)
+        return Window(self._at_s - (last_s or self._at_s), moves, tuple(here.listeners), is_whole)
 
     def close(self) -> None:
         """Stop listening."""

@@ -2,7 +2,6 @@
 
 Laws: a socket is known by its cookie, so that one that is closed meanwhile counts to its last byte, and
 one that opened meanwhile from its first. A counter that went back (a reset connection) moved nothing.
-What has no owner of its own is its listener's, or that of the only process that talks to its remote.
 """
 
 from __future__ import annotations
@@ -10,81 +9,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from network_health.evidence import Moved, ProcessTraffic, Socket, Traffic
+from network_health.evidence import MARK, Moved, ProcessTraffic, Socket, Traffic
 from network_health.model import Interface
 
-__all__ = ["Listeners", "carried_by", "coverage_percent", "holders", "moved", "of_processes", "remember"]
-
-_ANY = (bytes(4), bytes(16))
-
-
-class Listeners:
-    """The sockets that listen, to be asked which of them accepted a connection."""
-
-    def __init__(self, sockets: Iterable[Socket]) -> None:
-        self._inodes = {(s.local, s.local_port): s.inode for s in sockets if s.state == "LISTEN"}
-        self.ports = {port for _, port in self._inodes}
-
-    def inode_of(self, connection: Socket) -> int:
-        """The inode of the listener on a connection's local address and port; 0 without one."""
-        if connection.local_port not in self.ports:
-            return 0
-        addresses = (connection.local, *_ANY)
-        found = (self._inodes.get((address, connection.local_port)) for address in addresses)
-        return next((inode for inode in found if inode), 0)
+__all__ = ["carried_by", "coverage_percent", "moved", "of_processes", "remember"]
 
 
 def remember(
-    before: Mapping[int, Socket], now: Iterable[Socket], closed: Iterable[Socket]
-) -> tuple[dict[int, Socket], dict[int, Socket]]:
-    """The sockets by cookie that are open ``now``, and those that have gone but were not told of yet.
+    before: Mapping[int, bytes], now: dict[int, bytes], closed: Iterable[Socket]
+) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    """The marks of the sockets that are open ``now``, and of those that have gone but were not told of yet.
 
-    A socket that its process has closed keeps the inode that ``before`` has.
+    What was ``closed`` since is taken out of ``now``.
     """
-    table = {}
-    for each in now:
-        if not each.inode and each.cookie in before:
-            each = each._replace(inode=before[each.cookie].inode)
-        table[each.cookie] = each
     ended = {each.cookie for each in closed}
-    gone = {cookie: s for cookie, s in before.items() if cookie not in table and cookie not in ended}
-    return {cookie: s for cookie, s in table.items() if cookie not in ended}, gone
+    gone = {cookie: mark for cookie, mark in before.items() if cookie not in now and cookie not in ended}
+    for cookie in ended:
+        now.pop(cookie, None)
+    return now, gone
 
 
-def moved(before: Mapping[int, Socket], now: Iterable[Socket]) -> tuple[Moved, ...]:
-    """The sockets that moved something since ``before``; of one cookie the last of ``now`` counts."""
+def moved(before: Mapping[int, bytes], gone: Mapping[int, bytes], now: Iterable[Socket]) -> tuple[Moved, ...]:
+    """The sockets that moved something since their mark in ``before`` or ``gone``; of one the last counts."""
     found = []
     for cookie, each in {each.cookie: each for each in now}.items():
-        then = before.get(cookie)
-        sent, received = each.sent, each.received
-        if then is not None:
-            sent, received = max(sent - then.sent, 0), max(received - then.received, 0)
-            if not each.inode:
-                each = each._replace(inode=then.inode, uid=then.uid, cgroup=then.cgroup)
+        mark = before.get(cookie) or gone.get(cookie)
+        sent, received, inode = MARK.unpack(mark) if mark else (0, 0, 0)
+        sent, received = max(each.sent - sent, 0), max(each.received - received, 0)
         if sent or received:
-            found.append(Moved(each, sent, received))
+            found.append(Moved(each if each.inode else each._replace(inode=inode), sent, received))
     return tuple(found)
-
-
-def holders(
-    sockets: Sequence[Socket], listeners: Listeners, pids: Mapping[int, int], known: Iterable[Socket] = ()
-) -> list[int | None]:
-    """The pid of each of ``sockets``, ``None`` where it is unknown; ``known`` helps with remotes."""
-    talkers: dict[tuple[bytes, int], set[int]] = {}
-    for each in (*known, *sockets):
-        pid = pids.get(each.inode)
-        if pid is not None and each.local_port not in listeners.ports:
-            talkers.setdefault((each.remote, each.remote_port), set()).add(pid)
-    found = []
-    for each in sockets:
-        pid = pids.get(each.inode)
-        if pid is None and (not each.inode or each.state == "CLOSE"):
-            pid = pids.get(listeners.inode_of(each))
-            talking = talkers.get((each.remote, each.remote_port), ())
-            if pid is None and len(talking) == 1:
-                (pid,) = talking
-        found.append(pid)
-    return found
 
 
 def of_processes(

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health import culprit, culprit_loss, traffic
-from network_health.evidence import Moved, Owner, Socket
+from network_health import culprit, culprit_loss, ownership, traffic
+from network_health.evidence import MARK, Bundle, Moved, Owner, Socket
 from network_health.model import Interface, Link
 from network_health.report import network_metrics
 
 HOST, PEER, OTHER = (ipaddress.ip_address(f"10.0.0.{n}").packed for n in (1, 7, 9))
-PIDS = {11: 1001, 12: 1002}
+APP1, APP2, HIDDEN, NOBODY = 1001, 1002, 0, None
 
 
 def named(pid):
@@ -20,51 +20,86 @@ def named(pid):
 
 
 def tcp(port, remote=PEER, remote_port=5000, state="ESTABLISHED", inode=11, local=HOST, **more):
-    return Socket("tcp", state, local, port, remote, remote_port, 33, inode, more.pop("cookie", 0), **more)
+    return Socket(state, local, port, remote, remote_port, inode, more.pop("cookie", 0), **more)
 
 
 def listener(port, inode=11, local=bytes(4), **more):
     return tcp(port, bytes(4), 0, "LISTEN", inode, local, **more)
 
 
-def accused(*sockets, note=""):
-    pids = traffic.holders(sockets, traffic.Listeners(sockets), PIDS)
-    return culprit.of_connections(sockets, pids, named, 5, note)
+def bundle(state, local, remote, count, holder):
+    """``holder`` is a pid, ``HIDDEN`` where it is not known, ``NOBODY`` where there is none."""
+    holders = {holder: count} if holder else {}
+    return Bundle("tcp", state, *local, *remote, count, count if holder is NOBODY else 0, holders)
+
+
+def listening(port, holder, address=bytes(4)):
+    return bundle("LISTEN", (address, port), (bytes(len(address)), 0), 1, holder)
+
+
+def accepted(port, remote, count, holder, state="ESTABLISHED"):
+    return bundle(state, (HOST, port), (remote, 0), count, holder)
+
+
+def opened(remote, port, count, holder, state="ESTABLISHED"):
+    return bundle(state, (HOST, 0), (remote, port), count, holder)
+
+
+def accused(*bundles, note=""):
+    return culprit.of_connections(bundles, named, 5, note)
 
 
 @pytest.mark.parametrize(
-    ("sockets", "clause"),
+    ("bundles", "clause"),
     [
         ([], ""),
-        ([listener(80), *[tcp(80)] * 9], " (100% on :80 owned by app1[1001], 90% from 10.0.0.7)"),
         (
-            [listener(80), *[tcp(80, inode=0, state="SYN_RECV")] * 9],
+            [listening(80, APP1), accepted(80, PEER, 9, APP1)],
+            " (100% on :80 owned by app1[1001], 90% from 10.0.0.7)",
+        ),
+        (
+            [listening(80, APP1), accepted(80, PEER, 9, NOBODY, "SYN_RECV")],
             " (100% on :80 owned by app1[1001], 90% SYN_RECV, 90% from 10.0.0.7)",
         ),
         (
-            [tcp(n, OTHER, 443, "CLOSE_WAIT", 12) for n in range(9)] + [tcp(99)],
+            [opened(OTHER, 443, 9, APP2, "CLOSE_WAIT"), opened(PEER, 5000, 1, APP1)],
             " (90% to 10.0.0.9:443 owned by app2[1002], 90% CLOSE_WAIT)",
         ),
-        ([tcp(n, OTHER, n, inode=12) for n in range(9)] + [tcp(99)], " (90% owned by app2[1002])"),
         (
-            [tcp(n, OTHER, 443, "TIME_WAIT", 0) for n in range(9)] + [tcp(9, OTHER, 443, inode=12)],
+            [*[opened(OTHER, n, 1, APP2) for n in range(1, 10)], opened(PEER, 5000, 1, APP1)],
+            " (90% owned by app2[1002])",
+        ),
+        (
+            [opened(OTHER, 443, 9, NOBODY, "TIME_WAIT"), opened(OTHER, 443, 1, APP2)],
             " (100% to 10.0.0.9:443 owned by app2[1002], 90% TIME_WAIT)",
         ),
-        ([tcp(n, OTHER, n, inode=99) for n in range(20)], ""),
+        ([opened(OTHER, n, 1, HIDDEN) for n in range(1, 21)], ""),
         (
-            [tcp(80, inode=99), tcp(80, inode=99, remote=OTHER, remote_port=1), listener(80, 99)],
+            [accepted(80, PEER, 1, HIDDEN), accepted(80, OTHER, 1, HIDDEN), listening(80, HIDDEN)],
             " (100% on :80, 33% from 10.0.0.7)",
         ),
     ],
 )
-def test_connections_are_explained(sockets, clause):
+def test_connections_are_explained(bundles, clause):
     """By the port that was flooded, the remote that was called, or the process that holds on."""
-    assert accused(*sockets)[0] == clause
+    assert accused(*bundles)[0] == clause
+
+
+def test_what_nobody_holds_is_given_to_whom_it_is_likely_of():
+    """To its listener, else to the only one that talks to its remote; what two talk to is nobody's."""
+    half_open = accepted(80, PEER, 3, NOBODY, "SYN_RECV")
+    waiting = opened(OTHER, 443, 4, NOBODY, "TIME_WAIT")
+    talking = opened(OTHER, 443, 1, APP2)
+    settled = ownership.settled([listening(80, APP1), half_open, waiting, talking])
+    assert [(b.unheld, b.holders) for b in settled[1:3]] == [(0, {APP1: 3}), (0, {APP2: 4})]
+    two = ownership.settled([waiting, talking, opened(OTHER, 443, 1, APP1, "CLOSE_WAIT")])
+    assert (two[0].unheld, two[0].holders) == (4, {})
 
 
 def test_what_is_not_visible_is_said():
     """The note stands at the end of the clause and in the evidence, with how much is covered."""
-    clause, evidence = accused(listener(80, 99), tcp(80, inode=99), note=culprit.INVISIBLE)
+    bundles = listening(80, HIDDEN), accepted(80, PEER, 1, HIDDEN)
+    clause, evidence = accused(*bundles, note=culprit.INVISIBLE)
     assert clause == f" (100% on :80, 50% from 10.0.0.7, {culprit.INVISIBLE})"
     assert (evidence["coverage_percent"], evidence["note"]) == (0.0, culprit.INVISIBLE)
 
@@ -72,8 +107,8 @@ def test_what_is_not_visible_is_said():
 def test_one_network_of_ipv6_is_one_remote():
     """Addresses of one /64 count together, of two apart."""
     v6 = [ipaddress.ip_address(f"2001:db8:0:{n % 2}::{n:x}").packed for n in range(10)]
-    server = listener(80, local=bytes(16))
-    _, evidence = accused(server, *[tcp(80, a, local=v6[0]) for a in v6[::2]], tcp(80, v6[1], local=v6[0]))
+    bundles = [accepted(80, address, 1, APP1) for address in (*v6[::2], v6[1])]
+    _, evidence = accused(listening(80, APP1, bytes(16)), *bundles)
     assert [(r["address"], r["count"]) for r in evidence["remotes"]] == [
         ("2001:db8::/64", 5),
         ("2001:db8:0:1::/64", 1),
@@ -82,34 +117,40 @@ def test_one_network_of_ipv6_is_one_remote():
 
 def test_the_sentence_stays_one_finding():
     """A name with a semicolon does not look like the next finding."""
-    sockets = [tcp(n, OTHER, n) for n in range(5)]
-    clause, _ = culprit.of_connections(sockets, [1] * 5, lambda pid: Owner(pid, "a; b"), 5)
-    assert clause == " (100% owned by a, b[1])"
+    bundles = [opened(OTHER, n, 1, APP1) for n in range(1, 6)]
+    clause, _ = culprit.of_connections(bundles, lambda pid: Owner(pid, "a; b"), 5)
+    assert clause == " (100% owned by a, b[1001])"
 
 
-SOCKETS = st.lists(
-    st.builds(
-        tcp,
-        st.integers(1, 5),
-        st.sampled_from([PEER, OTHER, bytes(16), bytes(8) + PEER * 2]),
-        st.integers(0, 3),
-        st.sampled_from(["ESTABLISHED", "LISTEN", "TIME_WAIT", "CLOSE_WAIT"]),
-        st.sampled_from([0, 11, 12, 99]),
-    ),
+ADDRESSES = st.sampled_from([PEER, OTHER, bytes(16), bytes(8) + PEER * 2])
+STATES = st.sampled_from(["ESTABLISHED", "LISTEN", "TIME_WAIT", "CLOSE_WAIT"])
+HOLDERS = st.sampled_from([NOBODY, APP1, APP2, HIDDEN])
+BUNDLES = st.lists(
+    st.builds(accepted, st.integers(1, 5), ADDRESSES, st.integers(1, 9), HOLDERS, STATES)
+    | st.builds(opened, ADDRESSES, st.integers(1, 5), st.integers(1, 9), HOLDERS, STATES),
     max_size=40,
 )
 
 
-@given(SOCKETS)
-def test_shares_are_of_everything(sockets):
+@given(BUNDLES)
+def test_shares_are_of_everything(bundles):
     """No list has more than all sockets, none is out of order, and nobody has more than is known."""
-    clause, evidence = accused(*sockets)
+    clause, evidence = accused(*bundles)
+    assert evidence["total"] == sum(b.sockets for b in bundles)
     for kind in ("ports", "remotes", "endpoints", "states", "owners"):
         counts = [entry["count"] for entry in evidence[kind]]
         assert counts == sorted(counts, reverse=True)
-        assert sum(counts) <= evidence["total"] == len(sockets)
+        assert sum(counts) <= evidence["total"]
         assert all(0 <= entry["percent"] <= 100 for entry in evidence[kind])
     assert clause == "" or (clause.startswith(" (") and clause.endswith(")") and ";" not in clause)
+
+
+@given(BUNDLES)
+def test_to_settle_makes_no_socket(bundles):
+    """Each bundle keeps its sockets, and what is hidden stays so."""
+    for before, after in zip(bundles, ownership.settled(bundles), strict=True):
+        assert (after.sockets, after.hidden) == (before.sockets, before.hidden)
+        assert after.unheld in (0, before.unheld)
 
 
 def interface(name, *addresses, mbps=8.0):
@@ -194,26 +235,27 @@ def test_kinds_are_those_that_are_new(before, after, clause):
 
 def test_bytes_are_differences_by_cookie():
     """Open, new, closed and reset sockets: each counts what it moved in the window, once."""
-    before = {n: tcp(n, cookie=n, sent=100, received=50) for n in (1, 2, 3)}
+    before = {n: MARK.pack(100, 50, 11) for n in (1, 2, 3)}
     now = [
         tcp(1, cookie=1, sent=150, received=50),
         tcp(3, cookie=3, sent=10, received=0),
         tcp(4, cookie=4, sent=7, received=0),
     ]
     closed = [tcp(2, cookie=2, sent=100, received=90, inode=0, state="CLOSE")]
-    moved = traffic.moved(before, [*now, *closed])
+    moved = traffic.moved(before, {}, [*now, *closed])
     assert {m.socket.cookie: (m.sent, m.received) for m in moved} == {1: (50, 0), 2: (0, 40), 4: (7, 0)}
     assert next(m for m in moved if m.socket.cookie == 2).socket.inode == 11
 
 
 def test_a_socket_that_went_without_a_word_is_kept_for_one_window():
     """The word comes later, and must not count again what was counted before."""
-    first = {1: tcp(1, cookie=1, sent=100)}
-    here, gone = traffic.remember(first, [], [])
+    first = {1: MARK.pack(100, 0, 11)}
+    here, gone = traffic.remember(first, {}, [])
     assert (here, gone) == ({}, first)
     late = tcp(1, cookie=1, sent=130, inode=0, state="CLOSE")
-    assert [m.sent for m in traffic.moved({**gone, **here}, [late])] == [30]
-    assert traffic.remember(here, [], [late]) == ({}, {})
+    assert [(m.sent, m.socket.inode) for m in traffic.moved(here, gone, [late])] == [(30, 11)]
+    assert traffic.remember(here, {}, [late]) == ({}, {})
+    assert traffic.remember({}, {1: first[1]}, [late]) == ({}, {})
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99), st.integers(0, 99)), max_size=20))

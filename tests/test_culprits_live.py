@@ -199,10 +199,10 @@ def test_a_full_tracking_table_names_its_sources(namespace):
 def test_a_culprit_that_cannot_be_looked_for_costs_no_report(namespace, monkeypatch):
     """Where the kernel refuses, the finding is told without a culprit, and why."""
 
-    def refuse():
+    def refuse(until_s):
         raise PermissionError("not today")
 
-    monkeypatch.setattr("network_health.linux.sockets.read_tcp", refuse)
+    monkeypatch.setattr("network_health.linux.bundles.read", refuse)
 
     def watch():
         with socket.create_server(("127.0.0.1", 0)):

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from unittest.mock import patch
 
-from network_health.evidence import Socket
+from network_health.evidence import MARK, Bundle, Socket
+from network_health.linux.bundles import Listing
+from network_health.linux.moving import Moving
 from network_health.linux.owners import Owned
 from network_health.model import ProcessDetails
 
@@ -25,7 +27,15 @@ def packed(address):
     return ipaddress.ip_address(address).packed
 
 
+def bundle(state, local, remote, count, holder):
+    """Of TCP sockets; ``holder`` is a pid, ``None`` where no process has them, `HIDDEN` where one does."""
+    holders = {} if holder in (None, HIDDEN) else {holder: count}
+    return Bundle("tcp", state, *local, *remote, count, count if holder is None else 0, holders)
+
+
 HOST = packed("10.0.0.5")
+#: The inode of a socket that nobody is found for.
+HIDDEN = 77
 
 
 @dataclass
@@ -37,32 +47,43 @@ class Kernel:
     lost: dict[str, int] = field(default_factory=lambda: {"rx_crc": 1})
     sees_holders: bool = True
 
-    def tcp(self):
+    def bundles(self):
         """2,000 sockets: a flood of one port, a leak towards one remote, a transfer."""
-        flood = [("10.0.0.7", "ESTABLISHED")] * 1200 + [("10.0.0.8", "ESTABLISHED")] * 20
-        flood += [(f"2001:db8::{n:x}", "ESTABLISHED") for n in range(1, 101)] + [
-            ("10.0.0.7", "SYN_RECV")
-        ] * 80
-        yield from self.listeners()
-        for n, (remote, state) in enumerate(flood):
-            inode = 0 if state == "SYN_RECV" else NGINX * 100_000 + 10 + n
-            yield Socket("tcp", state, HOST, 8080, packed(remote), 1024 + n, 33, inode, 1000 + n)
-        for n in range(597):
-            row = HOST, 32768 + n, packed("10.0.0.9"), 5432, 1000, APP * 100_000 + n, 5000 + n
-            yield Socket("tcp", "CLOSE_WAIT", *row)
-        yield from self.moving()
+        yield bundle("LISTEN", (bytes(4), 8080), (bytes(4), 0), 1, NGINX)
+        for remote, state, count in [
+            ("10.0.0.7", "ESTABLISHED", 1200),
+            ("10.0.0.8", "ESTABLISHED", 20),
+            *[(f"2001:db8::{n:x}", "ESTABLISHED", 1) for n in range(1, 101)],
+            ("10.0.0.7", "SYN_RECV", 80),
+        ]:
+            holder = None if state == "SYN_RECV" else NGINX
+            yield bundle(state, (HOST, 8080), (packed(remote), 0), count, holder)
+        yield bundle("CLOSE_WAIT", (HOST, 0), (packed("10.0.0.9"), 5432), 597, APP)
+        yield bundle("ESTABLISHED", (HOST, 0), (packed("10.0.0.9"), 873), 1, RSYNC)
+        yield bundle("ESTABLISHED", (HOST, 0), (packed("10.0.0.9"), 873), 1, HIDDEN)
+        yield Bundle("udp", "NONE", bytes(4), 53, bytes(4), 0, 1, 0, {})
 
-    def moving(self):
+    def listing(self):
+        bundles = tuple(self.bundles())
+        if self.sees_holders:
+            return Listing(bundles)
+        users = Counter({(33, 0): 1321, (1000, 0): 597, (34, 0): 1, (0, 0): 2})
+        return Listing(tuple(b._replace(holders={}) for b in bundles), is_refused=True, users=users)
+
+    def moving(self, before):
         """The transfer, and what a container sends that is of another namespace's process."""
         remote = packed("10.0.0.9"), 873
-        row = HOST, 40000, *remote, 34, RSYNC * 100_000, 9000, 0
-        yield Socket("tcp", "ESTABLISHED", *row, self.sent, self.sent // 1000)
-        yield Socket("tcp", "ESTABLISHED", HOST, 40001, *remote, 0, 77, 9001, 0, self.sent // 20, 0)
+        row = "ESTABLISHED", HOST, 40000, *remote, RSYNC * 100_000, 9000
+        transfer = Socket(*row, self.sent, self.sent // 1000)
+        hidden = Socket("ESTABLISHED", HOST, 40001, *remote, HIDDEN, 9001, self.sent // 20, 0)
+        marks = {s.cookie: MARK.pack(s.sent, s.received, s.inode) for s in (transfer, hidden)}
+        changed = [] if before is None else [transfer, hidden]
+        return Moving(before, marks, changed, self.listeners())
 
     def listeners(self):
         """One whose queue is full."""
-        row = bytes(4), 8080, bytes(4), 0, 33, NGINX * 100_000, 1, 0, 0, 0
-        yield Socket("tcp", "LISTEN", *row, waiting=129, backlog=128, drops=self.refused)
+        row = "LISTEN", bytes(4), 8080, bytes(4), 0, NGINX * 100_000, 1
+        return [Socket(*row, waiting=129, backlog=128, drops=self.refused)]
 
     def find(self, inodes):
         if self.sees_holders:
@@ -82,12 +103,10 @@ class Kernel:
 def told_by(kernel, monotonic):
     """The kernel is asked through these, and through nothing else."""
     linux = "network_health.linux"
-    udp = [Socket("udp", "NONE", bytes(4), 53, bytes(4), 0, 0, 5, 9999)]
     answers = {
-        f"{linux}.sockets.read_tcp": lambda: list(kernel.tcp()),
-        f"{linux}.sockets.read_moving": lambda: [*kernel.moving(), *kernel.listeners()],
-        f"{linux}.sockets.read_listeners": lambda: list(kernel.listeners()),
-        f"{linux}.sockets.read_udp": lambda: udp,
+        f"{linux}.bundles.read": lambda until_s: kernel.listing(),
+        f"{linux}.moving.read": kernel.moving,
+        f"{linux}.sockets.read_listeners": kernel.listeners,
         f"{linux}.loss.read_kinds": kernel.kinds,
         f"{linux}.conntrack.read_sources": kernel.sources,
         f"{linux}.cgroups.read_place": lambda pid: PLACES[pid],

@@ -10,7 +10,7 @@ import errno
 import socket
 
 from network_health.evidence import Socket
-from network_health.linux import sockets
+from network_health.linux import inet_diag, sockets
 
 __all__ = ["ClosedSockets"]
 
@@ -29,7 +29,7 @@ class ClosedSockets:
     """
 
     def __init__(self) -> None:
-        self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, sockets.NETLINK_SOCK_DIAG)
+        self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, inet_diag.PROTOCOL)
         try:
             try:
                 self._kernel.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)

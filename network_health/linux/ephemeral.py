@@ -13,20 +13,16 @@ import struct
 from collections import Counter
 from collections.abc import Mapping
 
-from network_health.linux import netlink
-from network_health.linux.errors import KernelFormatError
+from network_health.linux import inet_diag, netlink
 from network_health.model import PortUse, Share
 
 __all__ = ["Route", "busiest", "count_routes", "read_busiest"]
 
-_NETLINK_SOCK_DIAG = 4
-_TCP_OF_BOTH_FAMILIES = 18  # TCPDIAG_GETSOCK
-_BYTECODE = 1  # INET_DIAG_REQ_BYTECODE
 _LOCAL_PORT_GE, _LOCAL_PORT_LE = 2, 3
 #: ESTABLISHED, SYN_SENT, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING
 _STATES = sum(1 << state for state in (1, 2, 4, 5, 6, 8, 9, 11))
-_MESSAGE_BYTES = 72  # inet_diag_msg: begins with the family,
-_ROUTE_AT, _ROUTE_END = 6, 40  # and has remote port, local and remote address one after the other
+#: Where an inet_diag_msg, which begins with the family, has remote port, local and remote address.
+_ROUTE_AT, _ROUTE_END = 6, 40
 #: What an IPv4 address starts with in an IPv6 socket.
 _MAPPED = bytes(10) + b"\xff\xff"
 
@@ -41,7 +37,7 @@ def read_busiest(first: int, last: int) -> PortUse | None:
         OSError: the kernel refuses.
         KernelFormatError: what it answers cannot be read.
     """
-    counts = netlink.dump(_NETLINK_SOCK_DIAG, _request(first, last), Counter[Route], count_routes)
+    counts = netlink.dump(inet_diag.PROTOCOL, _request(first, last), Counter[Route], count_routes)
     return busiest(counts, last - first + 1)
 
 
@@ -52,13 +48,11 @@ def count_routes(datagram: bytes, counts: Counter[Route]) -> bool:
         OSError: the datagram says that the kernel refuses.
         KernelFormatError: it is not a datagram of such messages.
     """
-    for kind, start, end in netlink.messages(datagram):
-        if kind == netlink.DONE:
-            return True
-        if kind != _TCP_OF_BOTH_FAMILIES or end - start < _MESSAGE_BYTES:
-            raise KernelFormatError(f"sock_diag: a message of kind {kind} and {end - start} bytes")
+
+    def add(start: int, _: int) -> None:
         counts[datagram[start], datagram[start + _ROUTE_AT : start + _ROUTE_END]] += 1
-    return False
+
+    return inet_diag.walk(datagram, add)
 
 
 def busiest(counts: Mapping[Route, int], available: int) -> PortUse | None:
@@ -91,6 +85,4 @@ def _request(first: int, last: int) -> bytes:
     """A dump of the TCP sockets in `_STATES` whose local port the kernel finds in the range."""
     condition = struct.pack("=BBHBBH", _LOCAL_PORT_GE, 8, 20, 0, 0, first)  # else: past the end, no match
     condition += struct.pack("=BBHBBH", _LOCAL_PORT_LE, 8, 12, 0, 0, last)
-    body = struct.pack("=BBBB48xII", 0, 0, 0, 0, _STATES, 0)  # inet_diag_req
-    attribute = struct.pack("=HH", 4 + len(condition), _BYTECODE) + condition
-    return netlink.dump_request(_TCP_OF_BOTH_FAMILIES, body + attribute)
+    return inet_diag.tcp_request(_STATES, condition=condition)

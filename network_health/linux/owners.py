@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Owned", "OwnerFinder", "user_name"]
+__all__ = ["Owned", "OwnerFinder", "Search", "user_name"]
 
 _PREFIX = "socket:["
 #: Of more than so many sockets nothing is kept: about 1 MB.
@@ -26,6 +26,36 @@ class Owned:
     pids: Mapping[int, int]
     is_refused: bool = False
     is_late: bool = False
+
+
+class Search:
+    """A walk over the processes and the sockets that each holds, the lowest pid first.
+
+    It ends where the clock says ``until_s``: ``is_late``. ``is_refused``: some could not be looked at.
+    """
+
+    def __init__(self, until_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.is_refused = self.is_late = False
+        self._until_s, self._now = until_s, now
+
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        """Pid, and the inodes of its sockets.
+
+        Raises:
+            OSError: ``/proc`` is missing.
+        """
+        for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+            if self.is_late:
+                break
+            try:
+                held = _sockets_of(pid)
+            except PermissionError:
+                self.is_refused = True
+                continue
+            except OSError:  # it has ended
+                continue
+            yield pid, held
+            self.is_late = self._now() > self._until_s
 
 
 class OwnerFinder:
@@ -44,27 +74,19 @@ class OwnerFinder:
         """
         asked = {inode for inode in inodes if inode}
         missing = asked - self._known.keys() - self._nobodys
-        is_late = False
-        for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()) if missing else ():
-            if not missing or is_late:
+        search = Search(until_s, now)
+        for pid, held in search if missing else ():
+            found = missing.intersection(held)
+            self._known.update(dict.fromkeys(found, pid))
+            missing -= found
+            if not missing:
                 break
-            try:
-                held = _sockets_of(pid, missing)
-            except PermissionError:
-                self._is_refused = True
-                continue
-            except OSError:  # it has ended
-                continue
-            self._known.update(dict.fromkeys(held, pid))
-            missing -= held
-            is_late = now() > until_s
-        found = Owned(
-            {inode: self._known[inode] for inode in asked & self._known.keys()}, self._is_refused, is_late
-        )
-        self._nobodys = set() if is_late or self._is_refused else (self._nobodys & asked) | missing
+        self._is_refused = self._is_refused or search.is_refused
+        pids = {inode: self._known[inode] for inode in asked & self._known.keys()}
+        self._nobodys = set() if search.is_late or self._is_refused else (self._nobodys & asked) | missing
         if len(self._known) + len(self._nobodys) > _MOST_KEPT:
             self._known, self._nobodys = {}, set()
-        return found
+        return Owned(pids, self._is_refused, search.is_late)
 
 
 def user_name(uid: int) -> str:
@@ -75,14 +97,14 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def _sockets_of(pid: int, wanted: set[int]) -> set[int]:
-    """Those of ``wanted`` that a process holds.
+def _sockets_of(pid: int) -> list[int]:
+    """The inodes of the sockets that a process holds.
 
     Raises:
         PermissionError: it is somebody else's.
         OSError: it has ended.
     """
-    held = set()
+    held = []
     folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
     try:
         readlink, start = os.readlink, len(_PREFIX)
@@ -92,9 +114,7 @@ def _sockets_of(pid: int, wanted: set[int]) -> set[int]:
             except FileNotFoundError:  # closed meanwhile
                 continue
             if link.startswith(_PREFIX):
-                inode = int(link[start:-1])
-                if inode in wanted:
-                    held.add(inode)
+                held.append(int(link[start:-1]))
     finally:
         os.close(folder)
     return held

@@ -10,49 +10,28 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from network_health.linux import netlink, proc_net
+from network_health.linux import inet_diag, netlink, proc_net
 from network_health.linux.errors import KernelFormatError
+from network_health.linux.inet_diag import BODY, KINDS, STATES
 from network_health.model import Connections
 
 __all__ = ["Accounts", "Sockets", "by_state", "count_sockets", "parse_accounts", "read_connections"]
 
-_NETLINK_SOCK_DIAG = 4
-_TCP_OF_BOTH_FAMILIES = 18  # TCPDIAG_GETSOCK: IPv4 and IPv6 in one walk
-_OF_ONE_FAMILY = 20  # SOCK_DIAG_BY_FAMILY
-_KINDS = (_TCP_OF_BOTH_FAMILIES, _OF_ONE_FAMILY)
-_IPPROTO_UDP = 17
 _FAMILIES = (2, 10)  # AF_INET, AF_INET6
 _NLM_F_MULTI = 2
 
 _HEADER = netlink.HEADER.size
-_BODY = 72  # inet_diag_msg; attributes may follow
 _FAMILY, _STATE = 0, 1  # in the body
-_ATTRIBUTE = _BODY + (2 if sys.byteorder == "little" else 3)  # what tells the first attribute's type
+_ATTRIBUTE = BODY + (2 if sys.byteorder == "little" else 3)  # what tells the first attribute's type
 _SHUTDOWN = 8  # INET_DIAG_SHUTDOWN, the first attribute of every whole socket
 
-#: psutil's names. The kernel's BOUND_INACTIVE (13) is not asked for: /proc does not list such sockets.
-_STATES = {
-    1: "ESTABLISHED",
-    2: "SYN_SENT",
-    3: "SYN_RECV",
-    4: "FIN_WAIT1",
-    5: "FIN_WAIT2",
-    6: "TIME_WAIT",
-    7: "CLOSE",
-    8: "CLOSE_WAIT",
-    9: "LAST_ACK",
-    10: "LISTEN",
-    11: "CLOSING",
-}
 _ESTABLISHED, _FIN_WAIT2, _TIME_WAIT, _CLOSE_WAIT = 1, 5, 6, 8
-_ALL = sum(1 << state for state in _STATES)
-_FEW = _ALL & ~(1 << _ESTABLISHED | 1 << _TIME_WAIT)
+_FEW = inet_diag.ALL & ~(1 << _ESTABLISHED | 1 << _TIME_WAIT)
 _ATTEMPTS = 2
 
 #: Sockets by state and type of the first attribute. The kernel keeps no whole socket for a connection
@@ -84,9 +63,9 @@ def read_connections() -> Connections:
     """
     tcp = _filtered()
     if tcp is None:
-        tcp = _states(_dump_tcp(_ALL))
-    counts = {_STATES[state]: count for state, count in sorted(tcp.items()) if count}
-    udp = sum(_dump_udp(family).total() for family in _FAMILIES)
+        tcp = _states(_dump(inet_diag.tcp_request(inet_diag.ALL)))
+    counts = {STATES[state]: count for state, count in sorted(tcp.items()) if count}
+    udp = sum(_dump(inet_diag.udp_request(family)).total() for family in _FAMILIES)
     return Connections(counts | {"NONE": udp} if udp else counts)
 
 
@@ -141,7 +120,7 @@ def count_sockets(datagram: bytes, sockets: Sockets) -> bool:
     """
     offset = _count_even(datagram, sockets)
     done = offset < len(datagram) and _count_one_by_one(datagram, offset, sockets)
-    unknown = [state for state, _ in sockets if state not in _STATES]
+    unknown = [state for state, _ in sockets if state not in STATES]
     if unknown or not datagram:
         raise KernelFormatError(f"sock_diag: states {unknown} in {len(datagram)} bytes")
     return done
@@ -152,11 +131,11 @@ def _count_even(datagram: bytes, sockets: Sockets) -> int:
 
     Nothing is counted, and 0 returned, where lengths are mixed or the first message is no socket.
     """
-    if len(datagram) < _HEADER + _BODY:
+    if len(datagram) < _HEADER + BODY:
         return 0
     length: int
     length, kind, flags, _, _ = netlink.HEADER.unpack_from(datagram)
-    if length < _HEADER + _BODY or length % 4 or kind not in _KINDS or flags != _NLM_F_MULTI:
+    if length < _HEADER + BODY or length % 4 or kind not in KINDS or flags != _NLM_F_MULTI:
         return 0
     count = len(datagram) // length
     end = count * length
@@ -177,8 +156,9 @@ def _count_one_by_one(datagram: bytes, offset: int, sockets: Sockets) -> bool:
     for kind, start, end in netlink.messages(datagram, offset):
         if kind == netlink.DONE:
             return True
-        if kind not in _KINDS or end - start < _BODY or datagram[start + _FAMILY] not in _FAMILIES:
-            raise KernelFormatError(f"sock_diag: a message of kind {kind} and {end - start} bytes")
+        inet_diag.check(kind, start, end)
+        if datagram[start + _FAMILY] not in _FAMILIES:
+            raise KernelFormatError(f"sock_diag: a socket of family {datagram[start + _FAMILY]}")
         first = datagram[start + _ATTRIBUTE] if end - start > _ATTRIBUTE else 0
         sockets[datagram[start + _STATE], first] += 1
     return False
@@ -191,7 +171,7 @@ def _filtered() -> Mapping[int, int] | None:
     try:
         for _ in range(_ATTEMPTS):
             before = _read_accounts()
-            few = _dump_tcp(_FEW)
+            few = _dump(inet_diag.tcp_request(_FEW))
             counts = by_state(before, few, _read_accounts())
             if counts is not None:
                 return counts
@@ -210,18 +190,8 @@ def _read_accounts() -> Accounts:
     return parse_accounts(*map(proc_net.read_net, ("snmp", "sockstat", "sockstat6")))
 
 
-def _dump_tcp(states: int) -> Sockets:
-    body = struct.pack("=BBBB48xII", 0, 0, 0, 0, states, 0)  # inet_diag_req
-    return _dump(netlink.dump_request(_TCP_OF_BOTH_FAMILIES, body))
-
-
-def _dump_udp(family: int) -> Sockets:
-    body = struct.pack("=BBBBI48x", family, _IPPROTO_UDP, 0, 0, _ALL)  # inet_diag_req_v2
-    return _dump(netlink.dump_request(_OF_ONE_FAMILY, body))
-
-
 def _dump(request: bytes) -> Sockets:
-    return netlink.dump(_NETLINK_SOCK_DIAG, request, Counter, count_sockets)
+    return netlink.dump(inet_diag.PROTOCOL, request, Counter, count_sockets)
 
 
 def _states(sockets: Sockets) -> Counter[int]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from network_health.linux import netlink, procfs, rtnetlink, sock_diag
+from network_health.linux import bundles, moving, netlink, procfs, rtnetlink, sock_diag, sockets
 from network_health.linux.errors import KernelFormatError
 from tests.linux import recorded
 
@@ -18,6 +18,9 @@ settings.register_profile("readers", deadline=None, max_examples=150)
 DATAGRAM_PARSERS = {
     "sock_diag/every_state": (sock_diag.count_sockets, Counter),
     "sock_diag/many_udp4": (sock_diag.count_sockets, Counter),
+    "sock_diag/few_states": (bundles.count, bundles.Tally),
+    "sock_diag/udp4": (sockets.parse, list),
+    "sock_diag/udp6": (moving.parse, lambda: moving.Moving({})),
     "rtnetlink/links": (rtnetlink.parse_links, dict),
     "rtnetlink/addresses": (rtnetlink.parse_addresses, dict),
     "rtnetlink/stats": (rtnetlink.parse_stats, dict),

@@ -8,6 +8,7 @@ import pytest
 
 from network_health.linux import netlink, sock_diag
 from network_health.linux.errors import KernelFormatError
+from network_health.linux.inet_diag import STATES
 from network_health.linux.sock_diag import Accounts, by_state, count_sockets
 from tests.linux import recorded
 
@@ -37,7 +38,7 @@ def test_recorded_sockets_are_what_ss_said():
     udp = recorded.parsed(count_sockets, Counter(), "sock_diag/udp4", "sock_diag/udp6")
     states = Counter()
     for (state, _), count in tcp.items():
-        states[sock_diag._STATES[state]] += count
+        states[STATES[state]] += count
     assert {**states, "NONE": udp.total()} == recorded.said("sock_diag/ss")
 
 
@@ -48,7 +49,7 @@ def test_recorded_accounts_fill_in_what_was_not_dumped():
     counts = by_state(accounts, few, accounts)
     expected = recorded.said("sock_diag/ss")
     del expected["NONE"]
-    assert {sock_diag._STATES[state]: count for state, count in counts.items()} == expected
+    assert {STATES[state]: count for state, count in counts.items()} == expected
 
 
 def test_recorded_accounts_are_read():

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from network_health.linux import netlink, sock_diag
+from network_health.linux import inet_diag, netlink, sock_diag
+from network_health.linux.inet_diag import STATES
 from tests.linux import referees
 from tests.linux.tun_peer import EVERY_STATE, Peer, every_state
 
@@ -226,11 +227,11 @@ def test_every_socket_of_many_is_counted(namespace):
                 client.close()
                 server.close()
             seen, expected = referees.at_one_moment(referees.sockets, by_status)
-            full = sock_diag._states(sock_diag._dump_tcp(sock_diag._ALL))
+            full = sock_diag._states(sock_diag._dump(inet_diag.tcp_request(inet_diag.ALL)))
             for client, server in pairs[300:]:
                 client.close()
                 server.close()
-        return seen, expected, {sock_diag._STATES[state]: count for state, count in full.items()}
+        return seen, expected, {STATES[state]: count for state, count in full.items()}
 
     seen, expected, full = namespace().call(watch)
     assert seen == expected == full == {"LISTEN": 1, "ESTABLISHED": 1400, "TIME_WAIT": 300}

@@ -1,13 +1,14 @@
 """Sockets, their ends and their owners: recordings, tables, and ``ss`` as the referee."""
 
 import os
+import random
 import socket
 import time
+from collections import Counter
 
 import pytest
 
-from network_health.evidence import Socket
-from network_health.linux import cgroups, conntrack, destroyed, loss, owners, sockets
+from network_health.linux import bundles, cgroups, conntrack, destroyed, loss, moving, owners, sockets
 from network_health.linux.errors import KernelFormatError
 from tests.linux import recorded
 from tests.netns import veth
@@ -16,8 +17,15 @@ DOCKER = "/system.slice/docker-" + "4f" * 32 + ".scope"
 POD = "/kubepods.slice/kubepods-burstable.slice/kubepods-pod1.slice/cri-containerd-" + "ab" * 32 + ".scope"
 
 
+class Everything:
+    """All remotes."""
+
+    def __contains__(self, end):
+        return True
+
+
 def test_a_recording_of_every_state_is_read_whole():
-    """As many sockets of each state as the counting reader finds, all with an address of 4 or 16 bytes."""
+    """All sockets, with an address of 4 or 16 bytes and a cookie of their own; listeners have a backlog."""
     found = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
     assert {s.state for s in found} >= {"ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT", "LISTEN", "SYN_RECV"}
     assert {(len(s.local), len(s.remote)) for s in found} <= {(4, 4), (16, 16)}
@@ -25,19 +33,84 @@ def test_a_recording_of_every_state_is_read_whole():
     assert all(s.backlog for s in found if s.state == "LISTEN")
 
 
+def bundled(*recordings, ports=()):
+    """What a recording is in bundles, beside the sockets themselves."""
+    tally = recorded.parsed(bundles.count, bundles.Tally(ports), *recordings)
+    return list(bundles.finished("tcp", tally))
+
+
+def test_bundles_are_of_all_sockets():
+    """As many sockets of each state as single ones are read, each in the bundle of its addresses."""
+    single = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
+    found = bundled("sock_diag/every_state")
+    by_state = Counter()
+    for each in found:
+        by_state[each.state] += each.sockets
+    assert by_state == Counter(s.state for s in single)
+    assert sum(b.unheld for b in found) == sum(not s.inode for s in single)
+    ends = {(s.local, s.remote) for s in single}
+    assert {(b.local, b.remote) for b in found} == ends
+
+
+def test_connections_are_bundled_by_the_port_that_matters():
+    """By the local port where somebody waits at it, or without a remote; else by the remote one."""
+    single = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
+    ports = recorded.parsed(bundles.add_ports, set(), "sock_diag/every_state")
+    assert {socket.ntohs(port) for port in ports} == {s.local_port for s in single}
+    waiting = {s.local_port for s in single if s.state == "LISTEN"}
+    assert waiting
+    found = bundled("sock_diag/every_state", ports={socket.htons(port) for port in waiting})
+    assert all((b.local_port in waiting or not any(b.remote)) != bool(b.remote_port) for b in found)
+    assert {b.remote_port for b in found} - {0} == {
+        s.remote_port for s in single if s.remote_port and s.local_port not in waiting
+    }
+
+
+def test_inodes_are_taken_once():
+    """Each leads to its bundle, once, whatever their order; what was never there leads nowhere."""
+    chance = random.Random(5)
+    known = {inode: chance.randrange(1, 1 << 20) for inode in chance.sample(range(1, 1 << 32), 1000)}
+    inodes = bundles.Inodes()
+    for inode, bundle in known.items():
+        inodes.add(inode, bundle)
+    inodes.sort()
+    left = list(known)[500:]
+    assert [inodes.take(inode) for inode in list(known)[:500]] == list(known.values())[:500]
+    assert [inodes.take(inode) for inode in list(known)[:500]] == [0] * 500
+    assert inodes.left == 500
+    assert all(map(inodes.has, left))
+    assert not any(inodes.has(inode) for inode in list(known)[:500])
+    assert [inodes.take(0), inodes.take((1 << 32) - 1)] == [0, known.get((1 << 32) - 1, 0)]
+
+
+PARSERS = {
+    "sockets": (sockets.parse, list),
+    "bundles": (bundles.count, bundles.Tally),
+    "ports": (bundles.add_ports, set),
+    "moving": (moving.parse, lambda: moving.Moving({})),
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
 @pytest.mark.parametrize("damage", [b"", b"\x10", b"\x14\x00\x00\x00" + bytes(40), bytes(200)])
-def test_what_is_no_listing_is_refused(damage):
+def test_what_is_no_listing_is_refused(name, damage):
     """A datagram that is not one of sockets is an error with a name."""
+    parse, empty = PARSERS[name]
     with pytest.raises((KernelFormatError, OSError)):
-        sockets.parse(damage, [])
+        parse(damage, empty())
 
 
-def test_an_unknown_state_is_refused():
-    """A state that this reader does not know is not guessed."""
+@pytest.mark.parametrize(("at", "value", "what"), [(17, 13, "state 13"), (16, 3, "family 3")])
+def test_what_is_unknown_is_refused(at, value, what):
+    """A state or a family that this reader does not know is not guessed."""
     whole = bytearray(recorded.datagrams("sock_diag/every_state")[0])
-    whole[17] = 13
-    with pytest.raises(KernelFormatError):
+    whole[at] = value
+    with pytest.raises(KernelFormatError, match=what):
         sockets.parse(bytes(whole), [])
+    tally = bundles.Tally()
+    bundles.count(bytes(whole), tally)
+    with pytest.raises(KernelFormatError, match=what):
+        list(bundles.finished("tcp", tally))
 
 
 @pytest.mark.root
@@ -55,7 +128,8 @@ def test_ss_sees_the_same_sockets(namespace):
         ):
             assert one.fileno() > 0
             assert server.accept()
-            return sockets.read_tcp(), inside.tool("ss", "-Htane"), owners_of(sockets.read_tcp())
+            everyone = sockets.read_talking_to(Everything())
+            return everyone, inside.tool("ss", "-Htane"), owners_of(everyone)
 
     found, ss, pids = inside.call(look)
     for each in found:
@@ -73,6 +147,38 @@ def owners_of(found):
 
 
 @pytest.mark.root
+def test_bundles_have_their_holders(namespace):
+    """TCP and UDP: what was accepted under its port, what was opened under its remote, each with its pid."""
+
+    def look():
+        with (
+            socket.create_server(("127.0.0.1", 9000)) as server,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as named,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking,
+        ):
+            named.bind(("127.0.0.1", 53))
+            asking.connect(("127.0.0.1", 53))
+            clients = [socket.create_connection(("127.0.0.1", 9000)) for _ in range(5)]
+            ends = [server.accept()[0] for _ in clients[1:]]
+            listing = bundles.read(time.monotonic() + 10)
+            assert len(ends) == 4
+            return listing, os.getpid()
+
+    listing, pid = namespace().call(look)
+    here = bytes([127, 0, 0, 1])
+    found = {(b.protocol, b.state, b.local_port, b.remote, b.remote_port): b for b in listing.bundles}
+    seen = {key: (b.sockets, b.unheld, dict(b.holders)) for key, b in found.items()}
+    assert seen == {
+        ("tcp", "LISTEN", 9000, bytes(4), 0): (1, 0, {pid: 1}),
+        ("tcp", "ESTABLISHED", 9000, here, 0): (5, 1, {pid: 4}),  # one is not accepted yet
+        ("tcp", "ESTABLISHED", 0, here, 9000): (5, 0, {pid: 5}),
+        ("udp", "NONE", 53, bytes(4), 0): (1, 0, {pid: 1}),
+        ("udp", "NONE", 0, here, 53): (1, 0, {pid: 1}),
+    }
+    assert (listing.is_late, listing.users) == (False, Counter())
+
+
+@pytest.mark.root
 def test_a_closed_socket_says_how_much_it_moved(namespace):
     """Sent and received bytes arrive with the cookie that the socket had while it was open."""
 
@@ -83,7 +189,7 @@ def test_a_closed_socket_says_how_much_it_moved(namespace):
             accepted = server.accept()[0]
             client.sendall(bytes(5000))
             assert len(accepted.recv(5000, socket.MSG_WAITALL)) == 5000
-            before = {s.cookie: s for s in sockets.read_moving() if s.state == "ESTABLISHED"}
+            before = moving.read(None)
             port = client.getsockname()[1]
             client.close()
             accepted.close()
@@ -94,9 +200,35 @@ def test_a_closed_socket_says_how_much_it_moved(namespace):
             return before, told, port
 
     before, told, port = namespace().call(look)
-    assert {s.cookie for s in told} == set(before)
+    assert (len(before.listeners), before.changed) == (1, [])
+    assert {s.cookie for s in told} == set(before.marks)
     (client,) = [s for s in told if s.local_port == port]
     assert (client.sent - 5000, client.inode) in {(1, 0), (2, 0)}  # SYN and FIN count
+
+
+@pytest.mark.root
+def test_only_what_moved_is_brought_back(namespace):
+    """Of two connections the one that carried something since the listing before, with inode and bytes."""
+
+    def look():
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            pairs = [(socket.create_connection(server.getsockname()), server.accept()[0]) for _ in range(2)]
+            for sender, receiver in pairs:
+                sender.sendall(bytes(1000))
+                receiver.recv(1000, socket.MSG_WAITALL)
+            first = moving.read(None)
+            sender, receiver = pairs[1]
+            sender.sendall(bytes(500))
+            receiver.recv(500, socket.MSG_WAITALL)
+            second = moving.read(first.marks)
+            inodes = {os.fstat(end.fileno()).st_ino for end in pairs[1]}
+            return second, inodes
+
+    second, inodes = namespace().call(look)
+    assert {s.inode for s in second.changed} == inodes
+    assert sorted(s.received for s in second.changed) == [0, 1500]
+    assert sorted(s.sent for s in second.changed) == [0, 1501]  # the SYN counts
+    assert len(second.marks) == 4
 
 
 @pytest.mark.root
@@ -217,9 +349,3 @@ def test_what_a_queue_throws_away_is_a_kind(namespace):
     assert f"dropped {seen['qdisc']}," in host.tool("tc", "-s", "qdisc", "show", "dev", "va")
     assert seen["qdisc"] > 5
     assert host.links()["va"]["stats64"]["tx"]["dropped"] == 0
-
-
-def test_a_socket_is_one_small_tuple():
-    """100,000 of them are listed on a breach."""
-    assert Socket._fields[:2] == ("protocol", "state")
-    assert not hasattr(Socket("tcp", "LISTEN", b"", 1, b"", 2, 0, 0, 0), "__dict__")

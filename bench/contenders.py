@@ -10,6 +10,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,17 +137,33 @@ def _reading(collector: str) -> Work:
     return lambda: Seen(read[collector](), f"{way.name} reader")
 
 
-def _breach() -> Work:
-    """A whole check in which the connection limit is breached, so that its culprits are named."""
+def _rate_breach() -> Work:
+    """The same of an interface's rate, while a process beside it sends."""
+    words = [sys.executable, "-m", "bench.talk"]
+    talker = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert talker.stdout is not None
+    talker.stdout.readline()
+    check = _breach("tx_rate", tx_threshold_mbps=1)
+
+    def work() -> Seen:
+        time.sleep(0.3)  # a rate needs a while between two readings
+        return check()
+
+    return work
+
+
+def _breach(check: str, **limit: int) -> Work:
+    """A whole check in which a limit is breached, so that its culprits are named."""
     from network_health import Monitor, Settings  # late, so that the other contenders do not carry it
 
-    monitor = Monitor(Settings(conn_threshold=0))
+    limits = {"conn_threshold": 10**9, "tx_threshold_mbps": 10**6, "rx_threshold_mbps": 10**6} | limit
+    monitor = Monitor(Settings.from_mapping(limits))
 
     def work() -> Seen:
         metrics = monitor.check().metrics
         culprits = metrics.get("culprits", {})
-        if "failure" in culprits:
-            raise RuntimeError(culprits["failure"])
+        if check not in culprits and metrics["total_connections"]:  # without any, nothing is breached
+            raise RuntimeError(culprits.get("failure", f"no culprits of {check}"))
         return Seen(metrics["total_connections"], "a whole check")
 
     return work
@@ -160,7 +179,8 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "ours/connections": lambda: _this_project("connections"),
     "ours/processes": lambda: _this_project("processes"),
     "ours/interfaces": lambda: _this_project("interfaces"),
-    "breach/connections": _breach,
+    "breach/connections": lambda: _breach("connections", conn_threshold=0),
+    "rate_breach/connections": _rate_breach,
     "reading/connections": lambda: _reading("connections"),
     "reading/processes": lambda: _reading("processes"),
     "reading/interfaces": lambda: _reading("interfaces"),
@@ -202,7 +222,8 @@ CONTENDERS: dict[str, tuple[Contender, ...]] = {
         _exporter("tcpstat", r'node_tcp_connection_states\{state="(?!.x_queued)', summed=True),
         _python("**this project**", "ours", "connections"),
         _python("this project, reading alone", "reading", "connections"),
-        _python("this project, a whole check on a breach", "breach", "connections"),
+        _python("this project, on a breach of connections", "breach", "connections"),
+        _python("this project, on a breach of a rate", "rate_breach", "connections"),
         Contender("limit: full dump (C)", "full_dump", "limit", ("limit_connections", "full")),
         Contender("limit: filtered walk (C)", "limit", "limit", ("limit_connections", "filtered")),
     ),

@@ -27,8 +27,10 @@ Absolute times belong to the machine; the ratios are what to look at.
 HEADINGS = {
     "connections": (
         "Connections by state",
-        "Both ends of loopback connections, held by one process for every 10,000; 100 processes sleep beside "
-        "them. `ss` and this project count TCP and UDP, the exporter TCP only.",
+        "Both ends of loopback connections, held by one process for every 10,000, which listens as well; 100 "
+        "processes sleep beside them. *On a breach* is a whole check that names the culprits of a breached "
+        "limit: of connections, or of an interface's rate, by two listings a second apart. `ss` and this "
+        "project count TCP and UDP, the exporter TCP only.",
     ),
     "processes": (
         "Top processes",
@@ -56,7 +58,8 @@ order, {least} or more measured runs each, of which the **median** is given.
   charged to a tool for the reading and parsing of its text: its output goes to `/dev/null`.
 - **Wall** is the same run by the clock; the machine has other work to do, so compare the CPU.
 - **Memory** is how far the peak of resident memory rose above what the process had before its first run;
-  for a tool, which is a new process every time, its whole peak.
+  for a tool, which is a new process every time, its whole peak. **Kept** is how much larger the process is
+  after its last run than before its first.
 - **Counted** is the contender's own answer (the median, where a load moves). The load is what the kernel's
   own counters say before and after. An answer outside of that is marked **wrong**, and no ratio is built on
   it; {slack} more or less are allowed for a contender's own sockets and processes, none for interfaces.
@@ -127,13 +130,13 @@ def _verdict(verdict: Verdict) -> tuple[str, ...]:
 
 def _cell(cell: Cell) -> Iterator[str]:
     yield f"### {cell.title}\n"
-    header = ("", "CPU, ms", "× the limit", "reference ÷ it", "wall, ms", "memory, MB", "counted")
+    header = ("", "CPU, ms", "× the limit", "reference ÷ it", "wall, ms", "memory, MB", "kept, MB", "counted")
     yield _table(header, (_row(cell, row) for row in cell.rows))
 
 
 def _row(cell: Cell, row: Row) -> tuple[str, ...]:
     if row.failed or row.cpu_ms is None or row.wall_ms is None:
-        return row.name, row.note or "not measured", "", "", "", "", ""
+        return row.name, row.note or "not measured", "", "", "", "", "", ""
     name = f"{row.name} ({row.note})" if row.note else row.name
     limit, reference = cell.cpu_ms("limit"), cell.cpu_ms("reference")
     return (
@@ -143,6 +146,7 @@ def _row(cell: Cell, row: Row) -> tuple[str, ...]:
         _number(reference / row.cpu_ms) if reference and not row.miscounts else "",
         _number(row.wall_ms),
         f"{row.growth_mb:.1f}" if row.growth_mb is not None else "",
+        f"{row.kept_mb:.1f}" if row.kept_mb is not None else "",
         f"{row.count:,}" + (f" **wrong**, expected {cell.expected:,}" if row.miscounts else ""),
     )
 

@@ -1,6 +1,6 @@
-"""Holds TCP connections over loopback, both ends: ``python -m bench.hold_sockets PAIRS PORT [half-closed]``.
+"""Both ends of TCP connections over loopback: ``python -m bench.hold_sockets PAIRS PORT [half-closed]``.
 
-Prints ``ready`` when they stand and holds them until it is ended.
+It goes on listening. Prints ``ready`` when they stand and holds them until it is ended.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ def hold(pairs: int, port: int, *, half_closed: bool) -> list[socket.socket]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, hard)))
     held = []
     with socket.create_server(("127.0.0.1", port), backlog=16) as server:
+        held.append(server.dup())
         for _ in range(pairs):
             client = socket.create_connection(("127.0.0.1", port))
             accepted, _address = server.accept()

@@ -26,6 +26,7 @@ class Row:
     cpu_ms: float | None
     wall_ms: float | None
     growth_mb: float | None
+    kept_mb: float | None
     count: int | None
     miscounts: int
     note: str
@@ -59,11 +60,6 @@ class Cell:
         """Its median CPU; ``None`` as well if it failed or counted wrongly: no ratio is built on that."""
         row = self.row(role)
         return row.cpu_ms if row and not row.failed and not row.miscounts else None
-
-    def growth_mb(self, role: str) -> float | None:
-        """Its median peak memory growth."""
-        row = self.row(role)
-        return row.growth_mb if row else None
 
     @property
     def title(self) -> str:

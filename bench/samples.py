@@ -1,7 +1,8 @@
 """What one contender cost, and how often it is asked.
 
 Contenders answer in JSON lines: ``{"cpu_us", "wall_us", "count"}`` for each run (``count`` may be
-missing) and ``{"growth_kb"}`` at the end. The C programs write the same.
+missing) and ``{"growth_kb"}`` at the end, those in Python with ``kept_kb`` as well. The C programs write
+the same.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Cost:
     cpu_ms: list[float] = field(default_factory=list)
     wall_ms: list[float] = field(default_factory=list)
     growth_mb: list[float] = field(default_factory=list)
+    kept_mb: list[float] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
     miscounts: int = 0
     note: str = ""
@@ -54,6 +56,7 @@ class Cost:
             sample = json.loads(line)
             if "growth_kb" in sample:
                 self.growth_mb.append(sample["growth_kb"] / 1024)
+                self.kept_mb += [sample["kept_kb"] / 1024] if "kept_kb" in sample else []
                 self.note = sample.get("note", self.note)
                 continue
             self.cpu_ms.append(sample["cpu_us"] / 1e3)
@@ -70,6 +73,7 @@ class Cost:
             "cpu_ms": median(self.cpu_ms) if self.cpu_ms else None,
             "wall_ms": median(self.wall_ms) if self.wall_ms else None,
             "growth_mb": median(self.growth_mb) if self.growth_mb else None,
+            "kept_mb": median(self.kept_mb) if self.kept_mb else None,
             "count": int(median(self.counted)) if self.counted else None,
             "miscounts": self.miscounts,
             "note": self.note,

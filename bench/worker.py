@@ -29,7 +29,8 @@ def main(name: str) -> None:
         count = work().count
         sample = {"cpu_us": (time.process_time() - cpu) * 1e6, "wall_us": (time.perf_counter() - wall) * 1e6}
         print(json.dumps({**sample, "count": count}), flush=True)
-    print(json.dumps({"growth_kb": status_kb("VmHWM") - rss_kb, "note": note}))
+    kept_kb = status_kb("VmRSS") - rss_kb
+    print(json.dumps({"growth_kb": status_kb("VmHWM") - rss_kb, "kept_kb": kept_kb, "note": note}))
 
 
 if __name__ == "__main__":

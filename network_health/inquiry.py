@@ -56,7 +56,8 @@ class Inquirer:
         if window is None and not checks & CHECKS - RATES.keys():
             return None
         told = Case(self._owners, self._past, snapshot, settings, window).judge(findings)
-        gc.collect()  # else Python keeps a large listing's tuples for later, and much memory with them
+        if not _has_few_sockets(snapshot):
+            gc.collect()  # else Python keeps a large listing's tuples for later, and much memory with them
         return told
 
     def close(self) -> None:
@@ -67,9 +68,8 @@ class Inquirer:
 
     def _watch(self, snapshot: Snapshot, settings: Settings) -> Window | None:
         """The window since the check before, where there is one and the settings let it be read."""
-        total = snapshot.connections.total if snapshot.connections else None
-        few = total is not None and total <= FEW_SOCKETS
-        if not (settings.process_network == "always" or (settings.process_network == "auto" and few)):
+        is_cheap = settings.process_network == "auto" and _has_few_sockets(snapshot)
+        if settings.process_network != "always" and not is_cheap:
             self.close()
             return None
         if self._ledger is None:
@@ -88,6 +88,11 @@ class Inquirer:
         finally:
             if ledger is not self._ledger:
                 ledger.close()
+
+
+def _has_few_sockets(snapshot: Snapshot) -> bool:
+    """Not where their number is unknown."""
+    return snapshot.connections is not None and snapshot.connections.total <= FEW_SOCKETS
 
 
 def _kinds_so_far() -> Mapping[int, Mapping[str, int]]:

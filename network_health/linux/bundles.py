@@ -179,7 +179,7 @@ def add_users(hidden: Inodes, datagram: bytes, users: Counter[User]) -> bool:
         OSError: the datagram says that the kernel refuses.
         KernelFormatError: it is not a datagram of such messages.
     """
-    layouts = inet_diag.Layouts()
+    layouts = inet_diag.Layouts(inet_diag.CGROUP)
 
     def add(start: int, end: int) -> None:
         uid, inode = _OWNER.unpack_from(datagram, start)
@@ -222,7 +222,7 @@ def _find_holders(tallies: Sequence[Tally], search: Search) -> None:
     for tally in tallies:
         tally.inodes.sort()
     for pid, held in search:
-        for tally in tallies:
+        for tally in (each for each in tallies if each.inodes.left):
             taken = Counter(filter(None, map(tally.inodes.take, held)))
             for bundle, number in taken.items():
                 tally.holders.setdefault(bundle, {})[pid] = number

@@ -60,7 +60,7 @@ _MAPPED = bytes(10) + b"\xff\xff"
 
 INFO, MEMORY, CGROUP = 2, 7, 21  # INET_DIAG_INFO, INET_DIAG_SKMEMINFO, INET_DIAG_CGROUP_ID
 #: How much of each is read.
-_WANTED = {INFO: 136, MEMORY: 36, CGROUP: 8}
+_READ = {INFO: 136, MEMORY: 36, CGROUP: 8}
 _ATTRIBUTE = struct.Struct("=HH")
 _BYTECODE = 1  # INET_DIAG_REQ_BYTECODE
 
@@ -135,43 +135,43 @@ def addresses(family: int, local: bytes, remote: bytes) -> tuple[bytes, bytes]:
 
 
 class Layouts:
-    """Where the attributes of messages are.
+    """Where the attributes ``kinds`` of messages are.
 
     Messages of one length mostly have theirs in the same places, which saves walking them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *kinds: int) -> None:
+        self._kinds = kinds
         self._known: dict[int, dict[int, int]] = {}
 
     def of(self, datagram: bytes, start: int, end: int) -> dict[int, int]:
-        """Where in ``datagram`` the value of each attribute starts that is read, counted from ``start``.
+        """Where the value of each attribute that is there starts, counted from ``start``.
 
         Raises:
             KernelFormatError: a length does not fit.
         """
         layout = self._known.get(end - start)
         if layout is None or not _fits(datagram, start, layout):
-            layout = self._known[end - start] = _walked(datagram, start, end)
+            layout = self._known[end - start] = self._walked(datagram, start, end)
+        return layout
+
+    def _walked(self, datagram: bytes, start: int, end: int) -> dict[int, int]:
+        layout, at = {}, start + BODY
+        while at < end:
+            if end - at < _ATTRIBUTE.size:
+                raise KernelFormatError(f"sock_diag: {end - at} bytes where an attribute should be")
+            length, kind = _ATTRIBUTE.unpack_from(datagram, at)
+            if not _ATTRIBUTE.size <= length <= end - at:
+                raise KernelFormatError(f"sock_diag: an attribute of {length} bytes in {end - at}")
+            if kind in self._kinds and length >= _ATTRIBUTE.size + _READ[kind]:
+                layout[kind] = at + _ATTRIBUTE.size - start
+            at += length + 3 & ~3
         return layout
 
 
 def _fits(datagram: bytes, start: int, layout: dict[int, int]) -> bool:
     for kind, at in layout.items():
         length, found = _ATTRIBUTE.unpack_from(datagram, start + at - _ATTRIBUTE.size)
-        if found != kind or length < _ATTRIBUTE.size + _WANTED[kind]:
+        if found != kind or length < _ATTRIBUTE.size + _READ[kind]:
             return False
     return True
-
-
-def _walked(datagram: bytes, start: int, end: int) -> dict[int, int]:
-    layout, at = {}, start + BODY
-    while at < end:
-        if end - at < _ATTRIBUTE.size:
-            raise KernelFormatError(f"sock_diag: {end - at} bytes where an attribute should be")
-        length, kind = _ATTRIBUTE.unpack_from(datagram, at)
-        if not _ATTRIBUTE.size <= length <= end - at:
-            raise KernelFormatError(f"sock_diag: an attribute of {length} bytes in {end - at}")
-        if kind in _WANTED and length >= _ATTRIBUTE.size + _WANTED[kind]:
-            layout[kind] = at + _ATTRIBUTE.size - start
-        at += length + 3 & ~3
-    return layout

@@ -59,7 +59,7 @@ def parse(datagram: bytes, moving: Moving) -> bool:
         OSError: the datagram says that the kernel refuses.
         KernelFormatError: it is not a datagram of such messages.
     """
-    layouts, before, marks = inet_diag.Layouts(), moving.before or {}, moving.marks
+    layouts, before, marks = inet_diag.Layouts(INFO), moving.before or {}, moving.marks
 
     def add(start: int, end: int) -> None:
         state, cookie = _STATE_AND_COOKIE.unpack_from(datagram, start)

@@ -58,7 +58,7 @@ def parse(datagram: bytes, sockets: list[Socket]) -> bool:
         OSError: the datagram says that the kernel refuses.
         KernelFormatError: it is not a datagram of such messages.
     """
-    layouts = inet_diag.Layouts()
+    layouts = inet_diag.Layouts(INFO, MEMORY)
 
     def add(start: int, end: int) -> None:
         sockets.append(parse_one(datagram, start, layouts.of(datagram, start, end)))

@@ -78,16 +78,16 @@ class Inquirer:
             return None
         return self._ledger.window()
 
-    def _sample(self) -> Window:
+    @staticmethod
+    def _sample() -> Window:
         """A window of its own, on what is going on now."""
-        ledger = self._ledger or Ledger()
+        ledger = Ledger()
         try:
             ledger.window()
             time.sleep(SAMPLE_S)
-            return ledger.window()
+            return ledger.window(is_last=True)
         finally:
-            if ledger is not self._ledger:
-                ledger.close()
+            ledger.close()
 
 
 def _has_few_sockets(snapshot: Snapshot) -> bool:

@@ -40,15 +40,15 @@ class Ledger:
         self._open: dict[int, bytes] = {}
         self._gone: dict[int, bytes] = {}
 
-    def window(self) -> Window:
-        """What happened since the last call; at the first one nothing has.
+    def window(self, *, is_last: bool = False) -> Window:
+        """What happened since the last call; at the first one nothing has. After the last one, `close`.
 
         Raises:
             OSError: the kernel refuses.
             KernelFormatError: what it answers cannot be read.
         """
         last_s, self._at_s = self._at_s, time.monotonic()
-        here = moving.read(None if last_s is None else self._open)
+        here = moving.read(None if last_s is None else self._open, is_last=is_last)
         closed, is_whole = self._closed.take()
         moves = () if last_s is None else traffic.moved(self._open, self._gone, (*here.changed, *closed))
         self._open, self._gone = traffic.remember(self._open, here.marks, closed)

@@ -70,7 +70,7 @@ class Kernel:
         users = Counter({(33, 0): 1321, (1000, 0): 597, (34, 0): 1, (0, 0): 2})
         return Listing(tuple(b._replace(holders={}) for b in bundles), is_refused=True, users=users)
 
-    def moving(self, before):
+    def moving(self, before, *, is_last=False):
         """The transfer, and what a container sends that is of another namespace's process."""
         remote = packed("10.0.0.9"), 873
         row = "ESTABLISHED", HOST, 40000, *remote, RSYNC * 100_000, 9000

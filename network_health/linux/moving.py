@@ -39,17 +39,20 @@ class Moving:
     marks: dict[int, bytes] = field(default_factory=dict)
     changed: list[Socket] = field(default_factory=list)
     listeners: list[Socket] = field(default_factory=list)
+    is_last: bool = False
 
 
-def read(before: Mapping[int, bytes] | None) -> Moving:
+def read(before: Mapping[int, bytes] | None, *, is_last: bool = False) -> Moving:
     """The sockets that can carry data, compared with ``before``, and the listeners.
+
+    Of the last listing nothing is remembered: it has no ``marks``.
 
     Raises:
         OSError: the kernel refuses.
         KernelFormatError: what it answers cannot be read.
     """
     request = inet_diag.tcp_request(_STATES, 1 << INFO - 1)
-    return netlink.dump(inet_diag.PROTOCOL, request, partial(Moving, before), parse)
+    return netlink.dump(inet_diag.PROTOCOL, request, partial(Moving, before, is_last=is_last), parse)
 
 
 def parse(datagram: bytes, moving: Moving) -> bool:
@@ -73,7 +76,9 @@ def parse(datagram: bytes, moving: Moving) -> bool:
         then = before.get(cookie)
         if inode == _NO_INODE and then is not None:  # its process has closed it
             inode = then[16:]
-        mark = marks[cookie] = octets + inode
+        mark = octets + inode
+        if not moving.is_last:
+            marks[cookie] = mark
         if mark != then and moving.before is not None:
             moving.changed.append(parse_one(datagram, start, layout)._replace(inode=MARK.unpack(mark)[2]))
 

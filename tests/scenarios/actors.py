@@ -138,6 +138,12 @@ class Acts:
             each.bind(("0.0.0.0", 0))
             self.held.append(each)
 
+    def connect_udp(self, address, port, count):
+        for _ in range(count):
+            each = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            each.connect((address, port))
+            self.held.append(each)
+
     def send_datagrams(self, address, port, count):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for _ in range(count):

@@ -172,6 +172,14 @@ def leak_of_udp(stage, rng):
     return [Truth("High", ("owned", who(culprit)))]
 
 
+def leak_of_queries(stage, rng):
+    """One process asks one remote over UDP, each time with a socket of its own, and forgets it."""
+    stage.bustle(rng, rng.randrange(5, 45))
+    culprit, remote = rng.choice(stage.crowd), rng.choice(FAR)
+    culprit.do("connect_udp", remote, 53, rng.randrange(170, 300))
+    return [Truth("High", ("to", f"{remote}:53", who(culprit)))]
+
+
 def flood_and_bulk(stage, rng):
     """A flood of one port, while another process sends: each finding has a culprit of its own."""
     source = rng.choice(FAR)
@@ -227,6 +235,7 @@ SITUATIONS = (
     nobody_accepts,
     overflow,
     leak_of_udp,
+    leak_of_queries,
     flood_and_bulk,
     everybody,
     datagrams,

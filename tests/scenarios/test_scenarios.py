@@ -12,8 +12,8 @@ from tests.scenarios.stage import opened
 pytestmark = pytest.mark.root
 
 SEED = 20_040_601
-RUNS = 224  # each situation 16 times
-MOVE_AFTER = 28
+RUNS = 240  # each situation 16 times
+MOVE_AFTER = 30
 LEAST_RIGHT = 0.95
 
 

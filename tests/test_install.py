@@ -303,11 +303,16 @@ def test_not_a_workspace(workspace, tmp_path, monkeypatch, capsys):
     assert refusal(capsys, "install", str(workspace.path)).rstrip().endswith("it has no certs/https_certs")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"install_path": 1}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"install_path": 1}', '{"install_path": "a\\u0000b"}', "[" * 90_000]
+)
 def test_a_damaged_map_of_the_workspace(workspace, capsys, content):
     """The framework could not boot from it either."""
     (workspace.path / ".matrix").write_text(content)
-    assert "is damaged" in refusal(capsys, "install", str(workspace.path))
+    if 'install_path": "' in content:
+        assert "names no folder" in refusal(capsys, "install", str(workspace.path))
+        return
+    assert ", which the framework needs for a boot, " in refusal(capsys, "install", str(workspace.path))
 
 
 def test_a_moved_workspace(workspace, capsys):
@@ -316,7 +321,13 @@ def test_a_moved_workspace(workspace, capsys):
     assert "was moved" in refusal(capsys, "install", str(moved))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"unknown": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", '{"unknown": 1}', "[" * 90_000, '{"files": [1]}', '{"originals": [5]}'),
+        *('{"folders": null}', '{"files": {"../outside": "x"}}', '{"folders": ["/tmp"]}'),
+    ],
+)
 def test_a_damaged_manifest(workspace, capsys, content):
     """What is ours cannot be told then, so nothing is touched."""
     install(workspace)
@@ -325,6 +336,54 @@ def test_a_damaged_manifest(workspace, capsys, content):
     for arguments in (["install"], ["install", "--uninstall"]):
         assert "manifest.json is damaged" in refusal(capsys, *arguments, str(workspace.path))
     assert picture(workspace.path) == before
+
+
+def test_nothing_outside_of_the_workspace_is_taken_out(workspace, capsys):
+    """Whatever a manifest that somebody else may have written names, and be the hash right."""
+    install(workspace)
+    outside = workspace.path.parent / "precious"
+    outside.write_bytes(b"")
+    manifest = workspace.path / ".network_health/manifest.json"
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    manifest.write_text(json.dumps({"files": {"../precious": empty}}))
+    assert "manifest.json is damaged" in refusal(capsys, "install", "--uninstall", str(workspace.path))
+    assert outside.exists()
+
+
+def loop(folder):
+    (folder / "loop").symlink_to(folder / "loop")
+    return str(folder / "loop")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [loop, lambda _: "~nosuchuser/x", lambda _: "/" + "x" * 300, lambda _: "/proc/1/root/x/" + "y" * 300],
+    ids=["loop", "nobody's home", "long", "long and far"],
+)
+def test_what_cannot_be_a_workspace(tmp_path, monkeypatch, capsys, name):
+    """Named, or pointed at: one sentence."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    refusal(capsys, "install", name(tmp_path))
+    (tmp_path / ".swarm").write_text(name(tmp_path / "made") if name is not loop else str(tmp_path / "loop"))
+    assert ".swarm" in refusal(capsys, "install")
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"a\0b", b"\xff\xfe"])
+def test_a_pointer_that_names_nothing(tmp_path, monkeypatch, capsys, content):
+    """The sentence names the pointer."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".swarm").write_bytes(content)
+    assert ".swarm" in refusal(capsys, "install")
+
+
+def test_a_folder_that_is_gone(tmp_path, monkeypatch, capsys):
+    """The current one."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert "the current folder cannot be looked at" in refusal(capsys, "install")
 
 
 def test_a_lost_manifest_loses_no_backup(workspace):
@@ -432,7 +491,8 @@ def test_the_printed_commands_show_a_first_alert(workspace, tmp_path, monkeypatc
         r"WARNING: High connection count: 6\d{3} > 5000.*Recovered: connection count", told, re.DOTALL
     )
     assert left == ""
-    assert remove == f"rm -r {claim.folder}"
+    encrypted = workspace.path / "boot_directives" / "network_health_demo.json"
+    assert remove == f"rm -r {claim.folder} {encrypted}"
 
 
 def test_the_printed_commands_fit_the_place(workspace, tmp_path, monkeypatch):

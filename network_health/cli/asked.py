@@ -6,15 +6,15 @@ Law: every mistake of a command line and its file is told at once.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from network_health import Settings, SettingsOutcome, rules
 from network_health.cli.config import read_config
-from network_health.cli.flags import add_settings, given_settings, read_words, refusal, unknown_flags
-from network_health.cli.parser import Parser, arguments
+from network_health.cli.flags import add_settings, given_settings, read_words, refusal, unknown_words
+from network_health.cli.parser import Parser
 from network_health.swarm.errors import SwarmError
 
 __all__ = ["Asked", "add_questions", "understand"]
@@ -24,16 +24,22 @@ _SECONDS = rules.number("a number of seconds from 0.1 to 3600", least=0.1, most=
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked: the settings of the file, those of the flags, and a sentence for each mistake."""
+    """What was asked: the settings of the file and their names, those of the flags, a sentence a mistake."""
 
     of_file: Settings
+    in_file: frozenset[str]
     given: Mapping[str, Any]
     seconds: float | None
     mistakes: tuple[str, ...]
 
 
-def add_questions(parser: Parser, seconds: str) -> None:
-    """Add ``--config``, ``--universal-id``, ``--seconds`` with that meaning, and every setting."""
+def add_questions(
+    parser: Parser, seconds: str, without: Sequence[str] = (), defaults: Mapping[str, object] | None = None
+) -> None:
+    """Add ``--config``, ``--universal-id``, ``--seconds`` with that meaning, and the settings.
+
+    ``without`` are those that mean nothing to the command, ``defaults`` those that it has of its own.
+    """
     parser.add_argument(
         "--config",
         action="append",
@@ -49,14 +55,13 @@ def add_questions(parser: Parser, seconds: str) -> None:
         help="the agent's node in the directive, if there are several",
     )
     parser.add_argument("--seconds", action="append", nargs="?", metavar="N", help=seconds)
-    add_settings(parser)
-    parser.set_defaults(unknown=[], parser=parser)
+    add_settings(parser, without, defaults)
+    parser.set_defaults(unknown=[])
 
 
 def understand(options: argparse.Namespace) -> Asked:
     """What the options of such a command ask for."""
-    known = [flag for _, argument in arguments(options.parser) for flag in argument.option_strings]
-    mistakes = unknown_flags(options.unknown, known)
+    mistakes = unknown_words(options.unknown, options.parser)
     config, universal_id = _text(options, "config", mistakes), _text(options, "universal_id", mistakes)
     if options.universal_id is not None and options.config is None:
         mistakes.append("--universal-id names a node of a directive: give that with --config")
@@ -66,20 +71,24 @@ def understand(options: argparse.Namespace) -> Asked:
             seconds = read_words(_SECONDS, options.seconds)
         except rules.NotAllowed:
             mistakes.append(refusal("--seconds", options.seconds, _SECONDS.allowed))
-    outcome = SettingsOutcome(Settings(), (), ())
+    outcome, in_file = SettingsOutcome(Settings(), (), ()), frozenset[str]()
     if config is not None:
         try:
-            outcome, wrong = read_config(Path(config), universal_id)
+            outcome, in_file, wrong = read_config(Path(config), universal_id)
             mistakes += wrong
         except SwarmError as error:
             mistakes.append(str(error))
     given, wrong_flags = given_settings(options)
-    return Asked(outcome.settings, given, seconds, (*mistakes, *wrong_flags))
+    return Asked(outcome.settings, in_file, given, seconds, (*mistakes, *wrong_flags))
 
 
 def _text(options: argparse.Namespace, name: str, mistakes: list[str]) -> str | None:
     """The last value of an argument that takes any text but none."""
     words: list[str | None] | None = getattr(options, name)
-    if words is not None and words[-1] is None:
-        mistakes.append(refusal("--" + name.replace("_", "-"), words, "a value"))
-    return words[-1] if words is not None else None
+    if words is None:
+        return None
+    if not words[-1]:
+        mistakes.append(
+            refusal("--" + name.replace("_", "-"), [None], "a file" if name == "config" else "a node")
+        )
+    return words[-1] or None

@@ -6,6 +6,7 @@ Laws: no file is executed; whatever it holds, the answer is a block of settings 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,27 @@ from network_health.swarm.directive import (
     is_directive,
     nodes,
     parse_json,
-    read_bytes,
     read_directive,
     unread_parts,
 )
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.reading import read_bytes
 
 __all__ = ["read_config"]
 
 
-def read_config(path: Path, universal_id: str | None) -> tuple[SettingsOutcome, tuple[str, ...]]:
-    """The settings in ``path`` and a sentence for each mistake in them.
+def read_config(
+    path: Path, universal_id: str | None
+) -> tuple[SettingsOutcome, frozenset[str], tuple[str, ...]]:
+    """The settings in ``path``, the names of those it has, and a sentence for each mistake in them.
 
     Raises:
         SwarmError: the file cannot be read, or not said whose settings are meant.
     """
     block = _block(path, universal_id)
     outcome = SettingsOutcome.of(block)
-    return outcome, tuple(f"{path}: {mistake}" for mistake in outcome.errors + outcome.warnings)
+    names = frozenset(map(str, block)) if isinstance(block, Mapping) else frozenset[str]()
+    return outcome, names, tuple(f"{path}: {mistake}" for mistake in outcome.errors + outcome.warnings)
 
 
 def _block(path: Path, universal_id: str | None) -> object:
@@ -51,7 +55,10 @@ def _block(path: Path, universal_id: str | None) -> object:
 
 
 def _of_agent(path: Path, directive: Mapping[Any, Any], universal_id: str | None) -> object:
-    agents = {node.universal_id: node.config for node in nodes(directive) if node.agent == AGENT}
+    agents: dict[str, object] = {}
+    for node in nodes(directive):
+        if node.agent == AGENT:
+            agents.setdefault(node.universal_id, node.config)  # of two the framework takes the first
     named = ", ".join(agents)
     if not agents:
         raise SwarmError(f"{path} has no node that runs {AGENT}")
@@ -84,6 +91,7 @@ def _parse_toml(path: Path, data: bytes) -> object:
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
             raise SwarmError(f"{path} is not TOML: {reason}") from error
     raise SwarmError(
-        f"{path}: TOML needs Python 3.11, or `pip install 'matrixswarm-network-health[cli]'`; "
+        f"{path}: TOML needs Python 3.11, or `{sys.executable} -m pip install "
+        "'matrixswarm-network-health[cli]'`; "
         "or give the settings as JSON"
     )

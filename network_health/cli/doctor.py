@@ -37,6 +37,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = subparsers.add_parser(
         "doctor",
         help="say what would not work in a workspace and on this host, and what to do",
+        usage="network-health doctor [WORKSPACE] [--directive NAME]",
         description="Looks at the library, the workspace, a directive, this user's rights and the kernel: "
         "says what would not work and what to do about it. Changes nothing and runs no directive. Run it as "
         "the user that boots the swarm.",

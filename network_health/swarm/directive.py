@@ -3,8 +3,8 @@
 A directive file is Python that the framework runs at a boot, or JSON. Of Python, ``matrix_directive`` is
 read as the text says it: what only running the file could tell is an `Unread` in its place.
 
-Laws: nothing of a file is executed; at most `MOST_BYTES` of it are read; whatever is in it, the answer is
-a directive or a `SwarmError`.
+Laws: nothing of a file is executed; whatever is in it, the answer is a directive or a `SwarmError`. A key
+that is given twice is refused: which of its values was meant, only its author knows.
 """
 
 from __future__ import annotations
@@ -19,22 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.reading import read_bytes
 
 __all__ = [
     "AGENT",
-    "MOST_BYTES",
     "Node",
     "Unread",
     "is_directive",
     "nodes",
     "parse_json",
-    "read_bytes",
     "read_directive",
     "unread_parts",
 ]
 
 AGENT = "network_health"
-MOST_BYTES = 8 << 20
 _NAME = "matrix_directive"
 #: Separates the name of an agent's source from that of its blueprint.
 _BLUEPRINT = "_bp_"
@@ -80,37 +78,44 @@ def read_directive(path: Path) -> Directive:
     return dict(directive)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file that an operator named.
-
-    Raises:
-        SwarmError: it cannot be read, or is too large to be meant.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SwarmError(f"{path} cannot be read: {reason}") from error
-    if len(data) > MOST_BYTES:
-        raise SwarmError(f"{path} is larger than {MOST_BYTES >> 20} MiB: that cannot be meant")
-    return data
-
-
 def parse_json(path: Path, data: bytes) -> Any:  # noqa: ANN401 - whatever the file holds
     """What the JSON in ``data`` says; ``path`` is for the sentence.
 
     Raises:
         SwarmError: it is no JSON, or an encrypted directive.
     """
+    if not data.strip():
+        raise SwarmError(f"{path} is empty")
     try:
-        content = json.loads(data)
+        content = json.loads(data, object_pairs_hook=_without_twins)
+    except _Twice as error:
+        raise SwarmError(f"{path}: {error} is given twice") from error
+    except json.JSONDecodeError as error:
+        hint = "" if path.suffix == ".json" else " (TOML is known by a name in .toml, a directive by .py)"
+        raise SwarmError(f"{path} is not JSON: {error}{hint}") from error
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise SwarmError(f"{path} is not JSON: {reason}") from error
+        raise SwarmError(f"{path} is not JSON that can be read: {_reason(error)}") from error
     if isinstance(content, dict) and content.keys() >= {"nonce", "tag", "ciphertext"}:
         raise SwarmError(f"{path} is encrypted: name the directive that it was made of")
     return content
+
+
+class _Twice(ValueError):
+    """A key that is there twice."""
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for key, count in Counter(key for key, _ in pairs).items():
+        if count > 1:
+            raise _Twice(key)
+    return dict(pairs)
+
+
+def _reason(error: Exception) -> str:
+    """Why a text cannot be read that is not damaged, but more than Python takes."""
+    if isinstance(error, RecursionError | MemoryError):
+        return "it is nested too deeply"
+    return "a number in it is too long" if "int_max_str_digits" in str(error) else str(error)
 
 
 def is_directive(data: object) -> bool:
@@ -153,11 +158,12 @@ def _parse_python(path: Path, data: bytes) -> Directive:
             tree = ast.parse(data)
         directive = _Reader(tree).value_of(_NAME)
     except SyntaxError as error:
-        raise SwarmError(f"{path} is not Python: {error.msg}, line {error.lineno}") from error
+        where = f", line {error.lineno}" if error.lineno else ""
+        raise SwarmError(f"{path} is not Python: {error.msg}{where}") from error
+    except _Twice as error:
+        raise SwarmError(f"{path}: {error}") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise SwarmError(
-            f"{path} is not Python that can be read: {error or 'it is nested too deeply'}"
-        ) from error
+        raise SwarmError(f"{path} is not Python that can be read: {_reason(error)}") from error
     if isinstance(directive, Unread):
         raise SwarmError(f"{path}: {_NAME} cannot be read without running the file: {directive}")
     if not isinstance(directive, dict):
@@ -212,6 +218,8 @@ class _Reader:
             name = self._value(key) if key is not None else None
             if key is None or isinstance(name, Unread | list | dict):  # **another, or computed
                 return _unread(key or value)
+            if name in result:
+                raise _Twice(f"{name!r} is given twice, the second time in line {key.lineno}")
             result[name] = self._value(value)
         return result
 

@@ -21,7 +21,7 @@ from network_health.swarm.doctor_directive import check_directive
 from network_health.swarm.doctor_host import check_kernel, check_matrix, check_rights
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.finding import Finding, fault, note, ok
-from network_health.swarm.payload import payload_files
+from network_health.swarm.payload import payload_files, source
 from network_health.swarm.workspace import Workspace
 
 __all__ = ["check_agent_files", "check_library", "examine", "swarm_python"]
@@ -44,7 +44,8 @@ def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
     try:
         place = Workspace.at(workspace) if workspace else Workspace.default()
     except SwarmError as error:
-        yield fault("workspace", str(error), "name the workspace: network-health doctor WORKSPACE")
+        do = "make one with `matrixswarm-boot --init`, or name " + ("another" if workspace else "yours")
+        yield fault("workspace", str(error), f"{do}: network-health doctor WORKSPACE")
     else:
         yield ok("workspace", str(place.path))
         yield from check_agent_files(place.path)
@@ -71,7 +72,7 @@ def swarm_python() -> Path:
 
 def check_library(python: Path) -> Finding:
     """Whether that Python imports all that the agent's file does, and from where."""
-    install = f"{shlex.quote(str(python))} -m pip install matrixswarm-network-health"
+    install = f"{shlex.quote(str(python))} -m pip install {shlex.quote(source())}"
     try:
         done = subprocess.run(  # noqa: S603 - the swarm's own Python, by its path, without a shell
             [python, "-c", _PROBE, *_imported_by_the_agent()],
@@ -115,6 +116,9 @@ def check_agent_files(workspace: Path) -> Iterator[Finding]:
         ]
         if (workspace / _SHADOW).exists():
             wrong.append(f"{_SHADOW} hides the library from the agent")
+    except PermissionError as error:
+        yield fault("agent", str(error), "run this as root, or as the user that boots the swarm")
+        return
     except (SwarmError, OSError) as error:
         yield fault("agent", str(error), do)
         return

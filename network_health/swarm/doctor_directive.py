@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator
     Which there are, when none is named.
     """
     folder = workspace / "boot_directives"
-    if name is None:
+    if not name:
         yield _choice(folder)
         return
     path = _path(folder, name)
@@ -51,22 +52,25 @@ def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator
         node = f'{{"universal_id": "net-health-1", "name": "{AGENT}", "config": {{}}}}'
         yield fault("directive", f"no node of {path.name} runs {AGENT}", f"add {node} to its children")
     for agent in agents:
-        outcome = SettingsOutcome.of(_known(agent.config))
+        is_block = isinstance(agent.config, Mapping) or bool(unread_parts(agent.config))
+        outcome = SettingsOutcome.of(_known(agent.config) if is_block else agent.config)
         yield from check_settings(agent, outcome)
         yield from check_reports(agent, outcome.settings, tree, workspace)
         yield from check_export(agent.universal_id, outcome.settings, python)
 
 
 def _path(folder: Path, name: str) -> Path:
-    """A directive as ``matrixswarm-boot --directive`` takes it, or the path of a file."""
-    if "/" in name or name.endswith(".json"):
-        return Path(name).expanduser()
-    return folder / f"{name.removesuffix('.py')}.py"
+    """A directive as ``matrixswarm-boot --directive`` takes it, or else the path of a file, from ``/`` on."""
+    of_workspace, path = folder / f"{name.removesuffix('.py')}.py", Path(name)
+    is_path = (
+        "/" in name or name.endswith(".json") or (os.path.isfile(path) and not os.path.isfile(of_workspace))
+    )
+    return path.absolute() if is_path else of_workspace
 
 
 def _directives(folder: Path) -> list[str]:
     """The names of the directives that have a node of this agent."""
-    return sorted(path.stem for path in folder.glob("*.py") if _runs_the_agent(path))
+    return sorted(path.stem for path in folder.glob("*.py") if path.is_file() and _runs_the_agent(path))
 
 
 def _runs_the_agent(path: Path) -> bool:
@@ -103,8 +107,8 @@ def check_places(path: Path) -> Iterator[Finding]:
     yield note(
         "boot",
         f"{path.stem} boots encrypted only: in plain text the framework wants it in {twin.parent}, too",
-        f"key=$(matrixswarm-encrypt-directive --in {file} --out {encrypted}); "
-        f'matrixswarm-boot --encrypted-directive {encrypted} --swarm_key "$key"',
+        f"key=$(matrixswarm-encrypt-directive --in {file} --out {encrypted}) && "
+        f'matrixswarm-boot --universe NAME --encrypted-directive {encrypted} --swarm_key "$key"',
     )
 
 
@@ -149,7 +153,7 @@ def check_settings(agent: Node, outcome: SettingsOutcome) -> Iterator[Finding]:
         yield fault(
             "settings",
             f"{uid}: {says}, so it has no effect",
-            hint or "take it out; README.md lists all settings",
+            hint or "take it out; docs/settings.md has all settings",
         )
     if not outcome.errors and not outcome.warnings:
         yield ok("settings", f"{uid}: no mistake")
@@ -199,7 +203,13 @@ def _handler(node: Node, handler: str, workspace: Path) -> Finding:
         elsewhere = factory.is_dir() or factory.with_suffix(".py").exists() or handler in _inherited()
     except (OSError, SyntaxError, ValueError) as error:
         says = f"the source of {node.universal_id} cannot be read: {error}"
-        return fault("handler", says, f"put the agent {node.agent} into {folder.parent}")
+        is_refused = isinstance(error, PermissionError)
+        do = (
+            "run this as the user that boots the swarm"
+            if is_refused
+            else f"put {node.agent} into {folder.parent}"
+        )
+        return fault("handler", says, do)
     if handler in known or elsewhere:
         return ok("handler", f"{node.universal_id} ({node.agent}) gets the reports and knows {handler}")
     commands = ", ".join(sorted(name for name in known if name.startswith("cmd_"))) or "no command at all"

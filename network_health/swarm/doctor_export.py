@@ -5,14 +5,13 @@ Laws: nothing is written and nobody is served; a port is looked at by binding it
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import http.client
 import ipaddress
 import os
 import shlex
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +26,7 @@ _SUBJECT = "prometheus"
 _IMPORT_S = 60.0
 _ANSWER_S = 2.0
 _MOST_BYTES = 65536
+_OURS = b"\nnetwork_health_build_info{"
 
 
 def check_export(uid: str, settings: Settings, python: Path) -> Iterator[Finding]:
@@ -69,7 +69,14 @@ def _library(uid: str, python: Path) -> Iterator[Finding]:
 
 
 def _file(uid: str, path: Path) -> Finding:
-    folder = path.parent
+    try:
+        return _file_in(uid, path, path.parent)
+    except OSError as error:  # a name that is too long, or a folder above that is closed to this user
+        do = "let the swarm's user go there, or set prometheus_textfile to a file in another folder"
+        return fault(_SUBJECT, f"{uid}: {path} cannot be looked at: {error.strerror}", do)
+
+
+def _file_in(uid: str, path: Path, folder: Path) -> Finding:
     if not folder.is_dir():
         do = f"install -d {shlex.quote(str(folder))}, writable for the swarm's user"
         return fault(_SUBJECT, f"{uid}: there is no folder {folder} for the figures", do)
@@ -99,10 +106,20 @@ def _port(uid: str, address: str) -> Finding:
 
 
 def _is_ours(address: str) -> bool:
-    """Whether who listens there serves such figures."""
-    with contextlib.closing(http.client.HTTPConnection(address, timeout=_ANSWER_S)) as connection:
-        try:
-            connection.request("GET", "/metrics")
-            return b"\nnetwork_health_build_info{" in connection.getresponse().read(_MOST_BYTES)
-        except (OSError, http.client.HTTPException):
-            return False
+    """Whether who listens there serves such figures; asked for `_ANSWER_S`, however slow the answer is."""
+    until_s, answer = time.monotonic() + _ANSWER_S, b""
+    family, where = socket_address(address)
+    try:
+        with socket.socket(family) as client:
+            client.settimeout(_ANSWER_S)
+            client.connect(where)
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            while len(answer) < _MOST_BYTES and (left_s := until_s - time.monotonic()) > 0:
+                client.settimeout(left_s)
+                part = client.recv(_MOST_BYTES)
+                answer += part
+                if not part or _OURS in answer:
+                    break
+    except OSError:
+        pass
+    return _OURS in answer

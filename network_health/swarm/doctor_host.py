@@ -5,11 +5,13 @@ Rights from ``/proc/self/status``, see capabilities(7). Laws: reads only; what a
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from network_health.model import ProtocolCounters, ProtocolReading
 from network_health.readers import Readers, available
 from network_health.swarm.finding import Finding, fault, note, ok
 from network_health.swarm.matrix_root import MATRIX
@@ -18,6 +20,8 @@ __all__ = ["check_kernel", "check_matrix", "check_rights"]
 
 #: CAP_DAC_READ_SEARCH opens the files of others' processes, CAP_SYS_PTRACE lets them be read: only both do.
 _TO_SEE_ALL = 1 << 2 | 1 << 19
+#: The sockets of a process that is always there, and is root's.
+_FIRST = Path("/proc/1/fd")
 #: What each collector needs of the kernel.
 _SOURCES = {
     "interfaces": "rtnetlink",
@@ -33,6 +37,13 @@ def check_rights(status: Path = Path("/proc/self/status")) -> Finding:
     if sys.platform != "linux":
         return note("rights", f"{who}, not on Linux", "start the swarm as root to see every process")
     if _capabilities(status) & _TO_SEE_ALL == _TO_SEE_ALL:
+        if _is_closed(_FIRST):
+            return note(
+                "rights",
+                f"{who} with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, yet {_FIRST} cannot be read: of some "
+                "processes the sockets are not seen, so a report may not know the owner of a connection",
+                "start the swarm outside of the container, or give that the rights of the host's root",
+            )
         return ok(
             "rights", f"{who} with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: all of every process is seen"
         )
@@ -44,6 +55,17 @@ def check_rights(status: Path = Path("/proc/self/status")) -> Finding:
         "start the swarm as root, or give it both (systemd: AmbientCapabilities=CAP_SYS_PTRACE "
         "CAP_DAC_READ_SEARCH)",
     )
+
+
+def _is_closed(folder: Path) -> bool:
+    try:
+        for name in os.listdir(folder)[:1]:
+            os.readlink(folder / name)
+    except PermissionError:
+        return True
+    except OSError:  # it has just gone
+        pass
+    return False
 
 
 def _capabilities(status: Path) -> int:
@@ -95,7 +117,17 @@ def _reading(way: Readers, collector: str) -> Callable[[], object]:
     if collector == "processes":
         return way.processes
     protocols = way.protocols
-    return (lambda: protocols(True)) if protocols else (lambda: None)
+    return (lambda: _counted(protocols(True))) if protocols else (lambda: None)
+
+
+def _counted(reading: ProtocolReading) -> None:
+    """Whether anything was there to be read: a counter that a kernel lacks is no error, all of them are.
+
+    Raises:
+        OSError: nothing was.
+    """
+    if reading.counters == ProtocolCounters():
+        raise OSError(errno.ENODATA, "none of the counters is there")
 
 
 def _refusal(read: Callable[[], object]) -> str | None:
@@ -108,7 +140,7 @@ def _refusal(read: Callable[[], object]) -> str | None:
 
 def check_matrix(root: Path = MATRIX) -> Finding:
     """Whether a swarm can keep its state where every swarm does, by looking alone."""
-    do = f"boot as root, or once: sudo install -d -o $USER {root}"
+    do = f"boot as root, or once: sudo install -d -m 0700 -o $USER {root}"
     log = root / "spawn.log"
     if os.path.exists(root):
         for path in (root, log) if os.path.exists(log) else (root,):

@@ -14,11 +14,12 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.payload import payload_files
+from network_health.swarm.reading import read_bytes
 from network_health.swarm.workspace import Workspace
 
 __all__ = ["Outcome", "install", "uninstall"]
@@ -242,11 +243,27 @@ class _Installation:
 
 def _load(path: Path) -> _Manifest:
     try:
-        return _Manifest(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return _Manifest()
-    except (ValueError, TypeError) as error:
-        raise SwarmError(f"{path} is damaged: {error}; move it away and install again") from error
+        content = json.loads(read_bytes(path)) if os.path.lexists(path) else {}
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not isinstance(content, dict) or not content.keys() <= {each.name for each in fields(_Manifest)}:
+        raise _damaged(path)
+    files, *lists = content.get("files", {}), content.get("originals", []), content.get("folders", [])
+    if not isinstance(files, dict) or not all(isinstance(each, list) for each in lists):
+        raise _damaged(path)
+    # What is deleted and moved is what it names: nothing outside of the workspace may be.
+    if not all(map(_is_inside, (*files, *lists[0], *lists[1]))):
+        raise _damaged(path)
+    return _Manifest(files, *lists)
+
+
+def _damaged(path: Path) -> SwarmError:
+    return SwarmError(f"{path} is damaged; move it away and install again")
+
+
+def _is_inside(name: object) -> bool:
+    path = PurePosixPath(name) if isinstance(name, str) else PurePosixPath("/")
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in str(path)
 
 
 def _place(name: str) -> str:

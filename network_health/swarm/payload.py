@@ -7,11 +7,17 @@ Laws: reads only.
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from network_health.swarm.errors import SwarmError
 
-__all__ = ["payload_files", "payload_root"]
+__all__ = ["DISTRIBUTION", "payload_files", "payload_root", "source"]
+
+DISTRIBUTION = "matrixswarm-network-health"
 
 _HERE = Path(__file__).resolve().parent
 #: Where each part of the payload goes in a workspace.
@@ -27,7 +33,17 @@ def payload_root() -> Path:
     for root in (_HERE / "payload", _HERE.parents[1]):
         if all((root / part).is_dir() for part in _PLACES):
             return root
-    raise SwarmError("this installation lacks the agent's files: install matrixswarm-network-health again")
+    raise SwarmError(f"this installation lacks the agent's files: install {DISTRIBUTION} again")
+
+
+def source() -> str:
+    """What to tell pip so that it installs this very distribution: where that came from, or else its name."""
+    try:
+        came_from = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")["url"]
+    except (PackageNotFoundError, OSError, ValueError, KeyError, TypeError):
+        return DISTRIBUTION
+    path = url2pathname(urlsplit(came_from).path)
+    return path if urlsplit(came_from).scheme == "file" and Path(path).exists() else DISTRIBUTION
 
 
 def payload_files() -> dict[str, bytes]:

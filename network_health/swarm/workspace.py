@@ -2,16 +2,19 @@
 
 From ``find_swarm_pointer`` and ``matrixswarm_dirs_valid`` of the framework's ``site_boot.py``.
 
-Laws: reads only.
+Laws: reads only; whatever stands where a workspace, a pointer or a map should be, the answer is a
+workspace or a `SwarmError`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.reading import read_bytes
 
 __all__ = ["Workspace", "pointed_at"]
 
@@ -19,6 +22,8 @@ _POINTER = ".swarm"
 _GLOBAL_POINTER = ".matrixswarm_pointer"
 _MAP = ".matrix"
 _PARTS = ("agent", "boot_directives", "certs/https_certs", "certs/socket_certs")
+#: What paths raise that cannot be: too long, in a circle, with a NUL, of nobody's home.
+_IMPOSSIBLE = (OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +39,21 @@ class Workspace:
         Raises:
             SwarmError: there is none; the sentence says what is missing.
         """
-        path = folder.expanduser().resolve()
+        path = _resolved(folder)
         try:
             if not path.is_dir():
-                raise SwarmError(f"{path} is no folder; make a workspace with `matrixswarm-boot --init`")
+                raise SwarmError(f"{path} is no folder")
             missing = [part for part in (_MAP, *_PARTS) if not (path / part).exists()]
         except PermissionError as error:
             raise SwarmError(
                 f"{path} cannot be read by this user: run this as root or as its owner"
             ) from error
+        except _IMPOSSIBLE as error:
+            raise SwarmError(f"{path} cannot be a workspace: {error}") from error
         if missing:
             raise SwarmError(f"{path} is not a MatrixSwarm workspace: it has no {', '.join(missing)}")
         home = _install_path(path / _MAP)
-        if home.resolve() != path:
+        if _resolved(home) != path:
             raise SwarmError(
                 f"{path} was moved: its {_MAP} says {home}, so a swarm would take its agents there"
             )
@@ -59,34 +66,72 @@ class Workspace:
         Raises:
             SwarmError: no pointer names one, or what it names is none.
         """
-        path = pointed_at(Path.cwd())
-        if path is None:
+        try:
+            here = Path.cwd()
+        except OSError as error:
+            raise SwarmError(f"the current folder cannot be looked at: {error.strerror}") from error
+        found = _pointer(here)
+        if found is None:
             raise SwarmError(
                 f"no {_POINTER} file here or above and no ~/{_GLOBAL_POINTER} names a workspace; "
                 "name it, or make one with `matrixswarm-boot --init`"
             )
-        return cls.at(path)
+        try:
+            return cls.at(_target(found))
+        except SwarmError as error:
+            raise SwarmError(f"{error}; the pointer {found} names it") from error
 
 
 def pointed_at(start: Path) -> Path | None:
     """The folder that the nearest pointer file names: from ``start`` upwards, then in the home folder.
 
     Raises:
-        SwarmError: the pointer cannot be read.
+        SwarmError: the pointer cannot be read, or names no folder.
     """
-    start = start.resolve()
-    candidates = [folder / _POINTER for folder in (start, *start.parents)] + [Path.home() / _GLOBAL_POINTER]
-    for pointer in candidates:
-        if pointer.exists():
-            try:
-                return Path(pointer.read_text().strip()).expanduser().resolve()
-            except (OSError, UnicodeError) as error:
-                raise SwarmError(f"the pointer {pointer} cannot be read: {error}") from error
+    pointer = _pointer(start)
+    return None if pointer is None else _resolved(_target(pointer))
+
+
+def _pointer(start: Path) -> Path | None:
+    """The nearest pointer file; what this user may not look at is passed over."""
+    for candidate in _candidates(_resolved(start)):
+        try:
+            if candidate.exists():
+                return candidate
+        except OSError:
+            continue
     return None
+
+
+def _candidates(start: Path) -> Iterator[Path]:
+    for folder in (start, *start.parents):
+        yield folder / _POINTER
+    try:
+        yield Path.home() / _GLOBAL_POINTER
+    except RuntimeError:  # a user without a home
+        return
+
+
+def _target(pointer: Path) -> Path:
+    name = read_bytes(pointer).decode("utf-8", "surrogateescape").strip()
+    if not name:
+        raise SwarmError(f"the pointer {pointer} is empty")
+    return Path(name)
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.expanduser().resolve()
+    except _IMPOSSIBLE as error:
+        raise SwarmError(f"{str(path)!r} names no folder: {error}") from error
 
 
 def _install_path(path: Path) -> Path:
     try:
-        return Path(json.loads(path.read_text(encoding="utf-8"))["install_path"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SwarmError(f"{path} is damaged, which the framework needs for a boot: {error!r}") from error
+        content = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise SwarmError(f"{path}, which the framework needs for a boot, is not JSON") from error
+    home = content.get("install_path") if isinstance(content, dict) else None
+    if not isinstance(home, str):
+        raise SwarmError(f"{path}, which the framework needs for a boot, has no install_path")
+    return Path(home)

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -44,7 +46,8 @@ def written(path, text):
 
 def settings_of(path, universal_id=None):
     """The settings in a file without mistakes."""
-    outcome, mistakes = read_config(path, universal_id)
+    outcome, names, mistakes = read_config(path, universal_id)
+    assert names >= {"conn_threshold"}
     assert mistakes == ()
     return outcome.settings
 
@@ -129,7 +132,8 @@ def test_whose_settings_has_to_be_clear(directive, tmp_path):
         ("matrix_directive = " + "-" * 100_000 + "1", "is not Python"),
         ("matrix_directive = " + "1+" * 50_000 + "1", ""),
         ("matrix_directive = {**x}", "cannot be read without running the file"),
-        ("\0", "is not Python"),
+        ("\0", "is not Python: source code string cannot contain null bytes"),
+        ("matrix_directive = {'x': 1, 'x': 2}", "'x' is given twice, the second time in line 1"),
     ],
 )
 def test_a_directive_that_cannot_be_read(tmp_path, text, why):
@@ -143,7 +147,18 @@ def test_a_directive_that_cannot_be_read(tmp_path, text, why):
     ("name", "text", "why"),
     [
         ("a.json", "{", "is not JSON: "),
-        ("a.json", "[" * 100_000, "is not JSON: "),
+        ("a.json", "[" * 100_000, "is not JSON that can be read: it is nested too deeply"),
+        ("a.json", " \n", "is empty"),
+        (
+            "a.json",
+            f'{{"top_n_procs": {"9" * 5000}}}',
+            "is not JSON that can be read: a number in it is too long",
+        ),
+        (
+            "a.conf",
+            "top_n_procs = 1",
+            "is not JSON: Expecting value: line 1 column 1 (char 0) (TOML is known by",
+        ),
         ("a.json", '{"nonce": "", "tag": "", "ciphertext": ""}', "is encrypted"),
         ("a.toml", "= 1", "is not TOML: "),
         ("a.toml", "a = " + "[" * 100_000, "is not TOML: "),
@@ -155,13 +170,36 @@ def test_a_file_that_cannot_be_read(tmp_path, name, text, why):
     assert refused(path).startswith(f"{path} {why}")
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.toml", "a.py"])
+def test_a_key_that_is_given_twice(tmp_path, name):
+    """Which value was meant nobody can tell: refused, in all three kinds of file."""
+    twice = '{"conn_threshold": 1, "conn_threshold": 2}'
+    node = f'{{"universal_id": "n", "name": "network_health", "config": {twice}}}'
+    texts = {
+        "a.json": twice,
+        "a.toml": "conn_threshold = 1\nconn_threshold = 2",
+        "a.py": f"matrix_directive = {node}",
+    }
+    said = refused(written(tmp_path / name, texts[name]))
+    assert re.search("twice|overwrite", said), said
+
+
+def test_of_two_nodes_of_one_id_the_first_counts(tmp_path):
+    """As the framework, which drops the second one."""
+    node = '{{"universal_id": "n", "name": "network_health", "config": {{"conn_threshold": {0}}}}}'
+    text = f"matrix_directive = {{'children': [{node.format(11)}, {node.format(22)}]}}"
+    outcome, _, mistakes = read_config(written(tmp_path / "a.py", text), None)
+    assert (outcome.settings.conn_threshold, mistakes) == (11, ())
+
+
 def test_toml_without_a_reader_of_toml(tmp_path, monkeypatch):
     """Before Python 3.11 it says what to install."""
     for module in ("tomllib", "tomli"):
         monkeypatch.setitem(sys.modules, module, None)
     path = written(tmp_path / "a.toml", "")
     assert refused(path) == (
-        f"{path}: TOML needs Python 3.11, or `pip install 'matrixswarm-network-health[cli]'`; "
+        f"{path}: TOML needs Python 3.11, or `{sys.executable} -m pip install "
+        "'matrixswarm-network-health[cli]'`; "
         "or give the settings as JSON"
     )
 
@@ -206,6 +244,16 @@ def test_any_bytes_are_settings_or_a_sentence(tmp_path, data, suffix):
     path.write_bytes(data)
     with contextlib.suppress(SwarmError):
         read_config(path, None)
+
+
+@pytest.mark.parametrize("command", [("check", "--config"), ("doctor", "--directive")])
+def test_a_pipe_that_nobody_writes_to(tmp_path, command):
+    """It is waited for, but not for ever."""
+    os.mkfifo(tmp_path / "pipe.json")
+    done = run(*command, tmp_path / "pipe.json")
+    assert done.returncode in {1, UNKNOWN}
+    if command[0] == "check":
+        assert "pipe.json cannot be read: it is no regular file, and did not end within 5 s" in done.stderr
 
 
 def test_a_pipe_is_a_file():

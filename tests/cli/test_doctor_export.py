@@ -4,6 +4,8 @@ import contextlib
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,7 @@ def test_faults_are_faults(installed):
     [
         ({"prometheus_textfile": "/nowhere/x.prom"}, "fault", "no folder /nowhere", "install -d /nowhere"),
         ({"prometheus_textfile": "/proc/self/status/x.prom"}, "fault", "no folder", "install -d"),
+        ({"prometheus_textfile": f"/tmp/{'x' * 300}.prom"}, "fault", "File name too long", "another folder"),
         ({"prometheus_listen": "192.0.2.1:9101"}, "fault", "Cannot assign", "an address of this host"),
     ],
 )
@@ -94,6 +97,23 @@ def test_a_port_that_another_web_server_has():
     """Whatever it answers, it is not the agent."""
     with contextlib.closing(Endpoint(f"127.0.0.1:{free_port()}", lambda: b"up 1\n")) as other:
         assert findings(prometheus_listen=other.address)[0][0] == "fault"
+
+
+def test_a_port_whose_owner_answers_for_ever():
+    """One byte now and then: it is not waited for longer than anything else."""
+
+    def drip(server):
+        connection = server.accept()[0]
+        with contextlib.suppress(OSError), connection:
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=drip, args=(server,), daemon=True).start()
+        began = time.monotonic()
+        assert findings(prometheus_listen=f":{server.getsockname()[1]}")[0][0] == "fault"
+    assert 1 < time.monotonic() - began < 5
 
 
 def test_a_port_that_the_agent_has_itself():

@@ -5,8 +5,29 @@ report = monitor.check()                                             # never rai
 report.severity, report.details, report.as_content()
 """
 
-from network_health.monitor import Monitor
-from network_health.report import Report
-from network_health.settings import Settings, SettingsError, SettingsOutcome
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from network_health.monitor import Monitor
+    from network_health.report import Report
+    from network_health.settings import Settings, SettingsError, SettingsOutcome
 
 __all__ = ["Monitor", "Report", "Settings", "SettingsError", "SettingsOutcome"]
+
+_HOMES = {
+    "Monitor": "monitor",
+    "Report": "report",
+    "Settings": "settings",
+    "SettingsError": "settings",
+    "SettingsOutcome": "settings",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Loaded when it is asked for: the command must be able to answer Ctrl-C before all this is imported."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -46,7 +46,9 @@ notes:
   Rates, errors and drops are those of the seconds between the first sample and the check. A
   single check cannot wait for a second one: --alert-after-checks counts as 1.
   Figures for Prometheus are written where --prometheus-textfile says, not where --config does:
-  that file is the agent's. A single check does not listen."""
+  that file is the agent's. A single check does not listen.
+  With --nagios each interface has two figures. Nagios cuts a plugin's output at 8 KiB, some 70
+  interfaces: where there are more, leave out those of containers (--exclude-interfaces 'veth*')."""
 )
 
 
@@ -55,8 +57,8 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = subparsers.add_parser(
         "check",
         help="check this host once, without a swarm",
-        usage="network-health check [--config FILE [--universal-id ID]] [--seconds N] [--json | --nagios] "
-        "[--SETTING VALUE ...]",
+        usage="network-health check [--json | --nagios] [--seconds N]\n"
+        "                            [--config FILE [--universal-id ID]] [--SETTING VALUE ...]",
         description="Checks this host once, without a swarm: takes a first sample, waits a second, checks, "
         "and shows the report. Every setting of the agent is a flag; a flag comes before what --config says.",
         epilog=_EPILOG,
@@ -87,15 +89,18 @@ def _run(options: argparse.Namespace) -> int:
     unwritten: list[str] = []
     exporter = Exporter(log=lambda _: None, warn=unwritten.append)
     content = exporter.publish(one_check(settings, seconds), settings).as_content()
-    if options.json:
-        print(json.dumps(content, indent=2))
-    elif options.nagios:
-        print(nagios.status_line(content, settings))
-    else:
-        print(page(content, settings, Painter(use_colour(sys.stdout))), end="")
+    status = nagios.exit_status(content) or (nagios.UNKNOWN if unwritten else 0)
+    if options.nagios:  # what calls a plugin reads nothing else
+        print(nagios.status_line(content, settings, status, unwritten))
+        return status
+    print(
+        json.dumps(content, indent=2)
+        if options.json
+        else page(content, settings, Painter(use_colour(sys.stdout)))
+    )
     for sentence in unwritten:
         print(f"network-health check: {plain(sentence)}", file=sys.stderr)
-    return nagios.exit_status(content) or (nagios.UNKNOWN if unwritten else 0)
+    return status
 
 
 def _understand(options: argparse.Namespace) -> tuple[Settings, float, list[str]]:

@@ -45,9 +45,11 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = subparsers.add_parser(
         "completion",
         help="print the script that completes this command in bash, zsh or fish",
+        usage="network-health completion bash|zsh|fish",
         description="Prints the script that makes a shell complete commands, options and values.",
         epilog=examples(
-            "source <(network-health completion bash)      # in ~/.bashrc; zsh in ~/.zshrc, after compinit",
+            "source <(network-health completion bash)      # in ~/.bashrc",
+            "source <(network-health completion zsh)       # in ~/.zshrc, after compinit",
             "network-health completion fish > ~/.config/fish/completions/network-health.fish",
         ),
     )

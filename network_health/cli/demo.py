@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -19,6 +21,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="boot a real swarm, show its reports, cause a breach, take all down",
+        usage="network-health demo",
         description="Boots a real swarm of its own, shows its reports as they reach forensic_detective, "
         "opens thousands of loopback connections until it warns, closes them, and takes everything down "
         "again. Needs to write /matrix, where every swarm keeps its state. Takes half a minute.",
@@ -32,7 +35,8 @@ def _run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, _stop)
-    run_demo(sys.stdout)
+    with contextlib.ExitStack() as stack:
+        run_demo(sys.stdout or stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
     return 0
 
 

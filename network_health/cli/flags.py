@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any
 
+from network_health.cli.parser import arguments
 from network_health.rules import NotAllowed, Rule
 from network_health.settings import Settings
 
-__all__ = ["add_settings", "given_settings", "read_words", "refusal", "unknown_flags"]
+__all__ = ["add_settings", "given_settings", "read_words", "refusal", "unknown_words"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
@@ -33,17 +34,25 @@ _SHOWN = 60
 _OPTIONAL = {"path": "FILE", "address": "HOST:PORT"}
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Make every setting a flag of ``parser``; `given_settings` reads them."""
+def add_settings(
+    parser: argparse.ArgumentParser, without: Sequence[str] = (), defaults: Mapping[str, object] | None = None
+) -> None:
+    """Make every setting but those a flag of ``parser``; `given_settings` reads them.
+
+    ``defaults`` are those of the command, where it has others than the agent.
+    """
     group = parser.add_argument_group("settings")
     for setting in fields(Settings):
+        if setting.name in without:
+            continue
+        default = (defaults or {}).get(setting.name, setting.default)
         group.add_argument(
             _flag(setting.name),
             dest=setting.name,
             action="append",
             nargs="?",
             metavar=_metavar(setting),
-            help=_help(setting).replace("%", "%%"),
+            help=_help(setting, default).replace("%", "%%"),
         )
 
 
@@ -52,22 +61,22 @@ def given_settings(options: argparse.Namespace) -> tuple[dict[str, Any], list[st
     given: dict[str, Any] = {}
     mistakes = []
     for setting in fields(Settings):
-        words = getattr(options, setting.name)
+        words = getattr(options, setting.name, None)
         if words is None:
             continue
         rule: Rule = setting.metadata["rule"]
         try:
             given[setting.name] = read_words(rule, words)
         except NotAllowed:
-            allowed = rule.allowed.replace("null for off", "off")
-            mistakes.append(refusal(_flag(setting.name), words, allowed))
+            mistakes.append(refusal(_flag(setting.name), words, _allowed(setting)))
     return given, mistakes
 
 
 def refusal(flag: str, words: Sequence[str | None], allowed: str) -> str:
     """The sentence for a flag whose words are not allowed."""
-    shown = "nothing" if words[-1] is None else repr(words[-1][:_SHOWN])
-    return f"{flag}: {shown} is not allowed; give {allowed}"
+    if words[-1] is None:
+        return f"{flag} needs a value: give {allowed}"
+    return f"{flag}: {words[-1][:_SHOWN]!r} is not allowed; give {allowed}"
 
 
 def read_words(rule: Rule, words: Sequence[str | None]) -> Any:  # noqa: ANN401 - what the rule returns
@@ -86,17 +95,18 @@ def read_words(rule: Rule, words: Sequence[str | None]) -> Any:  # noqa: ANN401 
     raise NotAllowed
 
 
-def unknown_flags(words: Sequence[str], known: Sequence[str]) -> list[str]:
-    """A sentence for each flag that is not among ``known``, and for each word that is no flag's value.
+def unknown_words(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """A sentence for each flag that ``parser`` does not have, and for each word that is no flag's value.
 
     The word after an unknown flag is taken to be its value.
     """
+    known = [flag for _, argument in arguments(parser) for flag in argument.option_strings]
     mistakes, is_value = [], False
     for word in words:
         flag, equals, _ = word.partition("=")
-        if flag.startswith("--") and flag != "--":
-            near = difflib.get_close_matches(flag, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+        if re.match(r"--?[A-Za-z]", flag):
+            near = _nearest(flag, known)
+            hint = f"; did you mean {near}?" if near else ""
             mistakes.append(f"{flag[:_SHOWN]}: unknown option{hint}")
             is_value = not equals
         else:
@@ -104,6 +114,16 @@ def unknown_flags(words: Sequence[str], known: Sequence[str]) -> list[str]:
                 mistakes.append(f"{word[:_SHOWN]!r}: no such argument is taken")
             is_value = False
     return mistakes
+
+
+def _nearest(flag: str, known: Sequence[str]) -> str:
+    """Those that begin like ``flag``, if they are few, or one that differs by a slip of the hand."""
+    begun = [each for each in known if each.startswith(flag) and len(flag) > len("--")]
+    return (
+        " or ".join(begun)
+        if 0 < len(begun) < 4
+        else next(iter(difflib.get_close_matches(flag, known, 1, 0.75)), "")
+    )
 
 
 def _meanings(words: Sequence[str | None]) -> Iterator[object]:
@@ -135,17 +155,23 @@ def _metavar(setting: Field[Any]) -> str:
     return "TEXT" if isinstance(setting.default, str) else "N"
 
 
-def _help(setting: Field[Any]) -> str:
-    default = setting.default
+def _allowed(setting: Field[Any]) -> str:
+    """What a flag takes: in a file a list has brackets and off is null, in a command line not."""
+    rule: Rule = setting.metadata["rule"]
+    if isinstance(setting.default, tuple):
+        names = re.findall(r'"([^"]+)"', rule.allowed)
+        return f"names with commas between them, like {','.join(names)}"
+    return rule.allowed.replace("null for off", "off")
+
+
+def _help(setting: Field[Any], default: object) -> str:
     if isinstance(default, bool) or default is None:
         shown = "on" if default else "off"
     elif isinstance(default, tuple):
         shown = ",".join(default) or "none"
     else:
         shown = str(default)
-    unit = setting.metadata["unit"]
-    return f"{setting.metadata['meaning']} Default: {shown}{f' {unit}' if _is_measured(setting) else ''}."
-
-
-def _is_measured(setting: Field[Any]) -> bool:
-    return isinstance(setting.default, int | float) and not isinstance(setting.default, bool)
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    unit = setting.metadata["unit"] if is_number else ""
+    unit = "" if unit == "checks" else unit  # the meaning has said so
+    return f"{setting.metadata['meaning']} Default: {shown}{f' {unit}' if unit else ''}."

@@ -26,6 +26,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = subparsers.add_parser(
         "install",
         help="put the agent and its directives into a MatrixSwarm workspace",
+        usage="network-health install [WORKSPACE] [--uninstall]",
         description="Puts the agent and its directives into a MatrixSwarm workspace. The stock agent of the "
         "same name is kept and comes back with --uninstall; what you changed of ours is kept, too.",
         epilog=examples(
@@ -109,7 +110,7 @@ def boot_commands(workspace: Workspace) -> str:
         "",
         "# And end it:",
         f"{_command('matrixswarm-kill')} --universe {_UNIVERSE} --cleanup",
-        f"rm -r {MATRIX}/{_UNIVERSE}",
+        f"rm -r {MATRIX}/{_UNIVERSE} {encrypted}",
     ]
     return "\n".join(lines)
 

@@ -1,20 +1,26 @@
 """The command ``network-health``.
 
-Laws: what went wrong is one sentence on stderr and a status other than 0; no traceback for what an
-operator can cause.
+Laws: what went wrong is one sentence on stderr and a status other than 0; no traceback reaches an operator.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from network_health.cli import check, completion, demo, doctor, install, watch
-from network_health.cli.parser import Parser, examples
+from network_health.cli.flags import unknown_words
+from network_health.cli.parser import Parser, commands, examples
+from network_health.cli.text import plain
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.payload import DISTRIBUTION
 
 __all__ = ["build_parser", "main"]
 
@@ -31,10 +37,20 @@ def build_parser() -> argparse.ArgumentParser:
             "network-health COMMAND --help   # all about one command",
         ),
     )
+    parser.add_argument("--version", action="version", version=f"network-health {_version()}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (check, watch, doctor, install, demo, completion):
         command.add_to(subparsers)
+    for each in commands(parser).values():
+        each.set_defaults(parser=each)
     return parser
+
+
+def _version() -> str:
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "that was not installed"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,27 +62,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "unknown" in options:
         options.unknown = unknown  # the command tells them together with other mistakes
     elif unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        options.parser.error("; ".join(unknown_words(unknown, options.parser)))
     trouble = getattr(options, "trouble_status", 1)
     try:
         status: int = options.run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
     except SwarmError as error:
-        print(f"network-health: {error}", file=sys.stderr)
-        return trouble
+        return _failed(str(error), trouble)
     except KeyboardInterrupt:
-        print("network-health: stopped", file=sys.stderr)
-        return 130
+        return _failed("stopped", 130)
     except BrokenPipeError:  # whoever was reading has seen enough; nothing more may be written at exit
         _write_no_more()
         return 141
     except OSError as error:
-        print(f"network-health: {error}", file=sys.stderr)
         _write_no_more()
-        return trouble
+        named = "" if error.filename is None else f": {error.filename!r}"
+        return _failed(f"{error.strerror or error}{named}", trouble)
+    except Exception as error:  # noqa: BLE001 - what nobody foresaw must not look like a finding (status 1)
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}, line {frame.lineno}"
+        return _failed(
+            f"internal error, please report it: {type(error).__name__}: {error} ({where})", trouble
+        )
+    return status
+
+
+def _failed(sentence: str, status: int) -> int:
+    with contextlib.suppress(OSError):  # a full disk behind stderr must not change the status
+        print(f"network-health: {plain(sentence)}", file=sys.stderr)
     return status
 
 
 def _write_no_more() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

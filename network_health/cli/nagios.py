@@ -26,11 +26,16 @@ def exit_status(content: Mapping[str, Any]) -> int:
     return UNKNOWN if content["status"] == "check_failed" else _STATUSES[content["severity"]]
 
 
-def status_line(content: Mapping[str, Any], settings: Settings) -> str:
-    """The one line. A limit is given as critical too where a breach is CRITICAL at once."""
+def status_line(
+    content: Mapping[str, Any], settings: Settings, status: int, troubles: Sequence[str] = ()
+) -> str:
+    """The one line; ``troubles`` are what else did not work.
+
+    A limit is given as critical too where a breach is CRITICAL at once.
+    """
     critical = settings.critical_after_checks == 1
     performance = " ".join(_figure(figure, critical=critical) for figure in figures(content, settings))
-    return f"NETWORK {_NAMES[exit_status(content)]} - {_text(content['details'])} | {performance}"
+    return f"NETWORK {_NAMES[status]} - {_text('; '.join((*troubles, content['details'])))} | {performance}"
 
 
 def unknown_line(reasons: Sequence[str]) -> str:

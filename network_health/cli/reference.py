@@ -28,6 +28,7 @@ def reference() -> str:
 
 def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield from (f"## network-health {name}", "", parser.description or "", "")
+    yield from ("```", parser.usage or "", "```", "")
     for _, group in groupby(arguments(parser), key=lambda found: found[0] == "settings"):
         yield from ("| argument | meaning |", "|---|---|")
         for _, action in group:

@@ -24,7 +24,16 @@ __all__ = ["add_to"]
 
 _NOT_UNDERSTOOD = 2
 _SECONDS = 2.0
-_NOT_OF_A_VIEW = ("prometheus_textfile", "prometheus_listen")
+#: What is the agent's alone: when to check, whom to tell, when to tell it again.
+_NOT_OF_A_VIEW = (
+    "check_interval_sec",
+    "report_to_role",
+    "report_handler",
+    "report_on",
+    "repeat_after_sec",
+    "prometheus_textfile",
+    "prometheus_listen",
+)
 #: Who moves the bytes is wanted at all times, and as many processes as the screen has room for.
 _OF_A_VIEW: Mapping[str, Any] = {"process_network": "always", "top_n_procs": 15}
 
@@ -55,24 +64,25 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = subparsers.add_parser(
         "watch",
         help="watch this host in a terminal, without a swarm",
-        usage="network-health watch [--config FILE [--universal-id ID]] [--seconds N] [--SETTING VALUE ...]",
+        usage="network-health watch [--seconds N] [--config FILE [--universal-id ID]]\n"
+        "                            [--SETTING VALUE ...]",
         description="Shows this host in a terminal, live: what stands against it and who is behind that, "
         "rates against their limits over the last minutes, connections by state, the busiest processes. "
-        "Every setting of the agent is a flag; a flag comes before what --config says. The bytes of each "
-        "process are counted in every check, and 15 processes are listed, unless a setting says otherwise.",
+        "The agent's settings are flags, but for those that say when to report to whom; a flag comes before "
+        "what --config says. The bytes of each process are counted in every check, and 15 processes are "
+        "listed, unless a setting says otherwise.",
         epilog=_EPILOG,
     )
-    add_questions(parser, "from the start of one check to the start of the next; default: 2")
+    add_questions(
+        parser, "from the start of one check to the start of the next; default: 2", _NOT_OF_A_VIEW, _OF_A_VIEW
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     asked = understand(options)
-    refused = [name for name in _NOT_OF_A_VIEW if name in asked.given]
-    mistakes = [f"--{name.replace('_', '-')}: a view has no figures for Prometheus" for name in refused]
-    mistakes = [*asked.mistakes, *mistakes]
-    if mistakes:
-        return _refuse(mistakes, _NOT_UNDERSTOOD)
+    if asked.mistakes:
+        return _refuse(asked.mistakes, _NOT_UNDERSTOOD)
     if sys.stdout is None or not sys.stdout.isatty():
         return _refuse(["stdout is not a terminal; `network-health check` prints one check"], 1)
     if os.environ.get("TERM") in (None, "", "dumb"):
@@ -80,22 +90,18 @@ def _run(options: argparse.Namespace) -> int:
     try:
         importlib.import_module("rich")  # only to know that it is there
     except ImportError:
-        needed = "pip install 'matrixswarm-network-health[cli]'"
+        needed = f"{sys.executable} -m pip install 'matrixswarm-network-health[cli]'"
         return _refuse([f"this needs the package rich: {needed}; `network-health check` needs nothing"], 1)
-    number = _watch(replace(_for_a_view(asked.of_file), **asked.given), asked.seconds or _SECONDS)
+    ours = {name: value for name, value in _OF_A_VIEW.items() if name not in asked.in_file}
+    settings = replace(asked.of_file, **{**ours, **asked.given})
+    try:
+        number = _watch(settings, asked.seconds or _SECONDS)
+    except KeyboardInterrupt:  # before the first screen stood
+        return 0
     if number:  # die as the signal would have it, now that the terminal is as it was
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     return 0
-
-
-def _for_a_view(settings: Settings) -> Settings:
-    """These settings, but what a view wants in the place of defaults."""
-    usual = Settings()
-    ours = {
-        name: value for name, value in _OF_A_VIEW.items() if getattr(settings, name) == getattr(usual, name)
-    }
-    return replace(settings, **ours)
 
 
 def _watch(settings: Settings, seconds: float) -> int:

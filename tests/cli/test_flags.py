@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from network_health.cli.figures import PROTOCOL_LIMITS
-from network_health.cli.flags import add_settings, given_settings, unknown_flags
+from network_health.cli.flags import add_settings, given_settings, unknown_words
 from network_health.settings import Settings
 
 #: Words for each kind of setting, and what they mean.
@@ -53,7 +53,7 @@ def test_every_setting_has_its_flag(name):
     settings, mistakes = parsed("--" + name.replace("_", "-"))
     assert settings == {}
     assert len(mistakes) == 1
-    assert mistakes[0].startswith("--" + name.replace("_", "-") + ": nothing is not allowed; give ")
+    assert mistakes[0].startswith("--" + name.replace("_", "-") + " needs a value: give ")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_is_no_count_of_connections(word):
 @given(st.lists(st.text(max_size=20), max_size=5))
 def test_words_that_nobody_knows(words):
     """Each is named once at most, whatever it is."""
-    assert len(unknown_flags(words, [])) <= len(words)
+    assert len(unknown_words(words, argparse.ArgumentParser())) <= len(words)
 
 
 @given(st.sampled_from([f.name for f in fields(Settings)]), st.text(max_size=30))
@@ -79,6 +79,34 @@ def test_any_word_is_a_value_or_a_mistake(name, word):
     settings, mistakes = parsed(f"--{name.replace('_', '-')}={word}")
     assert len(settings) + len(mistakes) == 1
     assert Settings.from_mapping(settings)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("--conn-treshold=5", "--conn-threshold"),
+        ("--conn", "--conn-threshold or --conntrack-threshold-percent"),
+        ("--redact=users", ""),
+        ("--tx", "--tx-threshold-mbps"),
+        ("--zebra", ""),
+        ("-w", ""),
+    ],
+)
+def test_only_a_likely_flag_is_proposed(word, hint):
+    """A slip of the hand, or the beginning of few; nothing is better than a silly guess."""
+    parser = argparse.ArgumentParser()
+    add_settings(parser, without=["redact"])
+    said = unknown_words([word], parser)
+    assert said == [f"{word.partition('=')[0]}: unknown option{f'; did you mean {hint}?' if hint else ''}"]
+
+
+def test_a_list_is_asked_for_as_a_flag_takes_it():
+    """Words with commas, not the brackets of a file."""
+    (mistake,) = parsed("--redact", "cats")[1]
+    assert mistake == (
+        "--redact: 'cats' is not allowed; give names with commas between them, like addresses,users"
+    )
+    assert "like lo,veth*" in parsed("--exclude-interfaces")[1][0]
 
 
 def test_every_limit_has_its_figure():

@@ -62,7 +62,7 @@ def test_this_host_and_a_key_to_quit():
 def test_a_breach_is_at_the_top_with_its_culprit():
     """The alert and who it was; it grows older."""
     with socket.create_server(("127.0.0.1", 0)), watching(*QUICK, "--conn-threshold", 0, lines=50) as live:
-        lately = r"^\d\d:\d\d:\d\d WARNING: High connection count: \d+ > 0$"
+        lately = r"^\d\d:\d\d:\d\d WARNING: High connection count: \d+ > 0\b"
         text = live.until(lambda text: re.search(lately, text, re.MULTILINE))
         assert text.startswith(" WARNING ")
         assert re.search(r"^! +\ds High connection count: \d+ > 0 \(", text, re.MULTILINE)
@@ -280,7 +280,7 @@ def test_input_that_is_no_terminal():
             ("--prometheus-listen", "127.0.0.1:1"),
             {},
             2,
-            "--prometheus-listen: a view has no figures for Prometheus",
+            "--prometheus-listen: unknown option",
         ),
         (("--conn-treshold", "5"), {}, 2, "--conn-treshold: unknown option; did you mean --conn-threshold?"),
     ],

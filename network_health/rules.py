@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ __all__ = [
 #: An IPv6 address in brackets, or whatever has no colon; then a port.
 _ENDPOINT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.]*)):([0-9]{1,5})", re.ASCII)
 
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
+
 
 class NotAllowed(Exception):
     """A value that a rule refuses; the rule's ``allowed`` says what would do."""
@@ -41,25 +42,29 @@ class Rule:
     read: Callable[[object], Any]
 
 
-def number(allowed: str, *, least: float, most: float = math.inf) -> Rule:
-    """A finite int or float from ``least`` to ``most``; no bool."""
+#: Far more than any figure of a host, so that a limit can be put out of reach; and it can still be shown.
+MOST = 10**30
+
+
+def number(allowed: str, *, least: float, most: float = MOST) -> Rule:
+    """An int or float from ``least`` to ``most``; no bool."""
 
     def read(value: object) -> int | float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise NotAllowed
-        if not least <= value <= most or value == math.inf:  # a NaN compares false
+        if not least <= value <= most:  # a NaN compares false
             raise NotAllowed
         return value
 
     return Rule(allowed, read)
 
 
-def whole(allowed: str, *, least: int, most: float = math.inf) -> Rule:
+def whole(allowed: str, *, least: int, most: float = MOST) -> Rule:
     """A whole number; ``60.0``, as JSON may write it, is one."""
-    finite = number(allowed, least=least, most=most)
+    bounded = number(allowed, least=least, most=most)
 
     def read(value: object) -> int:
-        kept = finite.read(value)
+        kept = bounded.read(value)
         if kept != int(kept):
             raise NotAllowed
         return int(kept)
@@ -161,6 +166,8 @@ def endpoint() -> Rule:
             raise NotAllowed from None
         if (address.version == 6) != (found[1] is not None):
             raise NotAllowed
+        if address.is_multicast or address == _BROADCAST:  # of nobody's, though the system takes it
+            raise NotAllowed
         return f"[{address}]:{int(found[3])}" if found[1] else f"{address}:{int(found[3])}"
 
-    return Rule('"HOST:PORT" with an IP address as the host, or ":PORT" for 127.0.0.1', read)
+    return Rule('"HOST:PORT" with an IP address of this host, or ":PORT" for 127.0.0.1', read)

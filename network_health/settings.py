@@ -31,10 +31,10 @@ def _setting(default: object, rule: rules.Rule, unit: str, meaning: str) -> Any:
     return field(default=default, metadata={"rule": rule, "unit": unit, "meaning": meaning})
 
 
-_MBPS = "a number of Mbps, 0 or more"
+_MBPS = "a number of Mbps from 0 to 10^30"
 _CHECKS = rules.whole("a whole number of checks from 1 to 1000", least=1, most=1000)
 _PERCENT = rules.or_off(rules.number("a percentage from 0 to 100", least=0, most=100))
-_PER_SEC = rules.or_off(rules.number("a rate per second, 0 or more", least=0))
+_PER_SEC = rules.or_off(rules.number("a rate per second from 0 to 10^30", least=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Settings:
     )
     conn_threshold: int = _setting(
         1000,
-        rules.whole("a whole number of connections, 0 or more", least=0),
+        rules.whole("a whole number of connections from 0 to 10^30", least=0),
         "sockets",
         "Number of connections above which it is a finding.",
     )
@@ -107,13 +107,13 @@ class Settings:
     )
     repeat_after_sec: int = _setting(
         3600,
-        rules.whole("a whole number of seconds, 60 or more", least=60),
+        rules.whole("a whole number of seconds from 60 to 10^30", least=60),
         "s",
         'With report_on "change", an unchanged alert is told again after this time.',
     )
     critical_after_checks: int = _setting(
         0,
-        rules.whole("a whole number of checks, 0 for off", least=0),
+        rules.whole("a whole number of checks from 1 to 10^30, or 0 for off", least=0),
         "checks",
         "A breach that lasts this many checks becomes CRITICAL; 0 means never.",
     )
@@ -257,4 +257,7 @@ _REPR.maxstring = _REPR.maxother = 60
 
 def _show(value: object) -> str:
     """The value as an operator may read it in a log: one line, bounded, never failing."""
-    return _REPR.repr(value)
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return "a number of thousands of digits"

@@ -9,6 +9,7 @@ the settings no longer name is removed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import sys
 import threading
@@ -174,12 +175,24 @@ def _trouble(setting: str, wanted: str | None, error: ImportError | OSError | Ru
     if isinstance(error, ImportError):
         why = f"without its library ({error})"
         do = f"run: {sys.executable} {INSTALL}"
-    elif setting == "prometheus_listen":
-        why, do = f"({_reason(error)})", "free the port, or give another one and an address of this host"
     else:
-        why = f"({_reason(error)})"
-        do = "give a file in a folder that exists and that this user may write to"
+        why, number = f"({_reason(error)})", getattr(error, "errno", 0)
+        do = _REMEDIES.get(number) or _REMEDY[setting]
     return f"{setting}: {wanted!r} does not work {why}; {do}"
+
+
+#: What to do about an error by its number, or else by the setting.
+_REMEDIES = {
+    errno.EADDRINUSE: "free the port, or give another one",
+    errno.EADDRNOTAVAIL: "give an address of this host",
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some space there",
+    errno.EROFS: "give a file on a file system that can be written",
+}
+_REMEDY = {
+    "prometheus_listen": "give an address of this host, and a port that this user may use",
+    "prometheus_textfile": "give a file in a folder that exists and that this user may write to",
+}
 
 
 def _reason(error: Exception) -> str:

@@ -156,7 +156,7 @@ def _news(before: Mapping[_Key, Alert], after: Mapping[_Key, Alert]) -> Iterator
     for key, alert in after.items():
         then = before.get(key)
         if alert.told and (then is None or _looks(then) != _looks(alert)):
-            yield f"{alert.severity}: {alert.finding.text}"
+            yield f"{alert.severity}: {alert.finding.sentence}"
 
 
 def _looks(alert: Alert) -> tuple[bool, str, str]:

@@ -52,7 +52,8 @@ class Agent(BootAgent):
         if MISSING is not None:
             self.log(
                 f"The library of this agent cannot be imported ({MISSING}), so nothing is checked. "
-                f"Install it: {sys.executable} -m pip install matrixswarm-network-health",
+                f"Install it: {sys.executable} -m pip install matrixswarm-network-health, "
+                "or in place of that name the path of its checkout or wheel",
                 level="ERROR",
             )
             return
@@ -95,7 +96,8 @@ class Agent(BootAgent):
             self.schedule.started(time.monotonic())
             result = self.exporter.publish(self.monitor.check(), self.monitor.settings)
             for change in result.changes:
-                self.log(change)
+                level = change.partition(":")[0]
+                self.log(change, level=level if level in ("WARNING", "CRITICAL") else "INFO")
             if result.due:
                 self.send_status_report(
                     result.status, result.severity, result.details, result.metrics, result.timestamp

@@ -249,8 +249,13 @@ def test_the_report_tells_unknown_from_not_there():
     metrics = protocol_metrics(BUSY)
     assert metrics["conntrack"] == {"used": 812, "limit": 1000, "percent": 81.2}
     assert metrics["ephemeral_ports"] == {
-        "local": "fd00::1", "remote": "fd00::2", "remote_port": 443, "used": 9, "limit": 10, "percent": 90.0
-    }  # fmt: skip
+        "local": "fd00::1",
+        "remote": "fd00::2",
+        "remote_port": 443,
+        "used": 9,
+        "limit": 10,
+        "percent": 90.0,
+    }  # fmt: skip - one route, one line
 
 
 # The monitor

@@ -190,8 +190,13 @@ def test_used_up_ephemeral_ports_are_found(namespace, host, end):
     assert sentence == f"Ephemeral ports from {host} to {to} 100.0% > 80%"
     assert culprit.endswith("% TIME_WAIT)") if end else re.fullmatch(r"100% owned by .+\[\d+\]\)", culprit)
     assert content["metrics"]["protocols"]["ephemeral_ports"] == {
-        "local": host, "remote": host, "remote_port": 9000, "used": 20, "limit": 20, "percent": 100.0
-    }  # fmt: skip
+        "local": host,
+        "remote": host,
+        "remote_port": 9000,
+        "used": 20,
+        "limit": 20,
+        "percent": 100.0,
+    }  # fmt: skip - one route, one line
 
 
 def ports_spread():

@@ -7,6 +7,7 @@ kernel tells; where that fails, the window says that it is not whole.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from network_health import traffic
@@ -37,7 +38,7 @@ class Ledger:
     def __init__(self) -> None:
         self._closed = ClosedSockets()
         self._at_s: float | None = None
-        self._open: dict[int, bytes] = {}
+        self._open: Mapping[int, bytes] = {}
         self._gone: dict[int, bytes] = {}
 
     def window(self, *, is_last: bool = False) -> Window:
@@ -51,7 +52,8 @@ class Ledger:
         here = moving.read(None if last_s is None else self._open, is_last=is_last)
         closed, is_whole = self._closed.take()
         moves = () if last_s is None else traffic.moved(self._open, self._gone, (*here.changed, *closed))
-        self._open, self._gone = traffic.remember(self._open, here.marks, closed)
+        if not is_last:
+            self._open, self._gone = here.marks, traffic.remember(self._open, here.marks, closed)
         return Window(self._at_s - (last_s or self._at_s), moves, tuple(here.listeners), is_whole)
 
     def close(self) -> None:

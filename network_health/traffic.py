@@ -16,17 +16,11 @@ __all__ = ["carried_by", "coverage_percent", "moved", "of_processes", "remember"
 
 
 def remember(
-    before: Mapping[int, bytes], now: dict[int, bytes], closed: Iterable[Socket]
-) -> tuple[dict[int, bytes], dict[int, bytes]]:
-    """The marks of the sockets that are open ``now``, and of those that have gone but were not told of yet.
-
-    What was ``closed`` since is taken out of ``now``.
-    """
+    before: Mapping[int, bytes], now: Mapping[int, bytes], closed: Iterable[Socket]
+) -> dict[int, bytes]:
+    """The marks of the sockets that have gone since ``before`` but were not told of yet, as ``closed``."""
     ended = {each.cookie for each in closed}
-    gone = {cookie: mark for cookie, mark in before.items() if cookie not in now and cookie not in ended}
-    for cookie in ended:
-        now.pop(cookie, None)
-    return now, gone
+    return {cookie: before[cookie] for cookie in before if cookie not in now and cookie not in ended}
 
 
 def moved(before: Mapping[int, bytes], gone: Mapping[int, bytes], now: Iterable[Socket]) -> tuple[Moved, ...]:

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from network_health.evidence import MARK, Bundle, Socket
 from network_health.linux.bundles import Listing
+from network_health.linux.marks import Marks
 from network_health.linux.moving import Moving
 from network_health.linux.owners import Owned
 from network_health.model import ProcessDetails
@@ -76,7 +77,9 @@ class Kernel:
         row = "ESTABLISHED", HOST, 40000, *remote, RSYNC * 100_000, 9000
         transfer = Socket(*row, self.sent, self.sent // 1000)
         hidden = Socket("ESTABLISHED", HOST, 40001, *remote, HIDDEN, 9001, self.sent // 20, 0)
-        marks = {s.cookie: MARK.pack(s.sent, s.received, s.inode) for s in (transfer, hidden)}
+        marks = Marks()
+        for each in (transfer, hidden):
+            marks.add(each.cookie, MARK.pack(each.sent, each.received, each.inode))
         changed = [] if before is None else [transfer, hidden]
         return Moving(before, marks, changed, self.listeners())
 

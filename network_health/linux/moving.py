@@ -15,6 +15,7 @@ from functools import partial
 from network_health.evidence import MARK, Socket
 from network_health.linux import inet_diag, netlink
 from network_health.linux.inet_diag import INFO
+from network_health.linux.marks import Marks
 from network_health.linux.sockets import parse_one
 
 __all__ = ["Moving", "parse", "read"]
@@ -36,7 +37,7 @@ class Moving:
     """
 
     before: Mapping[int, bytes] | None
-    marks: dict[int, bytes] = field(default_factory=dict)
+    marks: Marks = field(default_factory=Marks)
     changed: list[Socket] = field(default_factory=list)
     listeners: list[Socket] = field(default_factory=list)
     is_last: bool = False
@@ -78,7 +79,7 @@ def parse(datagram: bytes, moving: Moving) -> bool:
             inode = then[16:]
         mark = octets + inode
         if not moving.is_last:
-            marks[cookie] = mark
+            marks.add(cookie, mark)
         if mark != then and moving.before is not None:
             moving.changed.append(parse_one(datagram, start, layout)._replace(inode=MARK.unpack(mark)[2]))
 

@@ -7,9 +7,13 @@ import time
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from network_health.evidence import MARK
 from network_health.linux import bundles, cgroups, conntrack, destroyed, loss, moving, owners, sockets
 from network_health.linux.errors import KernelFormatError
+from network_health.linux.marks import Marks
 from tests.linux import recorded
 from tests.netns import veth
 
@@ -229,6 +233,22 @@ def test_only_what_moved_is_brought_back(namespace):
     assert sorted(s.received for s in second.changed) == [0, 1500]
     assert sorted(s.sent for s in second.changed) == [0, 1501]  # the SYN counts
     assert len(second.marks) == 4
+
+
+@given(st.lists(st.integers(0, (1 << 64) - 1), unique=True), st.randoms())
+def test_marks_are_found_in_any_order(cookies, chance):
+    """As in a dictionary, whether they are asked for as they came or not, with others in between."""
+    known, other = cookies[::2], cookies[1::2]
+    marks = Marks()
+    expected = {cookie: MARK.pack(n, n * n, n & 0xFFFFFFFF) for n, cookie in enumerate(known)}
+    for cookie, mark in expected.items():
+        marks.add(cookie, mark)
+    assert dict(marks) == expected
+    chance.shuffle(cookies)
+    for cookie in cookies:
+        assert marks.get(cookie) == expected.get(cookie)
+    assert len(marks) == len(known)
+    assert all(cookie not in marks for cookie in other)
 
 
 @pytest.mark.root

@@ -12,12 +12,18 @@ __all__ = ["run"]
 
 def run() -> int:
     """The command; returns its exit status."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, as by nohup
-        from network_health.cli.main import main
+    try:
+        return _imported_and_run()
+    except KeyboardInterrupt:  # before the command could take care of it
+        return 130
 
-        return main()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+def _imported_and_run() -> int:
+    is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else ignored, as by nohup
+    if is_ours:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from network_health.cli.main import main
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if is_ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return main()

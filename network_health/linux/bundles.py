@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from array import array
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from typing import TypeVar
 
 from network_health.evidence import Bundle
 from network_health.linux import inet_diag, netlink
+from network_health.linux.inodes import Inodes
 from network_health.linux.owners import Search
 
 __all__ = ["Listing", "Tally", "User", "add_ports", "add_users", "count", "finished", "read"]
@@ -55,41 +54,6 @@ class Listing:
     is_refused: bool = False
     is_late: bool = False
     users: Counter[User] = field(default_factory=Counter)
-
-
-class Inodes:
-    """Which bundle a socket is of, by its inode: 8 bytes each, where a dictionary takes 100."""
-
-    def __init__(self) -> None:
-        self._table = array("Q")
-        self.left = 0
-
-    def add(self, inode: int, bundle: int) -> None:
-        """``bundle`` is above 0. To be called before anything is taken."""
-        self._table.append(inode << 32 | bundle)
-
-    def sort(self) -> None:
-        """To be called when all are there."""
-        self._table = array("Q", sorted(self._table))
-        self.left = len(self._table)
-
-    def take(self, inode: int) -> int:
-        """The bundle of a socket, once; 0 where it has none, or has it no more."""
-        at = bisect_left(self._table, inode << 32)
-        if at == len(self._table) or self._table[at] >> 32 != inode:
-            return 0
-        bundle = self._table[at] & _BUNDLE
-        self._table[at] = inode << 32
-        self.left -= bundle > 0
-        return bundle
-
-    def has(self, inode: int) -> bool:
-        """Whether a socket's bundle was not taken."""
-        at = bisect_left(self._table, inode << 32 | 1)
-        return at < len(self._table) and self._table[at] >> 32 == inode
-
-
-_BUNDLE = (1 << 32) - 1
 
 
 @dataclass(slots=True)

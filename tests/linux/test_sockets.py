@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from network_health.evidence import MARK
 from network_health.linux import bundles, cgroups, conntrack, destroyed, loss, moving, owners, sockets
 from network_health.linux.errors import KernelFormatError
+from network_health.linux.inodes import Inodes
 from network_health.linux.marks import Marks
 from tests.linux import recorded
 from tests.netns import veth
@@ -74,7 +75,7 @@ def test_inodes_are_taken_once():
     """Each leads to its bundle, once, whatever their order; what was never there leads nowhere."""
     chance = random.Random(5)
     known = {inode: chance.randrange(1, 1 << 20) for inode in chance.sample(range(1, 1 << 32), 1000)}
-    inodes = bundles.Inodes()
+    inodes = Inodes()
     for inode, bundle in known.items():
         inodes.add(inode, bundle)
     inodes.sort()

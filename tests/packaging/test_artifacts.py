@@ -84,7 +84,7 @@ def test_the_metadata_say_what_it_is(wheel):
     assert {"cli", "prometheus"} <= set(said.get_all("Provides-Extra"))
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert wheel.read(name).decode().split() == [
-        *("[console_scripts]", "network-health", "=", "network_health.cli.main:main")
+        *("[console_scripts]", "network-health", "=", "network_health.cli.entry:run")
     ]
 
 

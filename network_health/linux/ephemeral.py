@@ -52,7 +52,7 @@ def count_routes(datagram: bytes, counts: Counter[Route]) -> bool:
     def add(start: int, _: int) -> None:
         counts[datagram[start], datagram[start + _ROUTE_AT : start + _ROUTE_END]] += 1
 
-    return inet_diag.walk(datagram, add)
+    return inet_diag.walk(datagram, add, kinds=(inet_diag.TCP_OF_BOTH_FAMILIES,))
 
 
 def busiest(counts: Mapping[Route, int], available: int) -> PortUse | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from network_health.linux import netlink
 from network_health.linux.errors import KernelFormatError
@@ -22,6 +22,7 @@ __all__ = [
     "MEMORY",
     "PROTOCOL",
     "STATES",
+    "TCP_OF_BOTH_FAMILIES",
     "Layouts",
     "addresses",
     "check",
@@ -32,9 +33,9 @@ __all__ = [
 ]
 
 PROTOCOL = 4  # NETLINK_SOCK_DIAG
-_TCP_OF_BOTH_FAMILIES = 18  # TCPDIAG_GETSOCK: IPv4 and IPv6 in one walk
+TCP_OF_BOTH_FAMILIES = 18  # TCPDIAG_GETSOCK: IPv4 and IPv6 in one walk
 _OF_ONE_FAMILY = 20  # SOCK_DIAG_BY_FAMILY, and what announces the end of a socket
-KINDS = (_TCP_OF_BOTH_FAMILIES, _OF_ONE_FAMILY)
+KINDS = (TCP_OF_BOTH_FAMILIES, _OF_ONE_FAMILY)
 _IPPROTO_UDP = 17
 
 #: psutil's names. The kernel's BOUND_INACTIVE (13) is not asked for: /proc does not list such sockets.
@@ -73,7 +74,7 @@ def tcp_request(states: int, extensions: int = 0, condition: bytes = b"") -> byt
     body = struct.pack("=BBBB48xII", 0, 0, 0, extensions, states, 0)  # inet_diag_req
     if condition:
         body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(condition), _BYTECODE) + condition
-    return netlink.dump_request(_TCP_OF_BOTH_FAMILIES, body)
+    return netlink.dump_request(TCP_OF_BOTH_FAMILIES, body)
 
 
 def udp_request(family: int, states: int = ALL) -> bytes:
@@ -82,17 +83,17 @@ def udp_request(family: int, states: int = ALL) -> bytes:
     return netlink.dump_request(_OF_ONE_FAMILY, body)
 
 
-def check(kind: int, start: int, end: int) -> None:
-    """Whether a message of this kind and length is one of a socket.
+def check(kind: int, start: int, end: int, kinds: Collection[int] = KINDS) -> None:
+    """Whether a message of this kind and length is one of a socket, and of one of ``kinds``.
 
     Raises:
         KernelFormatError: it is not.
     """
-    if kind not in KINDS or end - start < BODY:
+    if kind not in kinds or end - start < BODY:
         raise KernelFormatError(f"sock_diag: a message of kind {kind} and {end - start} bytes")
 
 
-def walk(datagram: bytes, visit: Callable[[int, int], object]) -> bool:
+def walk(datagram: bytes, visit: Callable[[int, int], object], kinds: Collection[int] = KINDS) -> bool:
     """Call ``visit`` with where the message of each socket starts and ends; True when a dump ends here.
 
     Raises:
@@ -102,7 +103,7 @@ def walk(datagram: bytes, visit: Callable[[int, int], object]) -> bool:
     for kind, start, end in netlink.messages(datagram):
         if kind == netlink.DONE:
             return True
-        check(kind, start, end)
+        check(kind, start, end, kinds)
         visit(start, end)
     return False
 

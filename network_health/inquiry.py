@@ -21,7 +21,7 @@ from network_health.settings import Settings
 
 __all__ = ["FEW_SOCKETS", "Inquirer"]
 
-#: Up to so many sockets their bytes are read in every check: about 5 ms.
+#: Up to so many sockets their bytes are read in every check: about 6 ms.
 FEW_SOCKETS = 1000
 #: Without an earlier listing, what is moved in so long is what a rate is explained by.
 SAMPLE_S = 1.0

@@ -93,11 +93,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.nagios:  # what calls a plugin reads nothing else
         print(nagios.status_line(content, settings, status, unwritten))
         return status
-    print(
-        json.dumps(content, indent=2)
-        if options.json
-        else page(content, settings, Painter(use_colour(sys.stdout)))
-    )
+    if options.json:
+        print(json.dumps(content, indent=2))
+    else:
+        print(page(content, settings, Painter(use_colour(sys.stdout))), end="")
     for sentence in unwritten:
         print(f"network-health check: {plain(sentence)}", file=sys.stderr)
     return status

@@ -39,6 +39,7 @@ def test_a_page_for_people():
     done = run("check", *QUICK, "--conn-threshold", 10**9, "--tx-threshold-mbps", 10**6)
     assert done.stderr == ""
     assert ESCAPE not in done.stdout
+    assert not done.stdout.endswith("\n\n")
     for title in (
         "Interfaces  limits: 1000000 Mbps out",
         "Connections ",

@@ -57,8 +57,8 @@ def test_a_veth_taken_down_is_one_warning_and_one_recovery(namespace, readers):
     veth(near, far)
     settles(near, "va", "UP")
     down = lambda: near.ip("link", "set", "va", "down")  # noqa: E731 - a table of moves
-    up = lambda: (near.ip("link", "set", "va", "up"), settles(near, "va", "UP"))  # noqa: E731 - likewise
-    still = lambda: None  # noqa: E731 - likewise
+    up = lambda: (near.ip("link", "set", "va", "up"), settles(near, "va", "UP"))  # noqa: E731 - a move of such a table
+    still = lambda: None  # noqa: E731 - a move of such a table
     seen = watch(near, readers, down, still, up, still)
     assert [(recovery(details), due) for details, due in seen] == [
         (QUIET, True),
@@ -127,5 +127,5 @@ def test_a_link_of_unknown_operational_state_is_up(namespace, readers):
     """Loopback never says "up", and yet it can be taken down."""
     near = namespace()
     assert near.links()["lo"]["operstate"] == "UNKNOWN"
-    down = lambda: near.ip("link", "set", "lo", "down")  # noqa: E731 - likewise
+    down = lambda: near.ip("link", "set", "lo", "down")  # noqa: E731 - a move of such a table
     assert watch(near, readers, lambda: None, down) == [(QUIET, True), (QUIET, False), ("lo is down", True)]

@@ -21,7 +21,7 @@ from bench.contenders import BUILD
 from bench.results import Cell
 from bench.samples import FULL, QUICK
 from bench.targets import MIX
-from network_health.swarm.errors import SwarmError
+from network_health.swarm import SwarmError
 
 PROGRAMS = ("limit_connections", "limit_processes", "limit_interfaces", "run_tool", "sleepers")
 COMMANDS = ("cc", "ip", "mount", "ps", "setpriv", "ss", "unshare")

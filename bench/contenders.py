@@ -95,7 +95,7 @@ def _psutil_interfaces() -> Work:
 def _this_project(collector: str) -> Work:
     """One collector as the monitor runs it: reading, arithmetic, ranking, and its own thread."""
     from network_health.monitor import Monitor  # late, so that the other contenders do not carry it
-    from network_health.readers import Readers, available
+    from network_health.sources.readers import Readers, available
 
     counts: dict[str, int] = {}
 
@@ -125,7 +125,7 @@ def _this_project(collector: str) -> Work:
 
 def _reading(collector: str) -> Work:
     """The reader alone that the monitor would ask first."""
-    from network_health.readers import available  # late, so that the other contenders do not carry it
+    from network_health.sources.readers import available  # late, so that the other contenders do not carry it
 
     way = available()[0]
     read: dict[str, Callable[[], int]] = {

@@ -1,21 +1,30 @@
-"""One check after another: runs the collectors, judges, and owns what a check needs of the one before.
+"""The pipeline of one check: collect, evaluate, attribute, alert, report.
 
-Laws: `Monitor.check` never raises; each collector stands alone; nothing that a failed or late run did
-changes what the next check compares with.
+Guarantees: `Monitor.check` never raises. Collectors are independent: one that fails or is late leaves the
+others their results, and does not change what the next check compares with.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from network_health import alerting, interfaces, kernel, links, processes, report, thresholds
-from network_health.evidence import Inquiry
-from network_health.interfaces import Marks
-from network_health.isolation import Isolated, Outcome
+from network_health import alerting
+from network_health.collectors import (
+    Collector,
+    CollectorRunner,
+    ReportedCounters,
+    observe_interfaces,
+    observe_protocols,
+    process_candidates,
+    reported_counters,
+    top_processes,
+)
 from network_health.model import (
+    Attribution,
     Connections,
     Cost,
     Finding,
@@ -27,35 +36,29 @@ from network_health.model import (
     RankedProcess,
     Snapshot,
 )
-from network_health.readers import Answer, Inquired, Readers, available, first_answer
-from network_health.redact import redacted
-from network_health.report import Report
+from network_health.reporting import Report, build_report, redacted
 from network_health.settings import Settings
+from network_health.sources import Answer, Isolated, Outcome, Readers, available_readers
+
+if TYPE_CHECKING:
+    from network_health.attribution import Attributor
 
 __all__ = ["Monitor"]
 
 #: A collector that takes longer than this is reported as a failure and left behind.
 COLLECTOR_TIMEOUT_S = 10.0
 
-R = TypeVar("R")
-V = TypeVar("V")
-
-
-@dataclass(frozen=True, slots=True)
-class _Sampled(Generic[R, V]):
-    """What a collector that compares brings back: the reading to keep, and what it saw."""
-
-    reading: R
-    seen: V
+Attributed = tuple[tuple[Finding, ...], Attribution] | None
 
 
 class Monitor:
-    """Watches this host. Building one takes the first sample; rates need a while between checks.
+    """Watches this host. Building one takes the first sample; rates need some time between checks.
 
     Args:
         settings: the limits; may be replaced between checks through the attribute of that name.
-        reported: the `marks` of a monitor before this one, so that no error is told twice or missed.
+        reported: `reported` of an earlier monitor, so that no error is reported twice or missed.
         readers: how to read, in the order of preference; default: what this system offers.
+        attributor: finds the culprits; default: the kernel's on Linux, none with ``readers`` of one's own.
         collector_timeout_s: how long one collector may take.
     """
 
@@ -63,59 +66,76 @@ class Monitor:
         self,
         settings: Settings | None = None,
         *,
-        reported: Marks | None = None,
+        reported: ReportedCounters | None = None,
         readers: Sequence[Readers] | None = None,
+        attributor: Attributor | None = None,
         collector_timeout_s: float = COLLECTOR_TIMEOUT_S,
     ) -> None:
         self.settings = settings or Settings()
         self.settings_errors: tuple[str, ...] = ()
-        self._readers = tuple(readers or available())
         self._reported = reported
-        self._links: Answer[LinkReading] | None = None
-        self._processes: Answer[ProcessReading] | None = None
-        self._protocols: ProtocolReading | None = None
-        self._run_interfaces = Isolated[_Sampled[LinkReading, tuple[Interface, ...]]](
-            "interfaces", collector_timeout_s
+        self._attributor = attributor or (None if readers else _kernel_attributor())
+        self._run_attribution = Isolated[Attributed]("culprits", collector_timeout_s)
+        readers, timeout_s = tuple(readers or available_readers()), collector_timeout_s
+        self.interfaces = CollectorRunner(
+            Collector("interfaces", lambda reader: reader.links(), self._compare_links), readers, timeout_s
         )
-        self._run_connections = Isolated[Connections]("connections", collector_timeout_s)
-        self._run_processes = Isolated[_Sampled[ProcessReading, tuple[RankedProcess, ...]]](
-            "processes", collector_timeout_s
+        self.connections = CollectorRunner(
+            Collector("connections", lambda reader: reader.connections(), _latest), readers, timeout_s
         )
-        make_inquirer = next((way.inquirer for way in self._readers if way.inquirer), None)
-        self._inquirer = make_inquirer() if make_inquirer else None
-        self._run_inquiry = Isolated[Inquired]("culprits", collector_timeout_s)
-        self._run_protocols = Isolated[_Sampled[ProtocolReading, Protocols]]("protocols", collector_timeout_s)
-        seen = self.observe_interfaces().value or ()
-        self.observe_processes()
-        self.observe_protocols()
-        first = links.follow(links.LinkStates(), seen, self.settings, time.monotonic())
-        self._alerts = alerting.AlertState(links=first)
+        self.processes = CollectorRunner(
+            Collector("processes", lambda reader: reader.processes(), self._rank_processes),
+            readers,
+            timeout_s,
+        )
+        with_protocols = [reader for reader in readers if reader.protocols]
+        self.protocols = with_protocols and CollectorRunner(
+            Collector("protocols", self._read_protocols, _compare_protocols), with_protocols, timeout_s
+        )
+        seen = self.interfaces.run().value or ()
+        self.processes.run()
+        if self.protocols:
+            self.protocols.run()
+        self._alerts = alerting.first_state(seen, self.settings, time.monotonic())
 
     @property
-    def marks(self) -> Marks | None:
+    def reported(self) -> ReportedCounters | None:
         """The error counters up to which everything is reported; ``None`` before the first check."""
         return self._reported
 
     def take_as_reported(self) -> None:
-        """Tell nothing of what was lost up to the last sample of the interfaces."""
-        if self._links:
-            self._reported = interfaces.marks(self._links.value)
+        """Treat everything up to the last sample of the interfaces as reported."""
+        if self.interfaces.last:
+            self._reported = reported_counters(self.interfaces.last.value)
 
     def check(self) -> Report:
-        """One check: read, judge, report. Never raises."""
-        timestamp, started_s = time.time(), time.monotonic()
-        seen = self.observe_interfaces()
-        connections = self.observe_connections()
-        top = self.observe_processes()
-        outcomes: dict[str, Outcome[Any]] = {"interfaces": seen, "connections": connections, "processes": top}
-        protocols = self.observe_protocols()
-        if protocols is not None:
-            outcomes["protocols"] = protocols
-        snapshot = Snapshot(
+        """One check: collect, evaluate, attribute, alert, report. Never raises."""
+        timestamp, started_s, settings = time.time(), time.monotonic(), self.settings
+        snapshot = self._collect(timestamp, started_s)
+        findings = alerting.evaluate(snapshot, settings)
+        snapshot, findings = self._attribute(snapshot, findings, settings, started_s)
+        self._alerts, verdict = alerting.step(self._alerts, findings, snapshot, settings, started_s)
+        return redacted(build_report(snapshot, verdict, self.settings_errors), settings.redact)
+
+    def _collect(self, timestamp: float, started_s: float) -> Snapshot:
+        """Run each collector once."""
+        interfaces = self.interfaces.run()
+        connections = self.connections.run()
+        processes = self.processes.run()
+        protocols = self.protocols.run() if self.protocols else None
+        outcomes: dict[str, Outcome[Any]] = {
+            "interfaces": interfaces,
+            "connections": connections,
+            "processes": processes,
+            **({"protocols": protocols} if protocols else {}),
+        }
+        if interfaces.value is not None:
+            self.take_as_reported()
+        return Snapshot(
             timestamp=timestamp,
-            interfaces=seen.value,
+            interfaces=interfaces.value,
             connections=connections.value,
-            top_processes=top.value,
+            top_processes=processes.value,
             failures=tuple(outcome.failure for outcome in outcomes.values() if outcome.failure),
             cost=Cost(
                 total_ms=(time.monotonic() - started_s) * 1e3,
@@ -124,83 +144,57 @@ class Monitor:
             ),
             protocols=protocols.value if protocols else None,
         )
-        if seen.value is not None:
-            self.take_as_reported()
-        settings = self.settings
-        snapshot, findings = self._inquire(snapshot, thresholds.evaluate(snapshot, settings), started_s)
-        self._alerts, verdict = alerting.step(self._alerts, findings, snapshot, settings, started_s)
-        return redacted(report.build(snapshot, verdict, self.settings_errors), settings.redact)
 
-    def _inquire(
-        self, snapshot: Snapshot, findings: tuple[Finding, ...], started_s: float
+    def _attribute(
+        self, snapshot: Snapshot, findings: tuple[Finding, ...], settings: Settings, started_s: float
     ) -> tuple[Snapshot, tuple[Finding, ...]]:
-        """Add who is behind the findings, where that can be found out; never raises."""
-        inquirer, settings = self._inquirer, self.settings
-        if inquirer is None:
+        """Add the culprits of the findings, where they can be found."""
+        attributor = self._attributor
+        if attributor is None:
             return snapshot, findings
-        outcome = self._run_inquiry.run(
-            lambda: Answer(inquirer.examine(findings, snapshot, settings), "kernel")
+        outcome = self._run_attribution.run(
+            lambda: Answer(attributor.examine(findings, snapshot, settings), "kernel")
         )
-        inquiry = None
+        attribution = None
         if outcome.value is not None:
-            findings, inquiry = outcome.value
+            findings, attribution = outcome.value
         elif outcome.failure and any(finding.breached for finding in findings):
-            inquiry = Inquiry(failure=outcome.failure.reason)
+            attribution = Attribution(failure=outcome.failure.reason)
         cost = replace(snapshot.cost, total_ms=(time.monotonic() - started_s) * 1e3)
-        if inquiry is not None:
+        if attribution is not None:
             cost = replace(cost, collectors_ms={**cost.collectors_ms, "culprits": outcome.ms})
-        return replace(snapshot, cost=cost, inquiry=inquiry), findings
+        return replace(snapshot, cost=cost, attribution=attribution), findings
 
-    def observe_interfaces(self) -> Outcome[tuple[Interface, ...]]:
-        """Interfaces, with rates since the observation before; never raises."""
-        exclude, reported, last = self.settings.exclude_interfaces, self._reported, self._links
+    def _compare_links(
+        self, before: LinkReading | None, now: LinkReading, _: Readers
+    ) -> tuple[Interface, ...]:
+        return observe_interfaces(before, self._reported, now, self.settings.exclude_interfaces)
 
-        def work(way: Readers) -> _Sampled[LinkReading, tuple[Interface, ...]]:
-            reading = way.links()
-            before = last.value if last and last.reader == way.name else None
-            return _Sampled(reading, interfaces.observe(before, reported, reading, exclude))
+    def _rank_processes(
+        self, before: ProcessReading | None, now: ProcessReading, reader: Readers
+    ) -> tuple[RankedProcess, ...]:
+        count = self.settings.top_n_procs
+        candidates = process_candidates(before, now, count)
+        details = reader.process_details([candidate.sample.pid for candidate in candidates])
+        return top_processes(candidates, details, count)
 
-        outcome = self._run_interfaces.run(lambda: first_answer(self._readers, work))
-        if outcome.value is None or outcome.reader is None:
-            return Outcome(None, outcome.failure, outcome.ms)
-        self._links = Answer(outcome.value.reading, outcome.reader)
-        return Outcome(outcome.value.seen, None, outcome.ms, outcome.reader)
+    def _read_protocols(self, reader: Readers) -> ProtocolReading:
+        if reader.protocols is None:
+            raise LookupError(f"{reader.name} has no protocol counters")
+        return reader.protocols(self.settings.ephemeral_port_threshold_percent is not None)
 
-    def observe_connections(self) -> Outcome[Connections]:
-        """Connections by state; never raises."""
-        return self._run_connections.run(lambda: first_answer(self._readers, lambda way: way.connections()))
 
-    def observe_processes(self) -> Outcome[tuple[RankedProcess, ...]]:
-        """The busiest processes since the observation before; never raises."""
-        count, last = self.settings.top_n_procs, self._processes
+def _latest(_: Connections | None, now: Connections, __: Readers) -> Connections:
+    return now
 
-        def work(way: Readers) -> _Sampled[ProcessReading, tuple[RankedProcess, ...]]:
-            reading = way.processes()
-            before = last.value if last and last.reader == way.name else None
-            found = processes.candidates(before, reading, count)
-            details = way.process_details([p.sample.pid for p in found])
-            return _Sampled(reading, processes.top(found, details, count))
 
-        outcome = self._run_processes.run(lambda: first_answer(self._readers, work))
-        if outcome.value is None or outcome.reader is None:
-            return Outcome(None, outcome.failure, outcome.ms)
-        self._processes = Answer(outcome.value.reading, outcome.reader)
-        return Outcome(outcome.value.seen, None, outcome.ms, outcome.reader)
+def _compare_protocols(before: ProtocolReading | None, now: ProtocolReading, _: Readers) -> Protocols:
+    return observe_protocols(before, now)
 
-    def observe_protocols(self) -> Outcome[Protocols] | None:
-        """The protocols since the observation before; ``None`` where they cannot be read; never raises."""
-        way = next((way for way in self._readers if way.protocols), None)
-        if way is None or way.protocols is None:
-            return None
-        read, reader, last = way.protocols, way.name, self._protocols
-        with_ports = self.settings.ephemeral_port_threshold_percent is not None
 
-        def work() -> Answer[_Sampled[ProtocolReading, Protocols]]:
-            reading = read(with_ports)
-            return Answer(_Sampled(reading, kernel.observe(last, reading)), reader)
+def _kernel_attributor() -> Attributor | None:
+    if sys.platform != "linux":
+        return None
+    from network_health.attribution import Attributor  # needs what only Linux has
 
-        outcome = self._run_protocols.run(work)
-        if outcome.value is None:
-            return Outcome(None, outcome.failure, outcome.ms)
-        self._protocols = outcome.value.reading
-        return Outcome(outcome.value.seen, None, outcome.ms, outcome.reader)
+    return Attributor()

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import matrixswarm
 
+from tests.tree import ROOT
+
 STOCK = Path(matrixswarm.__file__).parent / "agent" / "forensic_detective"
-OURS = Path(__file__).parent.parent / "agent" / "forensic_detective"
+OURS = ROOT / "agent" / "forensic_detective"
 INVESTIGATOR = "forensic_detective.factory.watchdog.system.network.investigator"
 
 

@@ -7,10 +7,6 @@ import errno
 import random
 from dataclasses import fields, replace
 
-from network_health.linux import proc_net
-from network_health.linux.procfs import parse_stat
-from network_health.linux.protocols import counters
-from network_health.linux.rtnetlink import parse_counters, parse_links, parse_stats
 from network_health.model import (
     Connections,
     Counters,
@@ -23,8 +19,12 @@ from network_health.model import (
     Share,
     SoftnetCounters,
 )
-from network_health.readers import Readers
-from tests.linux import recorded
+from network_health.sources.linux import proc_net
+from network_health.sources.linux.procfs import parse_stat
+from network_health.sources.linux.protocols import counters
+from network_health.sources.linux.rtnetlink import parse_counters, parse_links, parse_stats
+from network_health.sources.readers import Readers
+from tests.sources.linux import recorded
 
 COLLECTORS = ("interfaces", "connections", "processes", "protocols")
 EPOCH = 1_700_000_000.0

@@ -2,13 +2,14 @@
 
 import importlib.util
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
 from matrixswarm.core.boot_agent import BootAgent
 
-SOURCE = Path(__file__).parent.parent / "agent" / "network_health" / "network_health.py"
+from tests.tree import ROOT
+
+SOURCE = ROOT / "agent" / "network_health" / "network_health.py"
 
 
 def port_agent(folder, config, holders=()):

@@ -88,7 +88,7 @@ def psutil_says(world):
     with (
         patch.multiple(psutil, **answers),
         patch.object(reference_module(), "datetime", Now),
-        patch("network_health.portable.time.monotonic", lambda: world.clock_s),
+        patch("network_health.sources.portable.time.monotonic", lambda: world.clock_s),
         patch.object(socket, "if_nameindex", list),
     ):
         yield

@@ -12,8 +12,7 @@ from collections import Counter
 import pytest
 
 from network_health import Monitor, Settings, monitor
-from network_health.isolation import Isolated
-from network_health.schedule import Schedule
+from network_health.delivery.schedule import Schedule
 from tests.made_up_host import COLLECTORS, EPOCH, Clock, Host
 from tests.watching import keys
 
@@ -115,9 +114,8 @@ class Day:
 
 def kept(of):
     """The size of all that a monitor keeps from check to check, in bytes."""
-    values = {name: value for name, value in vars(of).items() if not isinstance(value, Isolated)}
-    del values["_readers"]
-    return len(pickle.dumps(values))
+    runners = of.interfaces, of.connections, of.processes, of.protocols
+    return len(pickle.dumps(([runner.last for runner in runners], of.reported, of._alerts, of.settings)))
 
 
 def collectors():

@@ -5,14 +5,13 @@ import json
 import re
 from dataclasses import fields
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from network_health import Settings
-from tests.report_format import documented
+from tests.reporting.report_format import documented
+from tests.tree import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"

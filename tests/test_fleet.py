@@ -7,15 +7,15 @@ import json
 import re
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from network_health.export.figures import exposition
-from tests.test_report import REPORTS
+from network_health.export.metric_families import exposition
+from tests.reporting.test_report import REPORTS
+from tests.tree import DOCS
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = DOCS
 PAGE = DOCS / "fleet.md"
 RULES = DOCS / "fleet" / "rules.yml"
 RULES_TEST = DOCS / "fleet" / "rules_test.yml"

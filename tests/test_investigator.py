@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from network_health import Monitor, Settings
-from network_health.kernel_limits import protocol_findings
+from network_health.alerting.protocol_limits import protocol_findings
 from network_health.model import PortUse, Protocols, Share
 from tests.detective import INVESTIGATOR, Swarm, workspace
 

@@ -1,17 +1,17 @@
 """Each row of docs/port-notes.md: the difference, shown on the stock agent and on this port."""
 
 import re
-from pathlib import Path
 
 import psutil
 import pytest
 
 from network_health import Monitor, Settings, SettingsOutcome
-from network_health.readers import PORTABLE
+from network_health.sources.readers import PORTABLE
 from tests.port import port_agent
 from tests.reference import IfStat, Io, Process, ProcessIo, World, psutil_says, reference_agent
+from tests.tree import DOCS
 
-NOTES = Path(__file__).parent.parent / "docs" / "port-notes.md"
+NOTES = DOCS / "port-notes.md"
 QUIET = "Network health within normal bounds."
 
 
@@ -116,7 +116,7 @@ def test_the_clock_that_is_set_changes_no_rate(world, monkeypatch):
     monotonic = world.clock_s + 1
     grow(world, -3600.0, bytes_sent=125_000)
     assert eth0(theirs(agent))["tx_rate_mbps"] == -0.0
-    monkeypatch.setattr("network_health.portable.time.monotonic", lambda: monotonic)
+    monkeypatch.setattr("network_health.sources.portable.time.monotonic", lambda: monotonic)
     assert eth0(port.check().as_content())["tx_rate_mbps"] == 1.0
 
 

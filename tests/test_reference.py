@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from network_health import Monitor, Settings
-from network_health.readers import PORTABLE
+from network_health.sources.readers import PORTABLE
 from tests.reference import Address, IfStat, Io, Process, ProcessIo, World, psutil_says, reference_agent
 
 INTERFACE_FIELDS = (

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from network_health import Monitor, Settings
+from network_health.delivery.outbox import Outbox
+from network_health.delivery.saved_counters import SavedCounters
 from network_health.export.textfile import write_textfile
-from network_health.model import ErrorMark
-from network_health.outbox import Outbox
-from network_health.resume import SavedMarks
+from network_health.model import ErrorCounters
+from tests.tree import DOCS
 
-PAGE = (Path(__file__).parent.parent / "docs" / "security.md").read_text()
+PAGE = (DOCS / "security.md").read_text()
 SECRET = "hunter2-is-the-password"
 
 
@@ -38,7 +39,9 @@ def test_files_have_the_modes_of_the_page(open_mask, tmp_path):
     (queue / "network-health-000000000001-1.report").touch(mode=0o600)  # damaged: it is empty
     outbox = Outbox(queue, agent="a", boot_id="b", log=lambda line: None)
     outbox.add({"severity": "WARNING", "metrics": {}}, ["nobody"])
-    SavedMarks(queue / "network-health-counters.json", "b", print).save({"eth0": ErrorMark(2, 0, 0, 0, 0)})
+    SavedCounters(queue / "network-health-counters.json", "b", print).save(
+        {"eth0": ErrorCounters(2, 0, 0, 0, 0)}
+    )
     rows = dict(re.findall(r"\| `(network-health-\S+)` .+? \| (\d{4}) \|", PAGE))
     found = {path.name: mode_of(path) for path in queue.iterdir()}
     assert len(found) == len(rows) == 4

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from network_health import Monitor, Settings, SettingsOutcome
-from network_health.export.figures import exposition
+from network_health.export.metric_families import exposition
 from tests.made_up_host import Clock, Host
 
 RECORDED = Path(__file__).parent / "golden" / "unchanged_reports.json"

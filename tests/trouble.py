@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from unittest.mock import patch
 
-from network_health.evidence import MARK, Bundle, Socket
-from network_health.linux.bundles import Listing
-from network_health.linux.marks import Marks
-from network_health.linux.moving import Moving
-from network_health.linux.owners import Owned
-from network_health.model import ProcessDetails
+from network_health.model import BYTE_COUNTER, ProcessDetails, Socket, SocketGroup
+from network_health.sources.linux.byte_counters import ByteCounters
+from network_health.sources.linux.owners import Owned
+from network_health.sources.linux.socket_groups import SocketListing
+from network_health.sources.linux.tcp_bytes import TcpBytes
 
 NGINX, RSYNC, APP = 17, 4321, 900
 PLACES = {NGINX: (None, "nginx.service"), RSYNC: (None, "backup.service"), APP: ("4f4f4f4f4f4f", None)}
@@ -31,7 +30,7 @@ def packed(address):
 def bundle(state, local, remote, count, holder):
     """Of TCP sockets; ``holder`` is a pid, ``None`` where no process has them, `HIDDEN` where one does."""
     holders = {} if holder in (None, HIDDEN) else {holder: count}
-    return Bundle("tcp", state, *local, *remote, count, count if holder is None else 0, holders)
+    return SocketGroup("tcp", state, *local, *remote, count, count if holder is None else 0, holders)
 
 
 HOST = packed("10.0.0.5")
@@ -62,14 +61,14 @@ class Kernel:
         yield bundle("CLOSE_WAIT", (HOST, 0), (packed("10.0.0.9"), 5432), 597, APP)
         yield bundle("ESTABLISHED", (HOST, 0), (packed("10.0.0.9"), 873), 1, RSYNC)
         yield bundle("ESTABLISHED", (HOST, 0), (packed("10.0.0.9"), 873), 1, HIDDEN)
-        yield Bundle("udp", "NONE", bytes(4), 53, bytes(4), 0, 1, 0, {})
+        yield SocketGroup("udp", "NONE", bytes(4), 53, bytes(4), 0, 1, 0, {})
 
     def listing(self):
         bundles = tuple(self.bundles())
         if self.sees_holders:
-            return Listing(bundles)
+            return SocketListing(bundles)
         users = Counter({(33, 0): 1321, (1000, 0): 597, (34, 0): 1, (0, 0): 2})
-        return Listing(tuple(b._replace(holders={}) for b in bundles), is_refused=True, users=users)
+        return SocketListing(tuple(b._replace(holders={}) for b in bundles), is_refused=True, users=users)
 
     def moving(self, before, *, is_last=False):
         """The transfer, and what a container sends that is of another namespace's process."""
@@ -77,11 +76,11 @@ class Kernel:
         row = "ESTABLISHED", HOST, 40000, *remote, RSYNC * 100_000, 9000
         transfer = Socket(*row, self.sent, self.sent // 1000)
         hidden = Socket("ESTABLISHED", HOST, 40001, *remote, HIDDEN, 9001, self.sent // 20, 0)
-        marks = Marks()
+        marks = ByteCounters()
         for each in (transfer, hidden):
-            marks.add(each.cookie, MARK.pack(each.sent, each.received, each.inode))
+            marks.add(each.cookie, BYTE_COUNTER.pack(each.sent, each.received, each.inode))
         changed = [] if before is None else [transfer, hidden]
-        return Moving(before, marks, changed, self.listeners())
+        return TcpBytes(before, marks, changed, self.listeners())
 
     def listeners(self):
         """One whose queue is full."""
@@ -105,19 +104,23 @@ class Kernel:
 @contextmanager
 def told_by(kernel, monotonic):
     """The kernel is asked through these, and through nothing else."""
-    linux = "network_health.linux"
+    lookup, window = "network_health.attribution.lookup", "network_health.attribution.tcp_window"
     answers = {
-        f"{linux}.bundles.read": lambda until_s: kernel.listing(),
-        f"{linux}.moving.read": kernel.moving,
-        f"{linux}.sockets.read_listeners": kernel.listeners,
-        f"{linux}.loss.read_kinds": kernel.kinds,
-        f"{linux}.conntrack.read_sources": kernel.sources,
-        f"{linux}.cgroups.read_place": lambda pid: PLACES[pid],
-        f"{linux}.procfs.read_process_details": lambda pids: {pid: PEOPLE[pid] for pid in pids},
-        f"{linux}.owners.OwnerFinder.find": lambda self, inodes, until_s: kernel.find(inodes),
-        f"{linux}.owners.user_name": {33: "www-data", 34: "backup", 1000: "1000", 0: "root"}.get,
-        "network_health.ledger.ClosedSockets.take": lambda self: ([], kernel.sees_holders),
-        "network_health.ledger.time.monotonic": monotonic,
+        f"{lookup}.read_socket_groups": lambda until_s: kernel.listing(),
+        f"{lookup}.read_listeners": kernel.listeners,
+        f"{lookup}.read_loss_kinds": kernel.kinds,
+        f"{lookup}.read_conntrack_sources": kernel.sources,
+        f"{lookup}.read_place": lambda pid: PLACES[pid],
+        f"{lookup}.read_process_details": lambda pids: {pid: PEOPLE[pid] for pid in pids},
+        f"{lookup}.user_name": {33: "www-data", 34: "backup", 1000: "1000", 0: "root"}.get,
+        "network_health.attribution.attributor.read_listeners": kernel.listeners,
+        "network_health.attribution.attributor.read_loss_kinds": kernel.kinds,
+        "network_health.sources.linux.owners.OwnerFinder.find": lambda self, inodes, until_s: kernel.find(
+            inodes
+        ),
+        f"{window}.read_tcp_bytes": kernel.moving,
+        f"{window}.ClosedSockets.take": lambda self: ([], kernel.sees_holders),
+        f"{window}.time.monotonic": monotonic,
     }
     patches = [patch(name, answer) for name, answer in answers.items()]
     for each in patches:

@@ -1,8 +1,17 @@
 """A host that a test makes up, check by check, and what alerting makes of it."""
 
-from network_health import Settings, report, thresholds
-from network_health.alerting import AlertState, step
-from network_health.model import Connections, Cost, Counters, Failure, Interface, Link, Snapshot
+from network_health import Settings
+from network_health.alerting import AlertState, evaluate, step
+from network_health.model import (
+    Connections,
+    Cost,
+    Counters,
+    Failure,
+    Interface,
+    Link,
+    Snapshot,
+)
+from network_health.reporting import build_report
 
 EPOCH = 1_700_000_000.0
 
@@ -43,9 +52,9 @@ class Watch:
             cost=Cost(0.0, {}, {}),
             protocols=protocols,
         )
-        findings = thresholds.evaluate(snapshot, self.settings)
+        findings = evaluate(snapshot, self.settings)
         self.state, verdict = step(self.state, findings, snapshot, self.settings, self.now_s)
-        return report.build(snapshot, verdict)
+        return build_report(snapshot, verdict)
 
     def rates(self, *rates, **more):
         """A check for each outbound rate of eth0."""

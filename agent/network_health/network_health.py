@@ -15,15 +15,19 @@ from pathlib import Path
 from matrixswarm.core.boot_agent import BootAgent
 
 try:
-    from network_health import Monitor, Settings, SettingsOutcome, report
+    from network_health import Monitor, Settings, SettingsOutcome
+    from network_health.delivery import Outbox, SavedCounters, Schedule
     from network_health.export import Exporter
-    from network_health.outbox import Outbox
-    from network_health.resume import SavedMarks, current_boot
-    from network_health.schedule import Schedule
-    from network_health.swarm import live_config
-    from network_health.swarm.roles import detective_nodes
-    from network_health.swarm.sole import Sole
-    from network_health.swarm.turns import Turns
+    from network_health.reporting import Report, connection_metrics, interface_metrics, process_metrics
+    from network_health.sources import boot_id
+    from network_health.swarm import (
+        OrderedDelivery,
+        SingleInstance,
+        detective_nodes,
+        difference,
+        refusal,
+        unwrap,
+    )
 except ImportError as error:
     MISSING = error
 else:
@@ -58,7 +62,7 @@ class Agent(BootAgent):
             )
             return
         self.queue = Path(self.path_resolution["comm_path_resolved"], "queue")
-        self.sole = Sole(self.queue)
+        self.sole = SingleInstance(self.queue)
         if self.sole.holds():
             self.begin()
         else:
@@ -69,10 +73,10 @@ class Agent(BootAgent):
         outcome = SettingsOutcome.of(self.tree_node.get("config", {}))
         for mistake in outcome.errors + outcome.warnings:
             self.warn(f"Setting {mistake}")
-        uid, boot = self.command_line_args["universal_id"], current_boot()
+        uid, boot = self.command_line_args["universal_id"], boot_id()
         self.outbox = Outbox(self.queue, agent=uid, boot_id=boot, log=self.warn)
-        self.saved_marks = SavedMarks(self.queue / "network-health-counters.json", boot, self.warn)
-        self.turns = Turns(Path(self.path_resolution["comm_path"]))
+        self.saved_marks = SavedCounters(self.queue / "network-health-counters.json", boot, self.warn)
+        self.turns = OrderedDelivery(Path(self.path_resolution["comm_path"]))
         self.monitor = Monitor(outcome.settings, reported=self.saved_marks.load())
         self.monitor.settings_errors = outcome.errors
         self.exporter = Exporter(self.log, self.warn)
@@ -102,7 +106,7 @@ class Agent(BootAgent):
                 self.send_status_report(
                     result.status, result.severity, result.details, result.metrics, result.timestamp
                 )
-            self.saved_marks.save(self.monitor.marks)
+            self.saved_marks.save(self.monitor.reported)
             if self.monitor.settings.check_interval_sec > LONGEST_PAUSE_S:
                 return
 
@@ -156,11 +160,11 @@ class Agent(BootAgent):
             if awaited and self.config_files() is None:
                 self.warn("Live config refused: the framework could not verify or read it.")
             return
-        refused = live_config.refusal(identity, encrypted=self.encryption_enabled)
+        refused = refusal(identity, encrypted=self.encryption_enabled)
         if refused:
             self.warn(f"Live config refused: {refused}.")
             return
-        outcome = SettingsOutcome.of(live_config.unwrap(config), self.monitor.settings)
+        outcome = SettingsOutcome.of(unwrap(config), self.monitor.settings)
         if outcome.errors:
             self.monitor.settings_errors = outcome.errors
             self.warn(f"Live config refused: {'; '.join(outcome.errors)}")
@@ -170,7 +174,7 @@ class Agent(BootAgent):
         before = self.monitor.settings
         self.monitor.settings, self.monitor.settings_errors = outcome.settings, ()
         self.schedule.change_interval(outcome.settings.check_interval_sec)
-        self.log(f"Live config applied: {live_config.difference(before, outcome.settings)}")
+        self.log(f"Live config applied: {difference(before, outcome.settings)}")
         self.exporter.apply(outcome.settings)
 
     def send_status_report(self, status, severity, details, metrics=None, timestamp=None):
@@ -183,7 +187,7 @@ class Agent(BootAgent):
             self.warn("A report refused: a packet named the method send_status_report.")
             return
         seen_at = time.time() if timestamp is None else timestamp
-        content = report.Report(status, severity, details, metrics or {}, seen_at).as_content()
+        content = Report(status, severity, details, metrics or {}, seen_at).as_content()
         # The first report says that the watch has begun: it waits until the role can be resolved.
         self.outbox.add(content, self.holders(), must_arrive=not self.has_reported)
         self.has_reported = True
@@ -248,16 +252,16 @@ class Agent(BootAgent):
 
     def get_network_summary(self):
         """Interfaces, with rates since the observation before: ``{"interfaces": [...]}``."""
-        return {"interfaces": report.interface_metrics(self.monitor.observe_interfaces().value or ())}
+        return {"interfaces": interface_metrics(self.monitor.interfaces.run().value or ())}
 
     def get_conn_summary(self):
         """Connections: ``{"total_connections": int, "by_status": {str: int}}``."""
-        connections = self.monitor.observe_connections().value
-        return report.connection_metrics(connections) if connections else {}
+        connections = self.monitor.connections.run().value
+        return connection_metrics(connections) if connections else {}
 
     def get_top_process_hogs(self):
         """The busiest processes since the observation before, at most ``top_n_procs``."""
-        return report.process_metrics(self.monitor.observe_processes().value or ())
+        return process_metrics(self.monitor.processes.run().value or ())
 
 
 if __name__ == "__main__":

@@ -1,1 +1,4 @@
-"""The command ``network-health``: one file a subcommand, each with ``add_to(subparsers)``."""
+"""The command ``network-health``: one file a subcommand.
+
+In: a command line. Out: text on stdout and stderr, and an exit status.
+"""

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from network_health import Monitor, Report, Settings
 from network_health.cli import nagios
-from network_health.cli.asked import add_questions, understand
+from network_health.cli.host_options import add_host_options, read_host_options
 from network_health.cli.parser import Parser, examples
 from network_health.cli.rendering import page
 from network_health.cli.text import Painter, plain, use_colour
@@ -64,7 +64,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         epilog=_EPILOG,
     )
     parser.usage_status = nagios.UNKNOWN
-    add_questions(parser, "how long to watch the rates; default: 1")
+    add_host_options(parser, "how long to watch the rates; default: 1")
     parser.add_argument("--json", action="store_true", help="print exactly the content of the agent's packet")
     parser.add_argument("--nagios", action="store_true", help="print one status line with performance data")
     parser.set_defaults(run=_run, trouble_status=nagios.UNKNOWN)
@@ -103,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _understand(options: argparse.Namespace) -> tuple[Settings, float, list[str]]:
-    asked = understand(options)
+    asked = read_host_options(options)
     mistakes = list(asked.mistakes)
     if options.json and options.nagios:
         mistakes.append("--json and --nagios are two kinds of output: choose one")

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from network_health.settings import SettingsOutcome
-from network_health.swarm.directive import (
+from network_health.swarm import (
     AGENT,
+    SwarmError,
     is_directive,
     nodes,
     parse_json,
+    read_bytes,
     read_directive,
     unread_parts,
 )
-from network_health.swarm.errors import SwarmError
-from network_health.swarm.reading import read_bytes
 
 __all__ = ["read_config"]
 

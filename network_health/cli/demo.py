@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from network_health.cli.parser import Parser, examples
-from network_health.swarm.demo import run_demo
+from network_health.swarm import run_demo
 
 __all__ = ["add_to"]
 

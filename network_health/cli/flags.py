@@ -13,8 +13,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from network_health.cli.parser import arguments
-from network_health.rules import NotAllowed, Rule
-from network_health.settings import Settings
+from network_health.settings import NotAllowed, Rule, Settings
 
 __all__ = ["add_settings", "given_settings", "read_words", "refusal", "unknown_words"]
 

@@ -9,10 +9,7 @@ import sys
 from pathlib import Path
 
 from network_health.cli.parser import Parser, examples
-from network_health.swarm.booting import launcher
-from network_health.swarm.install import Outcome, install, uninstall
-from network_health.swarm.matrix_root import MATRIX
-from network_health.swarm.workspace import Workspace, pointed_at
+from network_health.swarm import MATRIX, Outcome, Workspace, install, launcher, pointed_at, uninstall
 
 __all__ = ["add_to"]
 

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from network_health.cli import check, completion, demo, doctor, install, watch
+from network_health.cli import check, completion, demo, doctor, install
 from network_health.cli.flags import unknown_words
 from network_health.cli.parser import Parser, commands, examples
 from network_health.cli.text import plain
-from network_health.swarm.errors import SwarmError
-from network_health.swarm.payload import DISTRIBUTION
+from network_health.cli.watch import command as watch
+from network_health.swarm import DISTRIBUTION, SwarmError
 
 __all__ = ["build_parser", "main"]
 

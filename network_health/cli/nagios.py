@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from network_health.cli.figures import Figure, figures
+from network_health.cli.protocol_metrics import Figure, figures
 from network_health.settings import Settings
 
 __all__ = ["UNKNOWN", "exit_status", "status_line", "unknown_line"]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from network_health.cli.figures import protocol_figures
+from network_health.cli.protocol_metrics import protocol_figures
 from network_health.cli.text import BAD, DIM, GOOD, TITLE, WORSE, Cell, Painter, plain, table
 from network_health.settings import Settings
 

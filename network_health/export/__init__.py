@@ -1,11 +1,15 @@
-"""The figures of a report for Prometheus: in a file for node_exporter, or served over HTTP.
+"""Gives the metrics of reports to Prometheus: as a file, or at an address.
 
-exporter = Exporter(log=print)                                 # after each check:
-report = exporter.publish(monitor.check(), monitor.settings)   # where the settings want it
-
-The client library is the extra ``[prometheus]``: it is loaded when a setting asks for it, not before.
+In: a `Report`. Out: Prometheus' text format. The client library is loaded only when a setting asks for it.
 """
 
-from network_health.export.exporter import Exporter
+from __future__ import annotations
 
-__all__ = ["Exporter"]
+from network_health.export.endpoint import socket_address
+from network_health.export.exporter import INSTALL_COMMAND, Exporter
+
+__all__ = [
+    "INSTALL_COMMAND",
+    "Exporter",
+    "socket_address",
+]

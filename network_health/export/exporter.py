@@ -19,16 +19,14 @@ from pathlib import Path
 
 from network_health.export.endpoint import Endpoint
 from network_health.export.textfile import write_textfile
-from network_health.isolation import Isolated
-from network_health.readers import Answer
-from network_health.redact import redacted
-from network_health.report import Report
+from network_health.reporting import Report, redacted
 from network_health.settings import Settings
+from network_health.sources import Answer, Isolated
 
-__all__ = ["INSTALL", "Exporter"]
+__all__ = ["INSTALL_COMMAND", "Exporter"]
 
 #: What comes after a Python's path to give it the client library.
-INSTALL = "-m pip install 'matrixswarm-network-health[prometheus]'"
+INSTALL_COMMAND = "-m pip install 'matrixswarm-network-health[prometheus]'"
 
 #: As a collector has.
 _LONGEST_S = 10.0
@@ -154,7 +152,7 @@ class _Text:
             ImportError: it is not installed.
         """
         if self._make is None:
-            self._make = importlib.import_module("network_health.export.figures").exposition
+            self._make = importlib.import_module("network_health.export.metric_families").exposition
 
     def show(self, report: Report, interval_s: float) -> None:
         """Have the text made of this report."""
@@ -174,7 +172,7 @@ def _trouble(setting: str, wanted: str | None, error: ImportError | OSError | Ru
     """Which value does not work, why, and what to do."""
     if isinstance(error, ImportError):
         why = f"without its library ({error})"
-        do = f"run: {sys.executable} {INSTALL}"
+        do = f"run: {sys.executable} {INSTALL_COMMAND}"
     else:
         why, number = f"({_reason(error)})", getattr(error, "errno", 0)
         do = _REMEDIES.get(number) or _REMEDY[setting]

@@ -1,1 +1,57 @@
-"""The only part of the library that knows a MatrixSwarm's files and launchers."""
+"""What knows the files and launchers of MatrixSwarm: install, demo, doctor, live configuration.
+
+In: a workspace, a directive, or the agent that runs in a swarm. Out: files in the workspace, findings about
+it, and decisions for the agent.
+"""
+
+from __future__ import annotations
+
+from network_health.swarm.booting import Swarm, launcher
+from network_health.swarm.demo import run_demo
+from network_health.swarm.directive import (
+    AGENT,
+    is_directive,
+    nodes,
+    parse_json,
+    read_directive,
+    unread_parts,
+)
+from network_health.swarm.errors import SwarmError
+from network_health.swarm.installation import Outcome, install, uninstall
+from network_health.swarm.live_config import difference, refusal, unwrap
+from network_health.swarm.matrix_root import MATRIX, claim, release
+from network_health.swarm.ordered_delivery import OrderedDelivery
+from network_health.swarm.payload import DISTRIBUTION
+from network_health.swarm.roles import detective_nodes
+from network_health.swarm.single_instance import SingleInstance
+from network_health.swarm.untrusted_file import read_bytes
+from network_health.swarm.workspace import Workspace, pointed_at
+
+__all__ = [
+    "AGENT",
+    "DISTRIBUTION",
+    "MATRIX",
+    "OrderedDelivery",
+    "Outcome",
+    "SingleInstance",
+    "Swarm",
+    "SwarmError",
+    "Workspace",
+    "claim",
+    "detective_nodes",
+    "difference",
+    "install",
+    "is_directive",
+    "launcher",
+    "nodes",
+    "parse_json",
+    "pointed_at",
+    "read_bytes",
+    "read_directive",
+    "refusal",
+    "release",
+    "run_demo",
+    "uninstall",
+    "unread_parts",
+    "unwrap",
+]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from network_health.swarm.errors import SwarmError
-from network_health.swarm.reading import read_bytes
+from network_health.swarm.untrusted_file import read_bytes
 
 __all__ = [
     "AGENT",

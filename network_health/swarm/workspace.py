@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from network_health.swarm.errors import SwarmError
-from network_health.swarm.reading import read_bytes
+from network_health.swarm.untrusted_file import read_bytes
 
 __all__ = ["Workspace", "pointed_at"]
 

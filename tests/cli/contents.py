@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from network_health import Report
-from network_health.cli.watch_state import Sight
+from network_health.cli.watch.state import Sight
 
 
 def link(name="eth0", out=0.0, into=0.0, up=True, reset=False):

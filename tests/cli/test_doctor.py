@@ -11,7 +11,7 @@ from pathlib import Path
 import matrixswarm
 import pytest
 
-from network_health.swarm import doctor, doctor_host
+from network_health.swarm.doctor import host, visit
 from network_health.swarm.payload import source
 from tests.cli.command import at_a_terminal, run
 from tests.rights import as_nobody
@@ -220,12 +220,12 @@ def test_the_library_is_looked_for_in_the_swarms_python(tmp_path):
     """A Python that has not got it: the fault names the pip command of that Python."""
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
-    finding = doctor.check_library(bare / "bin" / "python")
+    finding = visit.check_library(bare / "bin" / "python")
     assert finding.state == "fault"
     assert "No module named" in finding.says
     assert finding.do == f"{bare}/bin/python -m pip install {source()}"
     assert Path(source(), "pyproject.toml").is_file()  # this is a checkout: its name alone would not do
-    assert doctor.check_library(tmp_path / "none").state == "fault"
+    assert visit.check_library(tmp_path / "none").state == "fault"
 
 
 @pytest.mark.parametrize(
@@ -246,8 +246,8 @@ def test_the_swarms_python_is_the_launchers(tmp_path, monkeypatch, head, python)
     """It is the one in the launcher's first line, in all ways that installers write it."""
     path = tmp_path / "matrixswarm-boot"
     path.write_text(head)
-    monkeypatch.setattr(doctor, "launcher", lambda name: path)
-    assert str(doctor.swarm_python()) == python
+    monkeypatch.setattr(visit, "launcher", lambda name: path)
+    assert str(visit.swarm_python()) == python
 
 
 @pytest.mark.parametrize("config", ["[1, 2]", '"abc"', "5"])
@@ -300,36 +300,34 @@ def test_where_this_user_may_not_look(workspace, tmp_path):
 @pytest.mark.root
 def test_rights_that_do_not_reach_everybody(monkeypatch, tmp_path):
     """Root of a container with all capabilities, to whom a process is closed all the same: a note."""
-    monkeypatch.setattr(doctor_host, "_is_closed", lambda folder: True)
+    monkeypatch.setattr(host, "_is_closed", lambda folder: True)
     (tmp_path / "status").write_text("CapEff: 80004")
-    finding = doctor_host.check_rights(tmp_path / "status")
+    finding = host.check_rights(tmp_path / "status")
     assert (finding.state, "yet /proc/1/fd cannot be read" in finding.says) == ("note", True)
 
 
 @pytest.mark.root
 def test_rights(tmp_path, monkeypatch):
     """Root sees all; anybody else is told what is not seen, and how to change it."""
-    monkeypatch.setattr(
-        doctor_host, "_FIRST", Path("/proc/self/fd")
-    )  # of this host's first process who knows
-    assert doctor_host.check_rights().state == "ok"
-    said = as_nobody(doctor_host.check_rights)
+    monkeypatch.setattr(host, "_FIRST", Path("/proc/self/fd"))  # of this host's first process who knows
+    assert host.check_rights().state == "ok"
+    said = as_nobody(host.check_rights)
     assert "state='note'" in said
     assert "CAP_SYS_PTRACE" in said
-    assert doctor_host.check_rights(tmp_path / "none").state == "note"
+    assert host.check_rights(tmp_path / "none").state == "note"
     for capabilities, state in (("80000", "note"), ("4", "note"), ("80004", "ok")):
         (tmp_path / "status").write_text(f"CapEff: {capabilities}")
-        assert doctor_host.check_rights(tmp_path / "status").state == state
+        assert host.check_rights(tmp_path / "status").state == state
 
 
 @pytest.mark.root
 def test_a_place_for_the_swarms_state(tmp_path):
     """There, or to be made, or neither for want of rights."""
-    assert doctor_host.check_matrix(tmp_path / "matrix").state == "ok"
+    assert host.check_matrix(tmp_path / "matrix").state == "ok"
     (tmp_path / "matrix").mkdir()
-    assert doctor_host.check_matrix(tmp_path / "matrix").state == "ok"
+    assert host.check_matrix(tmp_path / "matrix").state == "ok"
     for root in (Path("/usr"), Path("/root/hidden"), Path("/nowhere")):
-        said = as_nobody(lambda root=root: doctor_host.check_matrix(root))
+        said = as_nobody(lambda root=root: host.check_matrix(root))
         assert "state='fault'" in said, said
         assert f"install -d -m 0700 -o $USER {root}" in said
 

@@ -13,7 +13,7 @@ import pytest
 from network_health import Monitor, Settings
 from network_health.export import Exporter
 from network_health.export.endpoint import Endpoint
-from network_health.swarm.doctor_export import check_export
+from network_health.swarm.doctor.export import check_export
 from tests.cli.test_doctor import DETECTIVE, agent, examined, faults, found
 from tests.export.test_endpoint import free_port
 from tests.rights import as_nobody

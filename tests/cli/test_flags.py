@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health.cli.figures import PROTOCOL_LIMITS
 from network_health.cli.flags import add_settings, given_settings, unknown_words
+from network_health.cli.protocol_metrics import PROTOCOL_LIMITS
 from network_health.settings import Settings
 
 #: Words for each kind of setting, and what they mean.

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +10,9 @@ from network_health.cli.main import build_parser
 from network_health.cli.parser import commands
 from network_health.cli.reference import reference
 from tests.cli.command import at_a_terminal, run
+from tests.tree import DOCS
 
-PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+PAGE = DOCS / "cli.md"
 COMMANDS = commands(build_parser())
 EXAMPLES = [
     (name, line)

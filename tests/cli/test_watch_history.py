@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health.cli.watch_history import ASCII_LEVELS, BLOCK_LEVELS, SLOT_S, SLOTS, History, sparkline
-from network_health.cli.watch_state import State, keys_in
+from network_health.cli.watch.history import (
+    ASCII_LEVELS,
+    BLOCK_LEVELS,
+    SLOT_S,
+    SLOTS,
+    History,
+    sparkline,
+)
+from network_health.cli.watch.state import State, keys_in
 from tests.cli.contents import content, link, sight
 
 

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from network_health import Settings
-from network_health.cli.watch_alerts import age
-from network_health.cli.watch_layout import Block, heights
-from network_health.cli.watch_look import Look
-from network_health.cli.watch_screen import Screen
-from network_health.cli.watch_state import State
+from network_health.cli.watch.alerts import age
+from network_health.cli.watch.layout import Block, heights
+from network_health.cli.watch.screen import Screen
+from network_health.cli.watch.state import State
+from network_health.cli.watch.theme import Theme
 from tests.cli.contents import alert, content, link, mover, partial_contents, process, sight
 
 BUSY = content(
@@ -44,7 +44,7 @@ def state(*contents, keys="", seconds=2):
 def shown(*contents, width=80, height=24, keys="", look=None, has_keys=True, **limits):
     """The screen as text."""
     limits = {"process_network": "always", "conn_threshold": 10} | limits
-    screen = Screen("web-7", Settings(**limits), look or Look(), has_keys=has_keys)
+    screen = Screen("web-7", Settings(**limits), look or Theme(), has_keys=has_keys)
     return "\n".join(line.plain for line in screen.lines(state(*contents, keys=keys), width, height))
 
 
@@ -54,7 +54,7 @@ def shown(*contents, width=80, height=24, keys="", look=None, has_keys=True, **l
     st.integers(1, 300),
     st.integers(1, 100),
     st.text("cmnip?", max_size=4),
-    st.sampled_from([Look(), Look("ascii"), Look("latin-1", has_blocks=False)]),
+    st.sampled_from([Theme(), Theme("ascii"), Theme("latin-1", has_blocks=False)]),
     st.none() | st.floats(3, 1e6),
 )
 def test_any_reports_on_any_screen(contents, width, height, keys, look, late_s):
@@ -178,7 +178,7 @@ def test_what_happened_lately():
 def test_a_terminal_that_lacks_signs():
     """In its encoding, and with ASCII for blocks."""
     wide = content(interfaces=[link("数据", out=50)], top_procs=[process(name="čau")])
-    text = shown(wide, look=Look("ascii"))
+    text = shown(wide, look=Theme("ascii"))
     assert text.isascii()
     assert re.search(r"^\?\? .* 50\.00 += ", text, re.MULTILINE)
 
@@ -223,7 +223,7 @@ def test_ages(seconds, text):
 def test_slow_checks_are_further_apart():
     """The head says how far, and why."""
     slow = content()
-    screen = Screen("web-7", Settings(), Look())
+    screen = Screen("web-7", Settings(), Theme())
     state_then = State.of(2).after(sight(slow, pace_s=5.25, took_s=1.3125))
     assert screen.lines(state_then, 80, 24)[0].plain.endswith("  every 5 s, as a check takes 1.3 s")
     assert shown(slow).splitlines()[0].endswith("  every 2 s")

@@ -13,7 +13,7 @@ import pytest
 
 from network_health import Report, Settings
 from network_health.export import Exporter
-from network_health.export.exporter import INSTALL
+from network_health.export.exporter import INSTALL_COMMAND
 from tests.export.test_endpoint import ask, free_port
 from tests.rights import as_nobody
 
@@ -178,7 +178,7 @@ def test_a_missing_library_is_told_and_looked_for_again(logged, tmp_path, monkey
     address, path = f"127.0.0.1:{free_port()}", tmp_path / "x.prom"
     config = {"prometheus_listen": address, "prometheus_textfile": str(path)}
     with monkeypatch.context() as patched:
-        for name in [n for n in sys.modules if n.startswith("network_health.export.figures")]:
+        for name in [n for n in sys.modules if n.startswith("network_health.export.metric_families")]:
             patched.delitem(sys.modules, name)
         patched.setitem(sys.modules, "prometheus_client", None)
         for _ in range(2):
@@ -187,7 +187,7 @@ def test_a_missing_library_is_told_and_looked_for_again(logged, tmp_path, monkey
             ask(address)
     assert logged.warnings == errors
     assert [error.partition(":")[0] for error in errors] == ["prometheus_listen", "prometheus_textfile"]
-    assert all(error.endswith(f"; run: {sys.executable} {INSTALL}") for error in errors)
+    assert all(error.endswith(f"; run: {sys.executable} {INSTALL_COMMAND}") for error in errors)
     assert logged.publish(**config) is REPORT
     assert ask(address)[2] == path.read_bytes()
 

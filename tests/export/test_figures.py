@@ -13,10 +13,10 @@ from prometheus_client.core import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from network_health import Monitor, Report, Settings
-from network_health.export import figures
-from network_health.export.figures import MOST_INTERFACES, ReportCollector, exposition
+from network_health.export import metric_families
+from network_health.export.metric_families import MOST_INTERFACES, ReportCollector, exposition
 from network_health.model import Connections, Counters, Link, Share
-from tests.test_report import ETH0, REPORTS, Host
+from tests.reporting.test_report import ETH0, REPORTS, Host
 
 GOLDEN = Path(__file__).parent / "golden"
 TOLD = ("healthy", "breached", "blind")
@@ -27,7 +27,7 @@ ABOUT_BITS = 'use base unit "bytes" instead of "bits"'
 
 def text(name):
     """A golden report as text, of one version for ever."""
-    with patch.object(figures, "_version", lambda: "1.2.3"):
+    with patch.object(metric_families, "_version", lambda: "1.2.3"):
         return exposition(REPORTS[name], 30).decode()
 
 
@@ -227,12 +227,14 @@ def test_any_report_is_read_by_prometheus(readers):
 
 def test_a_report_without_a_distribution_is_shown(monkeypatch):
     """Run from a folder that was never installed, the version is not known."""
-    monkeypatch.setattr(figures, "version", lambda _: (_ for _ in ()).throw(figures.PackageNotFoundError))
-    figures._version.cache_clear()
+    monkeypatch.setattr(
+        metric_families, "version", lambda _: (_ for _ in ()).throw(metric_families.PackageNotFoundError)
+    )
+    metric_families._version.cache_clear()
     try:
         assert ("build_info", ("version", "unknown")) in samples(exposition(REPORTS["healthy"]))
     finally:
-        figures._version.cache_clear()
+        metric_families._version.cache_clear()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.packaging import pythons
+from tests.tree import ROOT
 
-ROOT = Path(__file__).parents[2]
 #: What a checkout has beside its files, where git does not say which these are.
 _LEFTOVERS = (".git", ".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
 _TESTED = pytest.StashKey[dict[str, str]]()

@@ -1,1 +1,1 @@
-"""Tests that boot a real swarm."""
+"""Tests of ``network_health/swarm``."""

@@ -1,101 +1,56 @@
-"""Settings pushed to a running agent, with encryption and without: obeyed or refused, and said so."""
-
-import json
+"""What a pushed config says, and who may push it."""
 
 import pytest
 
-from network_health.swarm.booting import Swarm
-from tests.swarm.nodes import (
-    BUT_LOOPBACK,
-    CATCHER,
-    COMMANDER,
-    caught,
-    eventually,
-    holder,
-    matrix,
-    messages,
-    node,
-    order,
-    update_agent,
+from network_health import Settings
+from network_health.swarm.live_config import difference, refusal, unwrap
+
+
+class Sender:
+    def __init__(self, verified, uid):
+        self._verified, self._uid = verified, uid
+
+    def has_verified_identity(self):
+        return self._verified
+
+    def get_sender_uid(self):
+        return self._uid
+
+
+@pytest.mark.parametrize(
+    ("identity", "encrypted", "word"),
+    [
+        (Sender(True, "matrix"), True, None),
+        (Sender(True, "other-1"), True, "'other-1' may not command"),
+        (Sender(False, "matrix"), True, "could not be verified"),
+        (Sender(True, None), True, "None may not command"),
+        (None, True, "could not be verified"),
+        (None, False, None),
+        (Sender(False, None), False, None),
+    ],
 )
-
-pytestmark = [pytest.mark.root, pytest.mark.swarm]
-
-UID = "net-1"
-LOUD = "High connection count"
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "encrypted"])
-def swarm(request):
-    """An agent that is quiet, somebody who catches its reports, and somebody who commands."""
-    directive = matrix(
-        holder("catcher-1"),
-        node("boss-1", "commander"),
-        node(
-            UID,
-            "network_health",
-            check_interval_sec=3,
-            conn_threshold=10**6,
-            exclude_interfaces=BUT_LOOPBACK,
-        ),
-    )
-    with Swarm(directive, encryption=request.param, extra_agents=CATCHER | COMMANDER) as booted:
-        booted.key_of = "catcher-1" if request.param else None
-        eventually(lambda: caught(booted, "catcher-1", UID))
-        yield booted
+def test_only_matrix_commands_where_identities_exist(identity, encrypted, word):
+    """A verified matrix is obeyed, everyone else is refused with the reason."""
+    reason = refusal(identity, encrypted=encrypted)
+    assert reason is None if word is None else word in reason
 
 
-def said(swarm, words):
-    return [line for line in messages(swarm, UID, swarm.key_of) if words in line]
+@pytest.mark.parametrize(
+    "pushed",
+    [
+        {"conn_threshold": 5},
+        {"handler": "cmd_x", "content": {"conn_threshold": 5}},
+        {"content": {"config": {"conn_threshold": 5}}},
+        {"config": {"conn_threshold": 5}},
+    ],
+)
+def test_every_wrapping_gives_the_settings(pushed):
+    """Bare, as a packet's content, or under ``config``: the same settings."""
+    assert unwrap(pushed) == {"conn_threshold": 5}
 
 
-def reports_after(swarm, count=2):
-    """Reports that were made from now on."""
-    seen = len(caught(swarm, "catcher-1", UID))
-    eventually(lambda: len(caught(swarm, "catcher-1", UID)) >= seen + count)
-    return caught(swarm, "catcher-1", UID)[seen:]
-
-
-def test_a_threshold_pushed_by_the_framework_holds_from_the_next_check(swarm):
-    """Lowered, the next report is a WARNING; raised again, the next is healthy; each change has its line."""
-    update_agent(swarm, "boss-1", UID, conn_threshold=0)
-    eventually(lambda: LOUD in caught(swarm, "catcher-1", UID)[-1]["details"])
-    assert len(said(swarm, "conn_threshold 1000000 -> 0")) == 1
-    update_agent(swarm, "boss-1", UID, conn_threshold=999999)
-    eventually(lambda: caught(swarm, "catcher-1", UID)[-1]["severity"] == "INFO")
-    assert len(said(swarm, "conn_threshold 0 -> 999999")) == 1
-
-
-def test_a_bad_push_changes_nothing(swarm):
-    """One bad value among good ones: none is taken, the mistake is logged once and in the reports."""
-    update_agent(swarm, "boss-1", UID, conn_threshold=0, check_interval_sec="soon")
-    eventually(lambda: "settings_errors" in caught(swarm, "catcher-1", UID)[-1]["metrics"])
-    reports = reports_after(swarm)
-    assert not any(LOUD in report["details"] for report in reports)
-    assert all("check_interval_sec" in report["metrics"]["settings_errors"][0] for report in reports)
-    assert len(said(swarm, "check_interval_sec: 'soon' is not allowed")) == 1
-    update_agent(swarm, "boss-1", UID, conn_threshold=999999, check_interval_sec=3)
-    eventually(lambda: "settings_errors" not in caught(swarm, "catcher-1", UID)[-1]["metrics"])
-
-
-def test_a_push_by_another_agent_is_obeyed_only_without_encryption(swarm):
-    """Where identities exist only the matrix commands; where there are none, the folder's owner does."""
-    order(swarm, "boss-1", UID, "config", "standard.general.json.packet", {"top_n_procs": 1})
-    if swarm.key_of is None:
-        eventually(lambda: len(caught(swarm, "catcher-1", UID)[-1]["metrics"]["top_procs"]) == 1)
-        return
-    eventually(lambda: said(swarm, "'boss-1' may not command"))
-    assert all(len(report["metrics"]["top_procs"]) == 5 for report in reports_after(swarm))
-    assert len(said(swarm, "'boss-1' may not command")) == 1
-
-
-def test_a_file_that_nobody_signed_is_obeyed_only_without_encryption(swarm):
-    """Put into the drop zone by hand: with encryption on it changes nothing and is logged once."""
-    path = swarm.comm / UID / "config" / "by-hand.json"
-    path.write_text(json.dumps({"top_n_procs": 2}))
-    if swarm.key_of is None:
-        eventually(lambda: len(caught(swarm, "catcher-1", UID)[-1]["metrics"]["top_procs"]) == 2)
-        return
-    eventually(lambda: said(swarm, "could not verify or read it"))
-    assert all(len(report["metrics"]["top_procs"]) == 5 for report in reports_after(swarm))
-    assert len(said(swarm, "could not verify or read it")) == 1
+def test_the_log_says_what_changed():
+    """Old and new value of each changed setting."""
+    after = Settings.from_mapping({"conn_threshold": 5, "top_n_procs": 1})
+    assert difference(Settings(), after) == "conn_threshold 1000 -> 5, top_n_procs 5 -> 1"
+    assert difference(after, after) == "nothing changed"

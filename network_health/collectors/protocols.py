@@ -1,0 +1,82 @@
+"""Collector 4: what happened to the protocols between two readings. Pure.
+
+Laws: a counter that went back, or that one reading lacks, yields no rate for that window. A CPU
+counts only where both readings have it, since one that comes online brings its old counts along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from network_health.model import ProtocolCounters, ProtocolReading, Protocols, SoftnetCounters
+
+__all__ = ["FEWEST_SEGMENTS_PER_S", "SHORTEST_WINDOW_S", "observe_protocols"]
+
+#: Below this a rate says more about the two reads than about the traffic.
+SHORTEST_WINDOW_S = 0.1
+
+#: Below this a handful of lost segments would make a large share.
+FEWEST_SEGMENTS_PER_S = 100.0
+
+
+def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) -> Protocols:
+    """Rates since ``before``, and what ``after`` says is in use."""
+    seconds = after.at_s - before.at_s if before else 0.0
+    in_use = Protocols(
+        conntrack=after.conntrack,
+        orphans=after.orphans,
+        tcp_memory=after.tcp_memory,
+        busiest_ports=after.busiest_ports,
+    )
+    if before is None or seconds < SHORTEST_WINDOW_S:
+        return in_use
+    then, now = before.counters, after.counters
+
+    def rate(earlier: int | None, later: int | None) -> float | None:
+        new = _new(earlier, later)
+        return None if new is None else round(new / seconds, 2)
+
+    dropped, squeezed = _new_softnet(before.softnet, after.softnet)
+    return replace(
+        in_use,
+        out_segments_per_sec=rate(then.out_segments, now.out_segments),
+        retransmit_percent=_retransmit_percent(then, now, seconds),
+        listen_overflows_per_sec=rate(then.listen_overflows, now.listen_overflows),
+        listen_drops_per_sec=rate(then.listen_drops, now.listen_drops),
+        syn_cookies_sent_per_sec=rate(then.syn_cookies_sent, now.syn_cookies_sent),
+        syn_queue_full_cookies_per_sec=rate(then.syn_queue_full_cookies, now.syn_queue_full_cookies),
+        syn_queue_full_drops_per_sec=rate(then.syn_queue_full_drops, now.syn_queue_full_drops),
+        udp_receive_buffer_errors_per_sec=rate(then.udp_receive_buffer_errors, now.udp_receive_buffer_errors),
+        udp_send_buffer_errors_per_sec=rate(then.udp_send_buffer_errors, now.udp_send_buffer_errors),
+        softnet_dropped_per_sec=rate(0, dropped),
+        softnet_squeezed_per_sec=rate(0, squeezed),
+    )
+
+
+def _new(earlier: int | None, later: int | None) -> int | None:
+    if earlier is None or later is None or later < earlier:
+        return None
+    return later - earlier
+
+
+def _retransmit_percent(then: ProtocolCounters, now: ProtocolCounters, seconds: float) -> float | None:
+    sent = _new(then.out_segments, now.out_segments)
+    again = _new(then.retransmitted_segments, now.retransmitted_segments)
+    if sent is None or again is None or sent < FEWEST_SEGMENTS_PER_S * seconds:
+        return None
+    return round(again / sent * 100, 2)
+
+
+def _new_softnet(
+    before: Mapping[int, SoftnetCounters], after: Mapping[int, SoftnetCounters]
+) -> tuple[int | None, int | None]:
+    both = before.keys() & after.keys()
+    dropped = [_new(before[cpu].dropped, after[cpu].dropped) for cpu in both]
+    squeezed = [_new(before[cpu].squeezed, after[cpu].squeezed) for cpu in both]
+    return _sum(dropped), _sum(squeezed)
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if counts and len(known) == len(counts) else None

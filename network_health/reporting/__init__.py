@@ -1,0 +1,24 @@
+"""Makes the JSON-safe report of one check.
+
+In: a `Snapshot` and a `Verdict`. Out: a `Report`, masked as the setting ``redact`` asks.
+"""
+
+from __future__ import annotations
+
+from network_health.reporting.redact import redacted
+from network_health.reporting.report import (
+    Report,
+    build_report,
+    connection_metrics,
+    interface_metrics,
+    process_metrics,
+)
+
+__all__ = [
+    "Report",
+    "build_report",
+    "connection_metrics",
+    "interface_metrics",
+    "process_metrics",
+    "redacted",
+]

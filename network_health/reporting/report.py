@@ -1,0 +1,288 @@
+"""Snapshot + verdict -> the packet's content. Pure.
+
+Laws: plain types only, JSON-safe; the reference's fields keep name, type and meaning; here, and only
+here, unknown becomes what the contract wants in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from network_health.alerting import Alert, Ending, Verdict, ending_sentences
+from network_health.model import (
+    Attribution,
+    Connections,
+    Cost,
+    Interface,
+    Owner,
+    Protocols,
+    RankedProcess,
+    Share,
+    Snapshot,
+    Traffic,
+)
+
+__all__ = [
+    "HEALTHY_DETAILS",
+    "Report",
+    "build_report",
+    "connection_metrics",
+    "interface_metrics",
+    "network_metrics",
+    "process_metrics",
+    "protocol_metrics",
+]
+
+SOURCE_AGENT = "NetworkHealthMonitor"
+SERVICE_NAME = "system.network"
+HEALTHY_DETAILS = "Network health within normal bounds."
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report. ``timestamp`` is epoch seconds; ``metrics`` is JSON-safe.
+
+    ``due`` says whether the settings want it sent; ``changes`` has a sentence, for a log, for whatever is
+    new since the check before. Neither is part of the content.
+    """
+
+    status: str
+    severity: str
+    details: str
+    metrics: Mapping[str, Any]
+    timestamp: float
+    due: bool = True
+    changes: tuple[str, ...] = ()
+
+    def as_content(self) -> dict[str, Any]:
+        """The ``content`` of the packet, under the reference's names."""
+        return {
+            "source_agent": SOURCE_AGENT,
+            "service_name": SERVICE_NAME,
+            "status": self.status,
+            "details": self.details,
+            "severity": self.severity,
+            "metrics": dict(self.metrics),
+            "timestamp": self.timestamp,
+        }
+
+
+def build_report(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence[str] = ()) -> Report:
+    """The report of one check.
+
+    A failed collector leaves its metrics out and is named in ``failures``; with no finding it makes the
+    report ``check_failed``, because "healthy" must not mean "blind". A return to normal says what is over.
+    """
+    if verdict.findings:
+        status, severity = "network_issue", verdict.severity
+        details = "; ".join(finding.sentence for finding in verdict.findings)
+    elif snapshot.failures:
+        status, severity = "check_failed", "WARNING"
+        details = "; ".join(f"Check of {f.collector} failed: {f.reason}" for f in snapshot.failures)
+    else:
+        status, severity = "healthy", "INFO"
+        details = " ".join((HEALTHY_DETAILS, *(f"{s}." for s in ending_sentences(verdict.endings))))
+    metrics = _metrics(snapshot, settings_errors) | _alerting(verdict)
+    changes = tuple(map(_text, verdict.changes))
+    return Report(status, severity, _text(details), metrics, snapshot.timestamp, verdict.due, changes)
+
+
+def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, Any]:
+    metrics: dict[str, Any] = {}
+    if snapshot.interfaces is not None:
+        metrics["interfaces"] = interface_metrics(snapshot.interfaces)
+    if snapshot.connections is not None:
+        metrics.update(connection_metrics(snapshot.connections))
+    if snapshot.top_processes is not None:
+        metrics["top_procs"] = process_metrics(snapshot.top_processes)
+    if snapshot.protocols is not None:
+        metrics["protocols"] = protocol_metrics(snapshot.protocols)
+    if snapshot.attribution is not None:
+        _add_culprits(metrics, snapshot.attribution)
+    metrics["check"] = _cost(snapshot.cost)
+    if snapshot.failures:
+        metrics["failures"] = [
+            {"collector": f.collector, "reason": _text(f.reason)} for f in snapshot.failures
+        ]
+    if settings_errors:
+        metrics["settings_errors"] = list(settings_errors)
+    return metrics
+
+
+def _alerting(verdict: Verdict) -> dict[str, Any]:
+    recovered = [_ending(ending) for ending in verdict.endings if ending.reason == "normal"]
+    ended = [_ending(e) | {"reason": e.reason} for e in verdict.endings if e.reason != "normal"]
+    lists = {"alerts": [_alert(alert) for alert in verdict.alerts], "recovered": recovered, "ended": ended}
+    return {name: entries for name, entries in lists.items() if entries}
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    finding = alert.finding
+    aspect = {"aspect": finding.aspect} if finding.aspect else {}
+    return {
+        "check": finding.check,
+        "subject": _text(finding.subject),
+        **aspect,
+        "severity": alert.severity,
+        "state": alert.state,
+        "since": alert.since,
+        "checks": alert.checks,
+        "value": finding.value,
+        "limit": finding.limit,
+    }
+
+
+def _ending(ending: Ending) -> dict[str, Any]:
+    finding = ending.alert.finding
+    return {
+        "check": finding.check,
+        "subject": _text(finding.subject),
+        "lasted_s": round(ending.lasted_s, 1),
+    }
+
+
+def interface_metrics(interfaces: Sequence[Interface]) -> list[dict[str, Any]]:
+    """``metrics.interfaces``: the reference's fields, then this port's additions."""
+    return [_interface(interface) for interface in interfaces]
+
+
+def _interface(interface: Interface) -> dict[str, Any]:
+    link, counters = interface.link, interface.link.counters
+    return {
+        "iface": _text(link.name),
+        "ip": list(link.ipv4),
+        "up": link.up,
+        "speed_mbps": link.speed_mbps or 0,
+        "tx_errs": counters.tx_errors if counters else 0,
+        "rx_errs": counters.rx_errors if counters else 0,
+        "drops": counters.drops if counters else 0,
+        "tx_rate_mbps": interface.tx_mbps or 0,
+        "rx_rate_mbps": interface.rx_mbps or 0,
+        "ip6": list(link.ipv6),
+        "mtu": link.mtu,
+        "kind": link.kind,
+        "operstate": link.operstate,
+        "carrier_changes": link.carrier_changes,
+        "new_tx_errs": interface.new_tx_errors,
+        "new_rx_errs": interface.new_rx_errors,
+        "new_drops": interface.new_drops,
+        "counters_reset": interface.counters_reset,
+    }
+
+
+def connection_metrics(connections: Connections) -> dict[str, Any]:
+    """``metrics.total_connections`` and ``metrics.by_status``."""
+    return {"total_connections": connections.total, "by_status": dict(connections.by_status)}
+
+
+def process_metrics(processes: Sequence[RankedProcess]) -> list[dict[str, Any]]:
+    """``metrics.top_procs``, the busiest first."""
+    return [_process(process) for process in processes]
+
+
+def _process(process: RankedProcess) -> dict[str, Any]:
+    sample, details = process.sample, process.details
+    return {
+        "pid": sample.pid,
+        "name": _text(details.name or sample.name),
+        "cpu_percent": process.cpu_percent or 0.0,
+        "rss_mb": (sample.rss_bytes or 0) / 1024**2,
+        "write_bytes": details.write_bytes or 0,
+        "read_bytes": details.read_bytes or 0,
+        "user": details.user,
+        "command": details.command and _text(details.command),
+    }
+
+
+def protocol_metrics(protocols: Protocols) -> dict[str, Any]:
+    """``metrics.protocols``: a rate that is not known is null; what does not apply here has no key."""
+    rates = (field.name for field in fields(protocols) if field.name.endswith(("_percent", "_per_sec")))
+    metrics: dict[str, Any] = {name: getattr(protocols, name) for name in rates}
+    for name in ("conntrack", "orphans", "tcp_memory"):
+        share: Share | None = getattr(protocols, name)
+        if share:
+            metrics[name] = _share(share)
+    busiest = protocols.busiest_ports
+    if busiest:
+        metrics["ephemeral_ports"] = {
+            "local": busiest.local,
+            "remote": busiest.remote,
+            "remote_port": busiest.remote_port,
+            **_share(busiest.ports),
+        }
+    return metrics
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {"used": share.used, "limit": share.limit, "percent": share.percent}
+
+
+def _add_culprits(metrics: dict[str, Any], attribution: Attribution) -> None:
+    """``culprits``; with bytes also ``top_network``, ``coverage_percent`` and the processes' own fields."""
+    evidence = _plain(attribution.evidence)
+    if attribution.failure:
+        evidence["failure"] = _text(attribution.failure)
+    if evidence:
+        metrics["culprits"] = evidence
+    if attribution.traffic is None:
+        return
+    entries = network_metrics(attribution.traffic, attribution.owners)
+    metrics["top_network"], metrics["coverage_percent"] = entries, attribution.traffic.coverage_percent
+    moved = {entry["pid"]: entry for entry in network_metrics(attribution.traffic, {})}
+    for process in metrics.get("top_procs", ()):
+        entry = moved.get(process["pid"], {})
+        process.update({key: entry[key] for key in (*_NET, "sockets") if key in entry})
+
+
+_NET = ("net_tx_bytes", "net_rx_bytes", "net_tx_mbps", "net_rx_mbps")
+
+
+def network_metrics(traffic: Traffic, owners: Mapping[int, Owner]) -> list[dict[str, Any]]:
+    """``metrics.top_network``: the processes that are known by name, or all; then what is nobody's."""
+    entries = []
+    for process in traffic.processes:
+        owner = owners.get(process.pid, Owner(process.pid))
+        if owners and process.pid not in owners:
+            continue
+        places = {"container": owner.container, "unit": owner.unit}
+        moved = _moved(process.sent, process.received, traffic.seconds)
+        entries.append(
+            {"pid": process.pid, "name": owner.name and _text(owner.name), "user": owner.user}
+            | {key: place for key, place in places.items() if place}
+            | moved
+            | {"sockets": process.sockets}
+        )
+    sent = traffic.sent - sum(p.sent for p in traffic.processes)
+    received = traffic.received - sum(p.received for p in traffic.processes)
+    rest = _moved(sent, received, traffic.seconds) | {"sockets": traffic.unattributed_sockets}
+    nobody = {"pid": None, "name": "unattributed", "user": None}
+    return [*entries, nobody | rest | ({} if traffic.is_whole else {"is_whole": False})]
+
+
+def _moved(sent: int, received: int, seconds: float) -> dict[str, Any]:
+    mbps = [round(octets / seconds * 8 / 1e6, 2) for octets in (sent, received)]
+    return dict(zip(_NET, (sent, received, *mbps), strict=True))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """The same with every text made safe, and tuples as lists."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    return {
+        "total_ms": round(cost.total_ms, 2),
+        "collectors": {name: round(ms, 2) for name, ms in cost.collectors_ms.items()},
+        "readers": dict(cost.readers),
+    }
+
+
+def _text(text: str) -> str:
+    """Names come from the kernel as bytes: what is not UTF-8 must not break a JSON file."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

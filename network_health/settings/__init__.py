@@ -1,0 +1,18 @@
+"""Validates the settings of the agent.
+
+In: the directive's ``config`` block. Out: `Settings`, and a sentence for every mistake in the block.
+"""
+
+from __future__ import annotations
+
+from network_health.settings.rules import NotAllowed, Rule, number
+from network_health.settings.settings import Settings, SettingsError, SettingsOutcome
+
+__all__ = [
+    "NotAllowed",
+    "Rule",
+    "Settings",
+    "SettingsError",
+    "SettingsOutcome",
+    "number",
+]

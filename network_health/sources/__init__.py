@@ -1,0 +1,22 @@
+"""Reads the host: no arithmetic, only I/O and parsing.
+
+In: a request for one kind of reading. Out: the value types of `network_health.model`, from the kernel's own
+interfaces (``linux/``) or from psutil (``portable``), and the isolation that keeps a failed reading from
+stopping the others.
+"""
+
+from __future__ import annotations
+
+from network_health.sources.isolation import Isolated, Outcome
+from network_health.sources.readers import PORTABLE, Answer, Readers, available_readers, boot_id, first_answer
+
+__all__ = [
+    "PORTABLE",
+    "Answer",
+    "Isolated",
+    "Outcome",
+    "Readers",
+    "available_readers",
+    "boot_id",
+    "first_answer",
+]

@@ -1,0 +1,91 @@
+"""Runs a collector so that neither its error nor its silence reaches the others.
+
+Laws: a run that raises or does not answer in time is a `Failure`, never an exception; a collector
+whose last run is still out is not started again; a late answer is thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from network_health.model import Failure
+from network_health.sources.readers import Answer
+
+__all__ = ["Isolated", "Outcome"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What came of one run: a value or a failure, whose reading it was, and the wall time it took."""
+
+    value: T | None
+    failure: Failure | None
+    ms: float
+    reader: str | None = None
+
+
+class _Run(threading.Thread, Generic[T]):
+    """One run of a collector in a thread of its own, which nobody has to wait for."""
+
+    def __init__(self, collector: str, work: Callable[[], Answer[T]]) -> None:
+        super().__init__(name=f"collector-{collector}", daemon=True)
+        self.started_s = time.monotonic()
+        self.answer: Answer[T] | None = None
+        self.failure: Failure | None = None
+        self._collector = collector
+        self._work = work
+
+    def run(self) -> None:
+        try:
+            self.answer = self._work()
+        except Exception as error:  # noqa: BLE001 - the one place where any error becomes a value
+            self.failure = Failure(self._collector, f"{type(error).__name__}: {error}")
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """A reading makes thousands of objects and no cycle: looking for some took a third of the CPU time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+class Isolated(Generic[T]):
+    """One collector, run after run."""
+
+    def __init__(self, collector: str, timeout_s: float) -> None:
+        self.collector = collector
+        self._timeout_s = timeout_s
+        self._out: _Run[T] | None = None
+
+    def run(self, work: Callable[[], Answer[T]]) -> Outcome[T]:
+        """Run ``work`` for at most the timeout; never raises."""
+        if self._out is not None and self._out.is_alive():
+            waited_s = time.monotonic() - self._out.started_s
+            reason = f"TimeoutError: still without an answer after {waited_s:.0f} s; not started again"
+            return Outcome(None, Failure(self.collector, reason), 0.0)
+        run = self._out = _Run(self.collector, work)
+        with _without_garbage_collection():
+            run.start()
+            run.join(self._timeout_s)
+        ms = (time.monotonic() - run.started_s) * 1e3
+        if run.is_alive():
+            reason = f"TimeoutError: no answer within {self._timeout_s:g} s"
+            return Outcome(None, Failure(self.collector, reason), ms)
+        self._out = None
+        if run.answer is None:
+            return Outcome(None, run.failure, ms)
+        return Outcome(run.answer.value, None, ms, run.answer.reader)

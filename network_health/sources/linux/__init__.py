@@ -1,0 +1,44 @@
+"""Readings from the Linux kernel's own interfaces: one kernel source a file, reading and parsing apart.
+
+In: nothing, or what to ask for. Out: the value types of `network_health.model`.
+"""
+
+from __future__ import annotations
+
+from network_health.sources.linux.boot import read_boot_id
+from network_health.sources.linux.cgroups import place_of, read_cgroup_path, read_place
+from network_health.sources.linux.closed_sockets import ClosedSockets
+from network_health.sources.linux.connection_counts import read_connections
+from network_health.sources.linux.conntrack import read_conntrack_sources
+from network_health.sources.linux.link_loss import read_loss_kinds
+from network_health.sources.linux.owners import Owned, OwnerFinder, user_name
+from network_health.sources.linux.procfs import ProcessReader, read_process_details
+from network_health.sources.linux.protocols import read_protocols
+from network_health.sources.linux.rtnetlink import LinkReader
+from network_health.sources.linux.socket_groups import SocketListing, SocketUser, read_socket_groups
+from network_health.sources.linux.sockets import read_listeners, read_talking_to
+from network_health.sources.linux.tcp_bytes import read_tcp_bytes
+
+__all__ = [
+    "ClosedSockets",
+    "LinkReader",
+    "Owned",
+    "OwnerFinder",
+    "ProcessReader",
+    "SocketListing",
+    "SocketUser",
+    "place_of",
+    "read_boot_id",
+    "read_cgroup_path",
+    "read_connections",
+    "read_conntrack_sources",
+    "read_listeners",
+    "read_loss_kinds",
+    "read_place",
+    "read_process_details",
+    "read_protocols",
+    "read_socket_groups",
+    "read_talking_to",
+    "read_tcp_bytes",
+    "user_name",
+]

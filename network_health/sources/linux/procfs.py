@@ -1,0 +1,199 @@
+"""Processes from ``/proc/<pid>``; see proc(5).
+
+Laws: listing costs one read of ``stat`` a process, all else is read of a few only. A name may hold any
+byte but NUL, brackets and spaces too. Of a command line nothing but the first word is looked at.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from network_health.model import ProcessDetails, ProcessReading, ProcessSample
+from network_health.sources.linux.errors import KernelFormatError
+
+__all__ = [
+    "ProcessReader",
+    "full_name",
+    "parse_command",
+    "parse_io",
+    "parse_stat",
+    "parse_uid",
+    "read_process_details",
+]
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_STAT_BYTES = 4096  # the kernel writes a page at most
+_USUAL_STAT_BYTES = 512  # a small read takes no page of memory; most are of 200 to 350 bytes
+#: A name of so many characters may have been cut by the kernel.
+_CUT_AT = 15
+
+
+class ProcessReader:
+    """Reads all processes, again and again.
+
+    Where ``stat`` says what it said at the read before, that read's sample serves: most processes sleep.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[bytes, ProcessSample]] = {}
+
+    def read(self) -> ProcessReading:
+        """All processes that this one may see; one that vanishes meanwhile is left out.
+
+        Raises:
+            OSError: ``/proc`` is missing, or not one process can be read.
+            KernelFormatError: a ``stat`` is not in its format.
+        """
+        at_s = time.monotonic()
+        known, now = self._known, {}
+        folder = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for pid in os.listdir(folder):
+                if not pid.isdigit():
+                    continue
+                try:
+                    stat = _read_stat(pid + "/stat", folder)
+                except OSError:  # vanished, or hidden from this user
+                    continue
+                entry = known.get(pid)
+                if entry is None or entry[0] != stat:
+                    entry = stat, parse_stat(stat)
+                now[pid] = entry
+        finally:
+            os.close(folder)
+        if not now:
+            raise OSError(errno.EACCES, "EACCES: no /proc/<pid>/stat can be read")
+        self._known = now
+        return ProcessReading(at_s, tuple([sample for _, sample in now.values()]))
+
+
+def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
+    """Name, I/O, user and program of each of ``pids``; one that has vanished is left out.
+
+    Raises:
+        KernelFormatError: a file of a process is not in its format.
+    """
+    details = {}
+    for pid in pids:
+        folder = Path("/proc", str(pid))
+        try:
+            name = parse_stat(_read_stat(f"{folder}/stat")).name
+        except OSError:
+            continue
+        details[pid] = _details(folder, name)
+    return details
+
+
+def parse_stat(stat: bytes) -> ProcessSample:
+    """One process, of its ``stat``.
+
+    Raises:
+        KernelFormatError: that is not in its format.
+    """
+    end = stat.rfind(b")")
+    pid, _, name = stat[: max(end, 0)].partition(b" (")
+    words = stat[end + 1 :].split(None, 22)  # from the third of proc(5) on; the last shows the others whole
+    numbers = (pid, words[11], words[12], words[19], words[21]) if len(words) > 22 else (b"",)
+    if not all(map(bytes.isdigit, numbers)):
+        raise KernelFormatError(f"/proc/<pid>/stat: {stat[:80]!r} has not the words of proc(5)")
+    number, user_ticks, system_ticks, started, rss_pages = map(int, numbers)
+    return ProcessSample(
+        pid=number,
+        name=os.fsdecode(name),
+        started=started,
+        cpu_s=(user_ticks + system_ticks) / _TICKS_PER_S,
+        rss_bytes=rss_pages * _PAGE_BYTES,
+    )
+
+
+def full_name(name: str, command_line: bytes) -> str:
+    """The name as psutil gives it: one that was cut is completed from the command line.
+
+    It is taken to be a title where the words have spaces between them, instead of NULs.
+    """
+    if len(name) < _CUT_AT:
+        return name
+    text = os.fsdecode(command_line)
+    word, _, rest = text.partition("\0" if text.endswith("\0") else " ")
+    if not rest:
+        word = word.partition(" ")[0]
+    program = word.rpartition("/")[2]
+    return program if program.startswith(name) else name
+
+
+def parse_command(command_line: bytes) -> str | None:
+    """The program's name, of the first word; ``None`` without a command line, as of the kernel's threads.
+
+    The word ends at a space as well: a title that a process gave itself has its arguments after one.
+    """
+    word = os.fsdecode(command_line.partition(b"\0")[0].partition(b" ")[0])
+    return word.rpartition("/")[2] or None
+
+
+def parse_io(io: bytes) -> tuple[int, int]:
+    """Bytes read from and written to storage, of ``io``: its ``read_bytes`` and ``write_bytes``.
+
+    Raises:
+        KernelFormatError: they are not in there.
+    """
+    return _number(io, b"read_bytes:", "io"), _number(io, b"write_bytes:", "io")
+
+
+def parse_uid(status: bytes) -> int:
+    """The real user, of ``status``.
+
+    Raises:
+        KernelFormatError: it is not in there.
+    """
+    return _number(status, b"Uid:", "status")
+
+
+def _number(text: bytes, key: bytes, source: str) -> int:
+    """The first number of the line that starts with ``key``."""
+    for line in text.splitlines():
+        if line.startswith(key):
+            word = line[len(key) :].split(None, 1)[:1]
+            if word and word[0].isdigit():
+                return int(word[0])
+    raise KernelFormatError(f"/proc/<pid>/{source}: no {key.decode()} in {text[:80]!r}")
+
+
+def _details(folder: Path, name: str) -> ProcessDetails:
+    line, io, status = (_read_if_allowed(folder / file) for file in ("cmdline", "io", "status"))
+    read_bytes, write_bytes = (None, None) if io is None else parse_io(io)
+    return ProcessDetails(
+        name=full_name(name, line or b""),
+        read_bytes=read_bytes,
+        write_bytes=write_bytes,
+        user=None if status is None else _user_name(parse_uid(status)),
+        command=None if line is None else parse_command(line),
+    )
+
+
+def _read_stat(path: str, folder: int | None = None) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY, dir_fd=folder)
+    try:
+        stat = os.read(descriptor, _USUAL_STAT_BYTES)
+        return stat if len(stat) < _USUAL_STAT_BYTES else stat + os.read(descriptor, _STAT_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _read_if_allowed(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:  # refused, vanished, or a kernel without this file
+        return None
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,269 @@
+"""Interfaces from ``NETLINK_ROUTE``; see rtnetlink(7), if_link.h and netdevice(7).
+
+Laws: counters are dumped at every read. What seldom changes (names, addresses, states, speeds) is
+dumped at the first read, and when the kernel has announced a change since. A speed that is set by
+hand is not announced, so nothing is kept for longer than `KEEP_S`.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from dataclasses import replace
+
+from network_health.model import Counters, Link, LinkReading
+from network_health.sources.linux import netlink
+from network_health.sources.linux.errors import KernelFormatError
+
+__all__ = [
+    "KEEP_S",
+    "LinkReader",
+    "parse_addresses",
+    "parse_counters",
+    "parse_links",
+    "parse_speed",
+    "parse_stats",
+]
+
+KEEP_S = 300.0
+
+_NETLINK_ROUTE = 0
+_CHANGES = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR
+_NEWLINK, _GETLINK, _NEWADDR, _GETADDR, _NEWSTATS, _GETSTATS = 16, 18, 20, 22, 92, 94
+_LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, change
+_ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
+_STATS = struct.Struct("=BxxxII")  # if_stats_msg: family, index, filter
+_COUNTERS = struct.Struct("=8Q56xQ")  # rtnl_link_stats64: its first eight, and rx_missed_errors
+
+_IFF_RUNNING = 0x40
+_IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CARRIER_CHANGES = 3, 4, 16, 18, 35
+_OF_A_LINK = {_IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CARRIER_CHANGES}
+_IFLA_INFO_KIND = 1
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFLA_STATS_LINK_64 = 1
+_OPERSTATES: dict[int | None, str] = dict(
+    enumerate(("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"))
+)
+_ADDRESS_BYTES = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}
+
+_SIOCETHTOOL, _ETHTOOL_GSET = 0x8946, 1
+_ETHTOOL_CMD = struct.Struct("=I8xH14xH14x")  # ethtool_cmd: command, speed, upper half of the speed
+_IFREQ = struct.Struct("@16sP16x")
+_NO_SPEEDS = (0, 0xFFFF, 0xFFFFFFFF)
+
+_GET_LINKS = netlink.dump_request(_GETLINK, _LINK.pack(0, 0, 0, 0, 0))
+_GET_ADDRESSES = netlink.dump_request(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0))
+_GET_STATS = netlink.dump_request(_GETSTATS, _STATS.pack(0, 0, 1 << _IFLA_STATS_LINK_64 - 1))
+
+#: An interface's index, and the family of an address that it has.
+_Owner = tuple[int, int]
+#: An interface and the counters it was last seen with, as the kernel wrote them.
+_Seen = tuple[bytes, Link]
+
+
+class LinkReader:
+    """Reads all interfaces, again and again, always of one network namespace: its callers' own."""
+
+    def __init__(self) -> None:
+        self._news: socket.socket | None = None
+        self._read_at_s = 0.0
+        self._seen: dict[int, _Seen] = {}
+
+    def read(self) -> LinkReading:
+        """All interfaces, by index.
+
+        Raises:
+            OSError: the kernel refuses.
+            KernelFormatError: what it answers cannot be read.
+        """
+        if self._is_outdated():
+            self._read_links()
+        at_s, stats = time.monotonic(), _dump_stats()
+        if stats.keys() != self._seen.keys():  # one came or went a moment ago
+            self._read_links()
+            at_s, stats = time.monotonic(), _dump_stats()
+        both = sorted(stats.keys() & self._seen.keys())
+        return LinkReading(at_s, tuple([self._counted(index, stats[index]) for index in both]))
+
+    def close(self) -> None:
+        """Forget everything and give back the descriptor; a read after this begins anew."""
+        if self._news is not None:
+            self._news.close()
+        self._news = None
+        self._seen = {}
+
+    def _is_outdated(self) -> bool:
+        if self._news is None or time.monotonic() - self._read_at_s >= KEEP_S:
+            return True
+        poll = select.poll()
+        poll.register(self._news, select.POLLIN)
+        return bool(poll.poll(0))  # an announcement, or an error: some were lost
+
+    def _read_links(self) -> None:
+        self.close()
+        self._news = _listen()  # first: a change during the dumps below is news
+        self._read_at_s = time.monotonic()
+        links = netlink.dump(_NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
+        addresses = netlink.dump(_NETLINK_ROUTE, _GET_ADDRESSES, dict[_Owner, list[str]], parse_addresses)
+        for index, link in links.items():
+            link = replace(
+                link,
+                speed_mbps=_speed_mbps(self._news, link.name),
+                ipv4=tuple(addresses.get((index, socket.AF_INET), ())),
+                ipv6=tuple(addresses.get((index, socket.AF_INET6), ())),
+            )
+            self._seen[index] = b"", link
+
+    def _counted(self, index: int, counters: bytes) -> Link:
+        before, link = self._seen[index]
+        if counters != before:
+            # Written out, since `replace` takes twice as long, and this is done for every busy interface.
+            link = Link(
+                link.name,
+                link.up,
+                link.index,
+                link.speed_mbps,
+                link.ipv4,
+                link.ipv6,
+                parse_counters(counters),
+                link.mtu,
+                link.kind,
+                link.operstate,
+                link.carrier_changes,
+            )
+            self._seen[index] = counters, link
+        return link
+
+
+def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
+    """Add the interfaces of one datagram of a dump to ``links``; True when the dump ends with it.
+
+    Raises:
+        OSError: the datagram says that the kernel refuses.
+        KernelFormatError: it is not a datagram of such messages.
+    """
+    for kind, start, end in netlink.messages(datagram):
+        if kind == netlink.DONE:
+            return True
+        _, _, index, flags, _ = _unpack(_LINK, datagram, start, end, kind == _NEWLINK)
+        found = netlink.attributes(datagram, start + _LINK.size, end, _OF_A_LINK)
+        name = found.get(_IFLA_IFNAME, b"").partition(b"\0")[0]
+        if not name:
+            raise KernelFormatError(f"rtnetlink: interface {index} has no name")
+        state = _number(found.get(_IFLA_OPERSTATE), 1)
+        links[index] = Link(
+            name=os.fsdecode(name),
+            up=bool(flags & _IFF_RUNNING),
+            index=index,
+            mtu=_number(found.get(_IFLA_MTU), 4),
+            kind=_kind(found.get(_IFLA_LINKINFO, b"")),
+            operstate=_OPERSTATES.get(state),
+            carrier_changes=_number(found.get(_IFLA_CARRIER_CHANGES), 4),
+        )
+    return False
+
+
+def parse_addresses(datagram: bytes, addresses: dict[_Owner, list[str]]) -> bool:
+    """Add the IP addresses of one datagram of a dump to ``addresses``; True when the dump ends with it.
+
+    Of a point-to-point address it is the local end.
+
+    Raises:
+        OSError: the datagram says that the kernel refuses.
+        KernelFormatError: it is not a datagram of such messages.
+    """
+    for kind, start, end in netlink.messages(datagram):
+        if kind == netlink.DONE:
+            return True
+        family, _, _, _, index = _unpack(_ADDRESS, datagram, start, end, kind == _NEWADDR)
+        if family not in _ADDRESS_BYTES:
+            continue
+        found = netlink.attributes(datagram, start + _ADDRESS.size, end, (_IFA_LOCAL, _IFA_ADDRESS))
+        address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS, b"")
+        if len(address) != _ADDRESS_BYTES[family]:
+            raise KernelFormatError(f"rtnetlink: an address of {len(address)} bytes, family {family}")
+        addresses.setdefault((index, family), []).append(socket.inet_ntop(family, address))
+    return False
+
+
+def parse_stats(datagram: bytes, stats: dict[int, bytes]) -> bool:
+    """Add each interface's counters, as the kernel wrote them; True when the dump ends with it.
+
+    Raises:
+        OSError: the datagram says that the kernel refuses.
+        KernelFormatError: it is not a datagram of such messages.
+    """
+    for kind, start, end in netlink.messages(datagram):
+        if kind == netlink.DONE:
+            return True
+        _, index, _ = _unpack(_STATS, datagram, start, end, kind == _NEWSTATS)
+        found = netlink.attributes(datagram, start + _STATS.size, end, (_IFLA_STATS_LINK_64,))
+        stats[index] = found.get(_IFLA_STATS_LINK_64, b"")[: _COUNTERS.size]
+        if len(stats[index]) < _COUNTERS.size:
+            raise KernelFormatError(f"rtnetlink: {len(stats[index])} bytes of counters of interface {index}")
+    return False
+
+
+def parse_counters(counters: bytes) -> Counters:
+    """One interface's counters, of what `parse_stats` found."""
+    rx, tx, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_drops, tx_drops, missed = _COUNTERS.unpack(counters)
+    return Counters(tx_bytes, rx_bytes, tx, rx, tx_errors, rx_errors, tx_drops, rx_drops + missed)
+
+
+def parse_speed(ethtool_cmd: bytes) -> int | None:
+    """Mbps of an answer of the driver; ``None`` where it does not know."""
+    _, low, high = _ETHTOOL_CMD.unpack(ethtool_cmd)
+    speed: int = high << 16 | low
+    return None if speed in _NO_SPEEDS else speed
+
+
+def _unpack(body: struct.Struct, datagram: bytes, start: int, end: int, expected: bool) -> tuple[int, ...]:
+    if not expected or end - start < body.size:
+        raise KernelFormatError(f"rtnetlink: a message of another kind, or of {end - start} bytes")
+    return body.unpack_from(datagram, start)
+
+
+def _number(value: bytes | None, size: int) -> int | None:
+    if value is None:
+        return None
+    if len(value) != size:
+        raise KernelFormatError(f"rtnetlink: a number of {len(value)} bytes instead of {size}")
+    return int.from_bytes(value, sys.byteorder)
+
+
+def _kind(link_info: bytes) -> str:
+    """The kernel's link kind, ``""`` for an interface that has none."""
+    found = netlink.attributes(link_info, 0, len(link_info), (_IFLA_INFO_KIND,))
+    return os.fsdecode(found.get(_IFLA_INFO_KIND, b"").partition(b"\0")[0])
+
+
+def _listen() -> socket.socket:
+    """A socket that the kernel announces changes on: that there is one is all that is looked at."""
+    news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE)
+    try:
+        news.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # the least: one announcement is enough
+        news.bind((0, _CHANGES))
+    except OSError:
+        news.close()
+        raise
+    return news
+
+
+def _dump_stats() -> dict[int, bytes]:
+    return netlink.dump(_NETLINK_ROUTE, _GET_STATS, dict[int, bytes], parse_stats)
+
+
+def _speed_mbps(device: socket.socket, name: str) -> int | None:
+    """What the driver says, through any socket of the namespace; ``None`` where it says nothing."""
+    answer = array.array("B", _ETHTOOL_CMD.pack(_ETHTOOL_GSET, 0, 0))
+    try:
+        fcntl.ioctl(device, _SIOCETHTOOL, _IFREQ.pack(os.fsencode(name), answer.buffer_info()[0]))
+    except OSError:
+        return None
+    return parse_speed(answer.tobytes())

@@ -1,0 +1,96 @@
+"""Which readers serve a check: the kernel's own first, then psutil.
+
+Guarantees: the order is tried anew in every check, so that a kernel that refused once is asked again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from network_health.model import Connections, LinkReading, ProcessDetails, ProcessReading, ProtocolReading
+from network_health.sources import portable
+
+__all__ = ["PORTABLE", "Answer", "Readers", "available_readers", "boot_id", "first_answer"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """One set of functions that read everything; each is documented in `network_health.sources.portable`."""
+
+    name: str
+    links: Callable[[], LinkReading]
+    connections: Callable[[], Connections]
+    processes: Callable[[], ProcessReading]
+    process_details: Callable[[Sequence[int]], dict[int, ProcessDetails]]
+    #: The argument says whether to count ephemeral ports too; ``None`` where the system has no such counters.
+    protocols: Callable[[bool], ProtocolReading] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A reading with the name of its reader: samples of different readers are not comparable."""
+
+    value: T
+    reader: str
+
+
+PORTABLE = Readers(
+    name="psutil",
+    links=portable.read_links,
+    connections=portable.read_connections,
+    processes=portable.read_processes,
+    process_details=portable.read_process_details,
+)
+
+
+def first_answer(readers: Sequence[Readers], read: Callable[[Readers], T]) -> Answer[T]:
+    """The answer of the first of ``readers`` that does not refuse (`OSError`, `ValueError`).
+
+    Raises:
+        Exception: what the last of them raised.
+    """
+    for reader in readers[:-1]:
+        try:
+            return Answer(read(reader), reader.name)
+        except (OSError, ValueError):
+            continue
+    return Answer(read(readers[-1]), readers[-1].name)
+
+
+def available_readers() -> tuple[Readers, ...]:
+    """The readers of this system, the cheapest first.
+
+    Each call makes new ones: those of the kernel remember what they read last.
+    """
+    return (_kernel(), PORTABLE) if sys.platform == "linux" else (PORTABLE,)
+
+
+def boot_id() -> str:
+    """A name for the time since this host booted, the same until it boots again."""
+    if sys.platform == "linux":
+        from network_health.sources.linux import read_boot_id
+
+        try:
+            return read_boot_id()
+        except (OSError, ValueError):
+            pass
+    return portable.boot_id()
+
+
+def _kernel() -> Readers:
+    # Imported here: these modules need what only Linux has.
+    from network_health.sources import linux
+
+    return Readers(
+        name="kernel",
+        links=linux.LinkReader().read,
+        connections=linux.read_connections,
+        processes=linux.ProcessReader().read,
+        process_details=linux.read_process_details,
+        protocols=linux.read_protocols,
+    )

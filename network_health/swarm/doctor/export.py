@@ -1,0 +1,124 @@
+"""Whether the figures for Prometheus would come where an agent's settings want them.
+
+Laws: nothing is written and nobody is served; a port is looked at by binding it for a moment.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from network_health.export import INSTALL_COMMAND, socket_address
+from network_health.settings import Settings
+from network_health.swarm.doctor.finding import Finding, fault, note, ok
+
+__all__ = ["check_export"]
+
+_SUBJECT = "prometheus"
+_IMPORT_S = 60.0
+_ANSWER_S = 2.0
+_MOST_BYTES = 65536
+_OURS = b"\nnetwork_health_build_info{"
+
+
+def check_export(uid: str, settings: Settings, python: Path) -> Iterator[Finding]:
+    """Library, file and port of an agent that ``python`` will run; nothing where no setting asks."""
+    path, address = settings.prometheus_textfile, settings.prometheus_listen
+    if path is None and address is None:
+        return
+    yield from _library(uid, python)
+    if path is not None:
+        yield _file(uid, Path(path))
+    if address is not None:
+        yield _port(uid, address)
+        if not ipaddress.ip_address(socket_address(address)[1][0]).is_loopback:
+            says = f"{uid}: whoever reaches {address} can read the figures: no password, no encryption"
+            yield note(
+                _SUBJECT,
+                says,
+                "let a firewall pass none but Prometheus, or set prometheus_listen to 127.0.0.1",
+            )
+
+
+def _library(uid: str, python: Path) -> Iterator[Finding]:
+    """What the agent would load, loaded by its Python."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the swarm's own Python, by its path, without a shell
+            [python, "-c", "import network_health.export.metric_families"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_IMPORT_S,
+            cwd="/",
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):  # what is wrong with that Python, the library's check says
+        return
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        says = f"{uid}: {python} cannot make figures: {reason[0]}"
+        yield fault(_SUBJECT, says, f"{shlex.quote(str(python))} {INSTALL_COMMAND}")
+
+
+def _file(uid: str, path: Path) -> Finding:
+    try:
+        return _file_in(uid, path, path.parent)
+    except OSError as error:  # a name that is too long, or a folder above that is closed to this user
+        do = "let the swarm's user go there, or set prometheus_textfile to a file in another folder"
+        return fault(_SUBJECT, f"{uid}: {path} cannot be looked at: {error.strerror}", do)
+
+
+def _file_in(uid: str, path: Path, folder: Path) -> Finding:
+    if not folder.is_dir():
+        do = f"install -d {shlex.quote(str(folder))}, writable for the swarm's user"
+        return fault(_SUBJECT, f"{uid}: there is no folder {folder} for the figures", do)
+    if path.is_dir():
+        return fault(_SUBJECT, f"{uid}: {path} is a folder", "set prometheus_textfile to a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        do = "let the swarm's user write there, or set prometheus_textfile to a file in another folder"
+        return fault(_SUBJECT, f"{uid}: {folder} cannot be written by this user", do)
+    return ok(_SUBJECT, f"{uid}: {path} can be written")
+
+
+def _port(uid: str, address: str) -> Finding:
+    family, where = socket_address(address)
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and _is_ours(address):
+            return ok(_SUBJECT, f"{uid}: {address} is served already, by an agent that runs")
+        if error.errno == errno.EADDRINUSE:
+            do = f"ss -ltnp 'sport = :{where[1]}' says who has it; free it, or set another prometheus_listen"
+        else:
+            do = "set prometheus_listen to an address of this host, and a port that this user may use"
+        return fault(_SUBJECT, f"{uid}: {address} cannot be listened on: {error.strerror}", do)
+    return ok(_SUBJECT, f"{uid}: {address} is free")
+
+
+def _is_ours(address: str) -> bool:
+    """Whether who listens there serves such figures; asked for `_ANSWER_S`, however slow the answer is."""
+    until_s, answer = time.monotonic() + _ANSWER_S, b""
+    family, where = socket_address(address)
+    try:
+        with socket.socket(family) as client:
+            client.settimeout(_ANSWER_S)
+            client.connect(where)
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            while len(answer) < _MOST_BYTES and (left_s := until_s - time.monotonic()) > 0:
+                client.settimeout(left_s)
+                part = client.recv(_MOST_BYTES)
+                answer += part
+                if not part or _OURS in answer:
+                    break
+    except OSError:
+        pass
+    return _OURS in answer

@@ -1,0 +1,134 @@
+"""What would not work, before it does not: the doctor's visit to a workspace and its host.
+
+Laws: nothing is changed; no directive and no agent is run; whatever is found is a `Finding`, never an
+exception.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import network_health
+from network_health.swarm.booting import launcher
+from network_health.swarm.doctor.directive import check_directive
+from network_health.swarm.doctor.finding import Finding, fault, note, ok
+from network_health.swarm.doctor.host import check_kernel, check_matrix, check_rights
+from network_health.swarm.errors import SwarmError
+from network_health.swarm.payload import payload_files, source
+from network_health.swarm.workspace import Workspace
+
+__all__ = ["check_agent_files", "check_library", "examine", "swarm_python"]
+
+_AGENT_FILE = "agent/network_health/network_health.py"
+_SHADOW = "agent/network_health/__init__.py"
+_BY_SHELL = "'''exec' "
+_IMPORT_S = 60.0
+#: Run by the swarm's Python: imports what it is told to and says where the library comes from.
+_PROBE = (
+    "import importlib, json, sys; [importlib.import_module(name) for name in sys.argv[1:]]; "
+    "import network_health; print(json.dumps([network_health.__file__, sys.version.split()[0]]))"
+)
+
+
+def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
+    """Everything, in the order in which a boot would fail; ``None``: the default workspace, no directive."""
+    python = swarm_python()
+    yield check_library(python)
+    try:
+        place = Workspace.at(workspace) if workspace else Workspace.default()
+    except SwarmError as error:
+        do = "make one with `matrixswarm-boot --init`, or name " + ("another" if workspace else "yours")
+        yield fault("workspace", str(error), f"{do}: network-health doctor WORKSPACE")
+    else:
+        yield ok("workspace", str(place.path))
+        yield from check_agent_files(place.path)
+        yield from check_directive(place.path, directive, python)
+    yield check_rights()
+    yield from check_kernel()
+    yield check_matrix()
+
+
+def swarm_python() -> Path:
+    """The Python that a boot runs every agent with: the one that ``matrixswarm-boot`` is started by."""
+    own = Path(sys.executable)
+    try:
+        head = launcher("matrixswarm-boot").read_text("utf-8").splitlines()[:2]
+        # A path with blanks, or a long one, is not in the first line but in a second one for the shell.
+        is_shell = len(head) > 1 and head[1].startswith(_BY_SHELL)
+        words = shlex.split(head[1].removeprefix(_BY_SHELL) if is_shell else head[0].removeprefix("#!"))
+        if Path(words[0]).name == "env":
+            words = [shutil.which(words[1]) or ""]
+    except (SwarmError, OSError, ValueError, IndexError):  # no launcher, or none of Python's
+        return own
+    return Path(words[0]) if Path(words[0]).name.startswith("python") else own
+
+
+def check_library(python: Path) -> Finding:
+    """Whether that Python imports all that the agent's file does, and from where."""
+    install = f"{shlex.quote(str(python))} -m pip install {shlex.quote(source())}"
+    try:
+        done = subprocess.run(  # noqa: S603 - the swarm's own Python, by its path, without a shell
+            [python, "-c", _PROBE, *_imported_by_the_agent()],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_IMPORT_S,
+            cwd="/",  # a folder of the library's name must not stand in for it
+            check=False,
+        )
+        if done.returncode:
+            reason = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+            return fault("library", f"{python} cannot import what the agent needs: {reason[0]}", install)
+        place, version = json.loads(done.stdout.splitlines()[-1])
+    except (OSError, SwarmError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
+        return fault("library", f"{python} could not be asked for the library: {error}", install)
+    if Path(place).resolve() != Path(network_health.__file__).resolve():
+        return note(
+            "library",
+            f"{python} has its own, in {Path(place).parent}; this command comes from "
+            f"{Path(network_health.__file__).parent}",
+            f"see that both are of one version: {install} --upgrade",
+        )
+    return ok("library", f"{python} (Python {version}) imports it and the framework")
+
+
+def _imported_by_the_agent() -> list[str]:
+    """The modules that the agent's file imports of the library and of the framework."""
+    tree = ast.parse(payload_files()[_AGENT_FILE])
+    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    return [name for name in names if name.split(".")[0] in {"matrixswarm", "network_health"}]
+
+
+def check_agent_files(workspace: Path) -> Iterator[Finding]:
+    """Whether the workspace has this version's agents, and nothing that hides the library from them."""
+    do = f"network-health install {shlex.quote(str(workspace))}"
+    try:
+        wanted = {name: data for name, data in payload_files().items() if name.startswith("agent/")}
+        wrong = [
+            f"{name} {state}" for name, data in wanted.items() if (state := _state(workspace / name, data))
+        ]
+        if (workspace / _SHADOW).exists():
+            wrong.append(f"{_SHADOW} hides the library from the agent")
+    except PermissionError as error:
+        yield fault("agent", str(error), "run this as root, or as the user that boots the swarm")
+        return
+    except (SwarmError, OSError) as error:
+        yield fault("agent", str(error), do)
+        return
+    if wrong:
+        yield fault("agent", ", ".join(wrong), do)
+    else:
+        yield ok("agent", f"{_AGENT_FILE} is this version's")
+
+
+def _state(path: Path, wanted: bytes) -> str:
+    if not path.is_file():
+        return "is missing"
+    return "" if path.read_bytes() == wanted else "is another version's, or was changed"

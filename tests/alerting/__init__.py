@@ -1,0 +1,1 @@
+"""Tests of ``network_health/alerting``."""

@@ -1,0 +1,173 @@
+"""What holds for every sequence of readings, whatever comes: no report contradicts another."""
+
+import json
+import random
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from network_health.alerting.link_state import MOST_GONE
+from tests.watching import Watch, keys, nic
+
+QUIET = "Network health within normal bounds."
+
+LINK = st.fixed_dictionaries(
+    {
+        "tx": st.sampled_from([None, 0.0, 50.0, 95.0, 100.0, 100.01, 300.0]),
+        "drops": st.sampled_from([0, 0, 0, 1, 9]),
+        "packets": st.sampled_from([0, 50, 500]),
+        "up": st.booleans(),
+        "counters": st.sampled_from([True, True, True, False]),
+        "operstate": st.sampled_from([None, "up", "up", "down", "unknown"]),
+        "kind": st.sampled_from([None, "", "", "veth", "bridge"]),
+        "index": st.sampled_from([None, 2, 2, 2, 3, 4]),
+        "carrier_changes": st.none() | st.integers(0, 12),
+    }
+)
+CONFIG = st.fixed_dictionaries(
+    {},
+    optional={
+        "alert_after_checks": st.integers(1, 3),
+        "clear_percent": st.sampled_from([100, 90, 50]),
+        "report_on": st.sampled_from(["change", "check"]),
+        "repeat_after_sec": st.sampled_from([60, 100, 3600]),
+        "critical_after_checks": st.integers(0, 4),
+        "link_down_alerts": st.booleans(),
+        "packet_errors": st.sampled_from(["new", "total"]),
+        "packet_error_percent": st.sampled_from([0, 1, 10]),
+        "tx_threshold_mbps": st.sampled_from([0, 100, 250]),
+        "exclude_interfaces": st.sampled_from([(), ("eth1",), ("eth*",)]),
+    },
+)
+NAMES = ("eth0", "eth1", "lo")
+CHECK = st.fixed_dictionaries(
+    {
+        "links": st.dictionaries(st.sampled_from(NAMES), LINK),
+        "connections": st.sampled_from([0, 950, 1000, 1001]),
+        "failed": st.sampled_from(
+            [(), (), (), (), ("interfaces",), ("connections",), ("protocols", "interfaces")]
+        ),
+        "after_s": st.sampled_from([1.0, 30.0, 30.0, 59.9, 121.0, 4000.0]),
+    }
+)
+
+
+def look(watch, links, connections, failed, after_s):
+    """One check; as the collector does, it leaves excluded interfaces out."""
+    hidden = watch.settings.exclude_interfaces
+    seen = [nic(name, **link) for name, link in links.items() if name not in hidden and "eth*" not in hidden]
+    return watch(*seen, connections=connections, failed=failed, after_s=after_s)
+
+
+def severities(report):
+    """Of each standing alert, by (check, subject)."""
+    alerts = report.metrics.get("alerts", [])
+    found = {(a["check"], a["subject"]): a["severity"] for a in alerts}
+    assert len(found) == len(alerts), "one state per (check, subject)"
+    return found
+
+
+def ends(report):
+    """(check, subject) of all that is over."""
+    over = keys(report.metrics.get("recovered", []) + report.metrics.get("ended", []))
+    assert len(set(over)) == len(over)
+    return set(over)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.none() | CONFIG, CHECK), min_size=1, max_size=14), CONFIG)
+def test_no_two_reports_contradict_each_other(steps, config):
+    """An alert begins, stands in every report and ends once; who gets only what is due misses nothing."""
+    watch = Watch(**config)
+    standing, known = {}, None
+    for number, (changed, check) in enumerate(steps):
+        if changed is not None:
+            watch.change(**changed)
+        report = look(watch, **check)
+        now, over = severities(report), ends(report)
+        assert not over & now.keys(), "an alert and its end in one report"
+        assert over == standing.keys() - now.keys(), "every end is told, and none without an alert"
+        assert report.status == ("network_issue" if now else "check_failed" if check["failed"] else "healthy")
+        assert report.severity == max(
+            (*now.values(), "WARNING" if check["failed"] else "INFO"),
+            key=["INFO", "WARNING", "CRITICAL"].index,
+        )
+        if not report.due:
+            assert number, "the first report is sent"
+            assert known == now, "nothing is new that was not sent"
+        else:
+            known = now
+        if not changed and not check["failed"]:
+            event("recovered" if "recovered" in report.metrics else "no recovery")
+        json.dumps(report.as_content(), allow_nan=False)
+        standing = now
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(CHECK, min_size=1, max_size=10), CONFIG)
+def test_what_was_not_seen_does_not_recover(checks, config):
+    """Only an interface that is there, and whose collector answered, can be back to normal."""
+    watch = Watch(**config)
+    for check in checks:
+        report = look(watch, **check)
+        seen = set() if "interfaces" in check["failed"] else {*check["links"]}
+        for name in {subject for _, subject in keys(report.metrics.get("recovered", []))} - {"host"}:
+            assert name in seen
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200), st.integers(0, 2), st.integers(0, 30))),
+    st.booleans(),
+)
+def test_the_defaults_warn_if_and_only_if_a_limit_is_breached_now(readings, on_change):
+    """The reference's rule, computed anew for each check."""
+    watch = Watch(conn_threshold=20, report_on="change" if on_change else "check")
+    for tx, rx, drops, sockets in readings:
+        breached = tx > 100 or rx > 100 or drops > 0 or sockets > 20
+        report = watch(nic(tx=tx, rx=rx, drops=drops), connections=sockets)
+        assert report.severity == ("WARNING" if breached else "INFO")
+        assert report.details.startswith(QUIET) is not breached
+
+
+def test_the_state_is_bounded_by_what_exists_and_what_stands():
+    """10,000 interfaces that come, breach, flap and go leave nothing behind but the latest that vanished."""
+    chance = random.Random(7)
+    watch = Watch(alert_after_checks=2, clear_percent=80)
+    names = [f"if{number}" for number in range(10_000)]
+    kinds = {name: chance.choice(["veth", "veth", "", None]) for name in names}
+    counts = dict.fromkeys(names, 0)
+    for start in range(0, 10_000, 25):
+        here = names[start : start + 50]
+        for name in here:
+            counts[name] += chance.choice([0, 0, 1, 9])
+        watch(
+            *(
+                nic(
+                    name,
+                    tx=chance.choice([0.0, 90.0, 300.0]),
+                    drops=chance.choice([0, 1]),
+                    up=chance.random() < 0.7,
+                    kind=kinds[name],
+                    index=int(name[2:]),
+                    carrier_changes=counts[name],
+                )
+                for name in here
+            ),
+            after_s=chance.choice([1.0, 10.0]),
+        )
+        state = watch.state
+        assert set(state.links.known) == set(here)
+        assert len(state.links.gone) <= MOST_GONE
+        assert {subject for _, subject in state.alerts} <= {"host", *here, *state.links.gone}
+    watch.change(link_down_alerts=False)
+    watch()
+    assert (watch.state.alerts, watch.state.links.known, watch.state.links.gone) == ({}, {}, {})
+
+
+def test_a_link_that_flaps_for_an_hour_is_remembered_for_two_minutes():
+    """3,600 checks a second apart, each with a carrier change."""
+    watch = Watch()
+    for second in range(3600):
+        watch(nic(carrier_changes=second, index=2), after_s=1.0)
+    assert len(watch.state.links.known["eth0"].past) <= 122

@@ -1,0 +1,168 @@
+"""What is a finding in one check, and what its sentence says."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from network_health import Settings
+from network_health.alerting.thresholds import evaluate
+from network_health.model import (
+    Connections,
+    Cost,
+    Counters,
+    Interface,
+    Link,
+    Protocols,
+    Share,
+    Snapshot,
+)
+
+
+def found(*interfaces, connections=None, protocols=None, **config):
+    """The findings about what was seen, under these settings."""
+    sockets = None if connections is None else Connections({"ESTABLISHED": connections})
+    snapshot = Snapshot(0.0, interfaces, sockets, None, (), Cost(0.0, {}, {}), protocols)
+    return evaluate(snapshot, Settings.from_mapping(config))
+
+
+def told(*interfaces, **config):
+    """The sentence of each finding with whether it is breached."""
+    return [(finding.text, finding.breached) for finding in found(*interfaces, **config)]
+
+
+def eth0(tx=None, rx=None, **seen):
+    return Interface(Link("eth0", up=True, counters=Counters()), tx_mbps=tx, rx_mbps=rx, **seen)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "texts"),
+    [
+        (251.3, 250, ["eth0 outbound 251.3 Mbps > 250 Mbps"]),
+        (250.0, 250, []),
+        (250.01, 250, ["eth0 outbound 250.01 Mbps > 250 Mbps"]),
+        (0.0, 0, []),
+        (0.01, 0, ["eth0 outbound 0.01 Mbps > 0 Mbps"]),
+        (None, 0, []),
+    ],
+)
+def test_a_rate_is_breached_by_more_than_its_limit(value, limit, texts):
+    """Equal is no breach, and unknown is none."""
+    assert told(eth0(tx=value), tx_threshold_mbps=limit) == [(text, True) for text in texts]
+    inbound = [(text.replace("outbound", "inbound"), True) for text in texts]
+    assert told(eth0(rx=value), rx_threshold_mbps=limit) == inbound
+
+
+@pytest.mark.parametrize(
+    ("count", "texts"),
+    [(2001, ["High connection count: 2001 > 2000"]), (2000, []), (0, []), (None, [])],
+)
+def test_connections_are_breached_by_more_than_their_limit(count, texts):
+    """Equal is no breach, and unknown is none."""
+    assert told(connections=count, conn_threshold=2000) == [(text, True) for text in texts]
+
+
+def test_the_order_is_the_references():
+    """Per interface outbound, inbound, errors; then connections; then the protocols."""
+    protocols = Protocols(conntrack=Share(80, 100))
+    findings = found(
+        eth0(tx=2.0, rx=3.0, new_drops=1),
+        connections=5,
+        protocols=protocols,
+        tx_threshold_mbps=1,
+        rx_threshold_mbps=1,
+        conn_threshold=4,
+        conntrack_threshold_percent=75,
+    )
+    assert [finding.text for finding in findings] == [
+        "eth0 outbound 2.0 Mbps > 1 Mbps",
+        "eth0 inbound 3.0 Mbps > 1 Mbps",
+        "eth0 errors: TX=0 RX=0 drops=1",
+        "High connection count: 5 > 4",
+        "Conntrack table 80.0% > 75%",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (250.01, [("eth0 outbound 250.01 Mbps > 250 Mbps", True, 250)]),
+        (250.0, [("eth0 outbound 250.0 Mbps > 225 Mbps (90% of the limit)", False, 250)]),
+        (225.01, [("eth0 outbound 225.01 Mbps > 225 Mbps (90% of the limit)", False, 250)]),
+        (225.0, []),
+        (0.0, []),
+    ],
+)
+def test_the_clear_band_names_the_share_it_is_judged_by(value, expected):
+    """Between the level where an alert ends and its limit nothing is breached, and the sentence is true."""
+    findings = found(eth0(tx=value), tx_threshold_mbps=250, clear_percent=90)
+    assert [(f.text, f.breached, f.limit) for f in findings] == expected
+
+
+def test_every_limit_has_a_clear_band():
+    """Connections, protocols and the share of packet errors have it as rates do."""
+    assert told(eth0(new_drops=19, new_packets=981), packet_error_percent=2, clear_percent=90) == [
+        ("eth0 errors: TX=0 RX=0 drops=19, 1.9% of packets > 1.8% (90% of the limit)", False)
+    ]
+    limits = {"conn_threshold": 2000, "conntrack_threshold_percent": 75}
+    assert told(
+        connections=1801, protocols=Protocols(conntrack=Share(68, 100)), clear_percent=90, **limits
+    ) == [
+        ("High connection count: 1801 > 1800 (90% of the limit)", False),
+        ("Conntrack table 68.0% > 67.5% (90% of the limit)", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("errors", "packets", "limit", "texts"),
+    [
+        ((0, 0, 0), 0, 0, []),
+        ((1, 0, 3), 1000, 0, ["eth0 errors: TX=1 RX=0 drops=3"]),
+        ((0, 0, 1), 0, 0, ["eth0 errors: TX=0 RX=0 drops=1"]),
+        ((1, 1, 3), 195, 1, ["eth0 errors: TX=1 RX=1 drops=3, 2.5% of packets > 1%"]),
+        ((0, 0, 1), 99, 1, []),
+        ((0, 0, 2), 98, 1, ["eth0 errors: TX=0 RX=0 drops=2, 2.0% of packets > 1%"]),
+        ((0, 0, 2), 97, 1, []),
+        ((0, 0, 99), 0, 1, []),
+        ((0, 0, 0), 500, 1, []),
+        ((0, 0, 1), 9999, 0.001, ["eth0 errors: TX=0 RX=0 drops=1, 0.01% of packets > 0.001%"]),
+        ((0, 0, 500), 0, 100, []),
+    ],
+)
+def test_packet_errors_by_number_and_by_share(errors, packets, limit, texts):
+    """0 is every new error; above it the share counts, from 100 packets on, errors and drops among them."""
+    tx, rx, drops = errors
+    seen = eth0(new_tx_errors=tx, new_rx_errors=rx, new_drops=drops, new_packets=packets)
+    assert told(seen, packet_error_percent=limit) == [(text, True) for text in texts]
+
+
+def test_errors_since_boot_are_marked():
+    """What was there before the first check is told as such."""
+    seen = eth0(new_drops=3, since_boot=True)
+    assert told(seen) == [("eth0 errors: TX=0 RX=0 drops=3 (since boot)", True)]
+
+
+def test_total_errors_are_the_counters_and_have_no_share():
+    """The old rule: any error since the interface was created."""
+    link = Link("eth0", up=True, counters=Counters(tx_errors=1, rx_errors=2, tx_drops=3, rx_drops=4))
+    interfaces = Interface(link), Interface(Link("eth1", up=True))
+    assert told(*interfaces, packet_errors="total", packet_error_percent=50) == [
+        ("eth0 errors: TX=1 RX=2 drops=7", True)
+    ]
+
+
+@given(
+    st.floats(0, 1e6).map(lambda x: round(x, 2)),
+    st.integers(0, 10**6) | st.floats(0, 1e6).map(lambda x: round(x, 2)),
+    st.integers(1, 100),
+)
+def test_a_value_is_breached_or_clearing_or_nothing(value, limit, percent):
+    """One finding at most, and its sentence ``value > level`` is true as it is read."""
+    findings = found(eth0(tx=value), tx_threshold_mbps=limit, clear_percent=percent)
+    if value > limit:
+        assert [f.breached for f in findings] == [True]
+    elif value <= limit * percent / 100 * (1 - 1e-9):
+        assert findings == ()
+    for finding in findings:
+        _, _, seen, _, _, level, *_ = finding.text.split()
+        assert float(seen) > float(level)
+        assert finding.limit == pytest.approx(limit)

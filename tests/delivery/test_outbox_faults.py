@@ -1,0 +1,218 @@
+"""The outbox against a failing folder and sudden death: nothing whose add returned is lost."""
+
+import contextlib
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from tests.delivery.outbox_model import Nodes, firsts, outbox, report
+from tests.faults import DiskFull, FileSizeLimit, FolderIsAFile, ReadOnly
+from tests.tree import ROOT
+
+NODES = ("a", "b", "c")
+some_nodes = st.lists(st.sampled_from(NODES), unique=True)
+
+
+class Deliveries(RuleBasedStateMachine):
+    """Reports, nodes that come and go, a folder that fails, and processes that die, in any order."""
+
+    fault_type: type
+
+    def __init__(self):
+        super().__init__()
+        self.cleanup = contextlib.ExitStack()
+        root = Path(self.cleanup.enter_context(tempfile.TemporaryDirectory()))
+        self.folder = root / "disk" / "queue"
+        self.folder.parent.mkdir()
+        self.fault = self.fault_type(self.folder)
+        self.cleanup.callback(self.fault.close)
+        self.folder.mkdir()
+        self.nodes, self.log, self.number = Nodes(*NODES), [], 0
+        self.promised = {}  # number -> the nodes that must get it
+        self.named = {}  # number -> the nodes that it was for
+        self.in_memory = set()  # numbers that a death may take
+        self.newest_info = None
+        self.start()
+
+    def start(self):
+        self.passes = 0
+        with self.fault.active():
+            self.box = outbox(self.folder, self.log.append, capacity=1000)
+
+    @rule(
+        recipients=some_nodes,
+        severity=st.sampled_from(["INFO", "WARNING", "CRITICAL"]),
+        size=st.integers(0, 9000),
+    )
+    def add(self, recipients, severity, size):
+        self.number += 1
+        with self.fault.active():
+            self.box.add(report(self.number, severity, size), recipients)
+        if severity == "INFO":
+            # Where its file could not be removed, a death brings it back, and it comes late.
+            self.promised.pop(self.newest_info, None)
+            self.named.pop(self.newest_info, None)
+            self.newest_info = self.number
+        if severity == "INFO" or self.fault.begun:
+            self.in_memory.add(self.number)
+        self.promised[self.number] = self.named[self.number] = set(recipients)
+
+    @rule(holders=some_nodes)
+    def deliver(self, holders):
+        self.passes += 1
+        with self.fault.active():
+            self.box.deliver(self.nodes.send, holders)
+        if not self.fault.begun:
+            self.in_memory.clear()
+            files = [name for name in os.listdir(self.folder) if name.endswith(".report")]
+            assert len(files) == len(self.box)
+
+    @rule(severity=st.sampled_from(["INFO", "WARNING"]), size=st.integers(0, 9000))
+    def checks(self, severity, size):
+        self.add(NODES, severity, size)
+        self.deliver(NODES)
+
+    @rule(node=st.sampled_from(NODES))
+    def goes_down_or_comes_back(self, node):
+        self.nodes.down ^= {node}
+
+    @rule(node=st.sampled_from(NODES))
+    def takes_reports_but_denies_it(self, node):
+        self.nodes.denying ^= {node}
+
+    @precondition(lambda self: self.passes >= 3)
+    @rule()
+    def dies(self):
+        for number in self.in_memory:
+            self.promised.pop(number, None)
+        self.in_memory.clear()
+        self.log.clear()
+        self.start()
+
+    @precondition(lambda self: not self.fault.begun)
+    @rule()
+    def folder_fails(self):
+        self.fault.begin()
+
+    @precondition(lambda self: self.fault.begun)
+    @rule()
+    def folder_is_repaired(self):
+        self.fault.end()
+
+    def teardown(self):
+        try:
+            self.nodes.down.clear()
+            self.nodes.denying.clear()
+            if self.fault.begun:
+                self.fault.end()
+            # The first pass may only now learn what the folder holds.
+            self.deliver(NODES)
+            self.deliver(NODES)
+            self.check()
+        finally:
+            self.cleanup.close()
+
+    def check(self):
+        assert len(self.box) == 0
+        got = {node: firsts(self.nodes.numbers(node)) for node in NODES}
+        for number, recipients in self.promised.items():
+            who_has_it = {node for node in NODES if number in got[node]}
+            assert who_has_it >= recipients
+            assert who_has_it
+        if self.fault.keeps_reading:
+            for numbers in got.values():
+                # A report without recipients is nobody's before the first pass that knows a holder.
+                named = [number for number in numbers if self.named.get(number)]
+                assert named == sorted(named)
+        ids = {}
+        for node in NODES:
+            for number, report_id in zip(self.nodes.numbers(node), self.nodes.ids(node), strict=True):
+                assert ids.setdefault(report_id, number) == number
+        assert sum("cannot be used" in line for line in self.log) == sum(
+            "can be used again" in line for line in self.log
+        )
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        FileSizeLimit,
+        FolderIsAFile,
+        pytest.param(ReadOnly, marks=pytest.mark.root),
+        pytest.param(DiskFull, marks=pytest.mark.root),
+    ],
+)
+def test_whatever_happens_every_alert_arrives_everywhere(fault):
+    """Any interleaving: each alert whose add returned reaches each recipient, in order, under one id."""
+    machine = type(f"Deliveries{fault.__name__}", (Deliveries,), {"fault_type": fault})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=100,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
+
+
+def test_killed_at_any_instant(tmp_path):
+    """Fifteen processes in a row die by SIGKILL at random instants; what they took in arrives, in order."""
+    rng, killed_amid = random.Random(20260101), 0
+    for name in ("events", "a", "b"):
+        (tmp_path / name).touch()
+    for seed in range(15):
+        added = numbers_in(tmp_path / "events")
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tests.delivery.outbox_model",
+                tmp_path,
+                str(max(added, default=0) + 2),
+                str(seed),
+            ],
+            cwd=ROOT,
+        )
+        try:
+            wait_for(lambda added=added: len(numbers_in(tmp_path / "events")) > len(added), child)
+            select.select([], [], [], rng.uniform(0, 0.3))
+        finally:
+            child.send_signal(signal.SIGKILL)
+            assert child.wait(timeout=30) == -signal.SIGKILL
+        killed_amid += any(name.endswith(".tmp") for name in os.listdir(tmp_path / "queue"))
+    nodes, log = Nodes("a", "b"), []
+    box = outbox(tmp_path / "queue", log.append)
+    box.deliver(nodes.send, ["a", "b"])
+    added = numbers_in(tmp_path / "events")
+    for node in nodes.names:
+        got = firsts(numbers_in(tmp_path / node) + nodes.numbers(node))
+        assert set(added) <= set(got)
+        assert got == sorted(got)
+    print(f"{len(added)} alerts, 15 kills, {killed_amid} of them amid a write; all arrived at both nodes")
+    assert log == []
+    assert len(box) == 0
+
+
+def numbers_in(path):
+    """One number a line; a line that is not finished does not count."""
+    return [int(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def wait_for(condition, child):
+    for _ in range(3000):
+        if condition():
+            return
+        assert child.poll() is None, "the child ended by itself"
+        select.select([], [], [], 0.01)
+    raise AssertionError("nothing happened within 30 s")

@@ -1,0 +1,178 @@
+"""Interfaces: recorded answers against ``ip``, and damage."""
+
+import struct
+
+import pytest
+
+from network_health.model import Counters
+from network_health.sources.linux import netlink, rtnetlink
+from network_health.sources.linux.errors import KernelFormatError
+from tests.sources.linux import recorded
+
+PARSERS = {
+    "links": rtnetlink.parse_links,
+    "addresses": rtnetlink.parse_addresses,
+    "stats": rtnetlink.parse_stats,
+}
+
+
+def attribute(kind, value):
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def message(kind, body, *attributes):
+    data = body + b"".join(attributes)
+    return netlink.HEADER.pack(16 + len(data), kind, 2, 1, 0) + data
+
+
+def link(index, *attributes, flags=0x41):
+    return message(16, struct.pack("=BxHiII", 0, 1, index, flags, 0), *attributes)
+
+
+def address(index, family, *attributes):
+    return message(20, struct.pack("=BBBBI", family, 24, 0, 0, index), *attributes)
+
+
+def stats(index, *attributes):
+    return message(92, struct.pack("=BxxxII", 0, index, 1), *attributes)
+
+
+COUNTERS = ("rx", "tx", "rxb", "txb", "rxe", "txe", "rxd", "txd")
+NAME = attribute(3, b"eth0\0")
+
+
+def read(name):
+    return recorded.parsed(PARSERS[name], {}, f"rtnetlink/{name}")
+
+
+def test_recorded_links_are_what_ip_said():
+    """Names, states, sizes and kinds of recorded interfaces are those that ``ip`` listed."""
+    fields = ("index", "up", "mtu", "kind", "operstate", "carrier_changes")
+    expected = {name: {f: link[f] for f in fields} for name, link in recorded.said("rtnetlink/ip").items()}
+    found = {found.name: {f: getattr(found, f) for f in fields} for found in read("links").values()}
+    assert found == expected
+    assert {link["kind"] for link in expected.values()} >= {"", "veth", "bridge", "macvlan", "tun"}
+
+
+def test_recorded_addresses_are_what_ip_said():
+    """Addresses, in their order: several of an interface, with a label, and of a point to point."""
+    names = {index: link.name for index, link in read("links").items()}
+    found = {(names[index], family): texts for (index, family), texts in read("addresses").items()}
+    expected = {}
+    for name, link in recorded.said("rtnetlink/ip").items():
+        expected |= {(name, 2): link["ipv4"], (name, 10): link["ipv6"]}
+    assert found == {owner: addresses for owner, addresses in expected.items() if addresses}
+
+
+def test_recorded_counters_are_what_ip_said():
+    """Each counter is in its own field."""
+    names = {index: link.name for index, link in read("links").items()}
+    found = {names[i]: rtnetlink.parse_counters(raw)._asdict() for i, raw in read("stats").items()}
+    assert found == {name: link["counters"] for name, link in recorded.said("rtnetlink/ip").items()}
+    assert found["va"]["tx_bytes"] != found["va"]["rx_bytes"]
+
+
+def test_every_counter_has_its_own_place():
+    """Of 25 different counters the right ones are taken; dropped and missed make the drops."""
+    raw = struct.pack("=25Q", *range(2**40, 2**40 + 25))
+    found = {}
+    assert rtnetlink.parse_stats(stats(7, attribute(1, raw)), found) is False
+    at = {name: 2**40 + place for place, name in enumerate(COUNTERS)}
+    assert rtnetlink.parse_counters(found[7]) == Counters(
+        tx_bytes=at["txb"],
+        rx_bytes=at["rxb"],
+        tx_packets=at["tx"],
+        rx_packets=at["rx"],
+        tx_errors=at["txe"],
+        rx_errors=at["rxe"],
+        tx_drops=at["txd"],
+        rx_drops=at["rxd"] + 2**40 + 15,
+    )
+
+
+@pytest.mark.parametrize(
+    ("speed", "expected"),
+    [
+        (10, 10),
+        (10_000, 10_000),
+        (65_534, 65_534),
+        (100_000, 100_000),
+        (400_000, 400_000),
+        (0, None),
+        (0xFFFF, None),
+        (0xFFFFFFFF, None),
+    ],
+)
+def test_a_speed_is_in_two_halves(speed, expected):
+    """Speeds past 65 Gbps have an upper half; 0, 65535 and -1 are how drivers say that they do not know."""
+    cmd = struct.pack(
+        "=IIIHBBBBBBIIHBBI8x", 1, 7, 7, speed & 0xFFFF, 1, 2, 3, 4, 5, 6, 7, 8, speed >> 16, 9, 9, 9
+    )
+    assert rtnetlink.parse_speed(cmd) == expected
+
+
+def test_what_a_kernel_does_not_tell_is_unknown():
+    """An interface with nothing but a name, from an old kernel, has no figures instead of zeros."""
+    found = {}
+    rtnetlink.parse_links(link(3, NAME, flags=0), found)
+    assert (found[3].name, found[3].up, found[3].kind) == ("eth0", False, "")
+    assert (found[3].mtu, found[3].operstate, found[3].carrier_changes) == (None, None, None)
+    assert (found[3].speed_mbps, found[3].counters) == (None, None)
+
+
+def test_an_unknown_state_is_unknown():
+    """A state that this reader has no word for is none."""
+    found = {}
+    rtnetlink.parse_links(link(3, NAME, attribute(16, b"\x63")), found)
+    assert found[3].operstate is None
+
+
+def test_addresses_of_other_families_are_no_ip_addresses():
+    """What is neither IPv4 nor IPv6 is passed over."""
+    found = {}
+    assert rtnetlink.parse_addresses(address(3, 45, attribute(2, b"\x09")), found) is False
+    assert found == {}
+
+
+DAMAGED = {
+    "no name": ("links", link(3, attribute(4, bytes(4)))),
+    "an empty name": ("links", link(3, attribute(3, b"\0"))),
+    "another kind": ("links", stats(3, attribute(1, bytes(200)))),
+    "a body that is too short": ("links", message(16, bytes(12))),
+    "an attribute too long": ("links", link(3, NAME, struct.pack("=HH", 90, 4) + bytes(4))),
+    "a number of no bytes": ("links", link(3, NAME, attribute(4, b""))),
+    "a number of many bytes": ("links", link(3, NAME, attribute(35, bytes(8)))),
+    "a state of no bytes": ("links", link(3, NAME, attribute(16, b""))),
+    "link info that does not fit": ("links", link(3, NAME, attribute(18, b"\x09\0\x01\0veth"))),
+    "an IPv4 address of 16 bytes": ("addresses", address(3, 2, attribute(2, bytes(16)))),
+    "an IPv6 address of 4 bytes": ("addresses", address(3, 10, attribute(1, bytes(4)))),
+    "no address": ("addresses", address(3, 2, attribute(6, bytes(16)))),
+    "no address, and another kind": ("addresses", link(3, NAME)),
+    "no counters": ("stats", stats(3)),
+    "too few counters": ("stats", stats(3, attribute(1, bytes(120)))),
+    "counters of another kind": ("stats", stats(3, attribute(2, bytes(200)))),
+}
+
+
+@pytest.mark.parametrize(("parser", "datagram"), DAMAGED.values(), ids=DAMAGED)
+def test_damaged_answers_are_named(parser, datagram):
+    """An answer that is not in its format is an error, never a zero."""
+    with pytest.raises(KernelFormatError):
+        PARSERS[parser](datagram, {})
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_a_truncated_answer_never_looks_whole(name):
+    """Cut anywhere, a datagram gives what is before the cut or an error, but never the end of a dump."""
+    for datagram in recorded.datagrams(f"rtnetlink/{name}"):
+        whole = {}
+        PARSERS[name](datagram, whole)
+        starts = [start - 16 for _, start, _ in netlink.messages(datagram)]
+        for cut in range(len(datagram)):
+            part = {}
+            try:
+                assert PARSERS[name](datagram[:cut], part) is False
+            except KernelFormatError:
+                continue
+            assert cut in starts
+            assert part.keys() <= whole.keys()

@@ -1,0 +1,381 @@
+"""Sockets, their ends and their owners: recordings, tables, and ``ss`` as the referee."""
+
+import os
+import random
+import socket
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from network_health.model import BYTE_COUNTER
+from network_health.sources.linux import (
+    cgroups,
+    closed_sockets,
+    conntrack,
+    link_loss,
+    owners,
+    socket_groups,
+    sockets,
+    tcp_bytes,
+)
+from network_health.sources.linux.byte_counters import ByteCounters
+from network_health.sources.linux.errors import KernelFormatError
+from network_health.sources.linux.inode_index import InodeIndex
+from tests.netns import veth
+from tests.sources.linux import recorded
+
+DOCKER = "/system.slice/docker-" + "4f" * 32 + ".scope"
+POD = "/kubepods.slice/kubepods-burstable.slice/kubepods-pod1.slice/cri-containerd-" + "ab" * 32 + ".scope"
+
+
+class Everything:
+    """All remotes."""
+
+    def __contains__(self, end):
+        return True
+
+
+def test_a_recording_of_every_state_is_read_whole():
+    """All sockets, with an address of 4 or 16 bytes and a cookie of their own; listeners have a backlog."""
+    found = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
+    assert {s.state for s in found} >= {"ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT", "LISTEN", "SYN_RECV"}
+    assert {(len(s.local), len(s.remote)) for s in found} <= {(4, 4), (16, 16)}
+    assert len({s.cookie for s in found}) == len(found)
+    assert all(s.backlog for s in found if s.state == "LISTEN")
+
+
+def bundled(*recordings, ports=()):
+    """What a recording is in bundles, beside the sockets themselves."""
+    tally = recorded.parsed(socket_groups.count, socket_groups.Tally(ports), *recordings)
+    return list(socket_groups.finished("tcp", tally))
+
+
+def test_bundles_are_of_all_sockets():
+    """As many sockets of each state as single ones are read, each in the bundle of its addresses."""
+    single = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
+    found = bundled("sock_diag/every_state")
+    by_state = Counter()
+    for each in found:
+        by_state[each.state] += each.sockets
+    assert by_state == Counter(s.state for s in single)
+    assert sum(b.unheld for b in found) == sum(not s.inode for s in single)
+    ends = {(s.local, s.remote) for s in single}
+    assert {(b.local, b.remote) for b in found} == ends
+
+
+def test_connections_are_bundled_by_the_port_that_matters():
+    """By the local port where somebody waits at it, or without a remote; else by the remote one."""
+    single = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
+    ports = recorded.parsed(socket_groups.add_ports, set(), "sock_diag/every_state")
+    assert {socket.ntohs(port) for port in ports} == {s.local_port for s in single}
+    waiting = {s.local_port for s in single if s.state == "LISTEN"}
+    assert waiting
+    found = bundled("sock_diag/every_state", ports={socket.htons(port) for port in waiting})
+    assert all((b.local_port in waiting or not any(b.remote)) != bool(b.remote_port) for b in found)
+    assert {b.remote_port for b in found} - {0} == {
+        s.remote_port for s in single if s.remote_port and s.local_port not in waiting
+    }
+
+
+def test_inodes_are_taken_once():
+    """Each leads to its bundle, once, whatever their order; what was never there leads nowhere."""
+    chance = random.Random(5)
+    known = {inode: chance.randrange(1, 1 << 20) for inode in chance.sample(range(1, 1 << 32), 1000)}
+    inodes = InodeIndex()
+    for inode, bundle in known.items():
+        inodes.add(inode, bundle)
+    inodes.sort()
+    left = list(known)[500:]
+    assert [inodes.take(inode) for inode in list(known)[:500]] == list(known.values())[:500]
+    assert [inodes.take(inode) for inode in list(known)[:500]] == [0] * 500
+    assert inodes.left == 500
+    assert all(map(inodes.has, left))
+    assert not any(inodes.has(inode) for inode in list(known)[:500])
+    assert [inodes.take(0), inodes.take((1 << 32) - 1)] == [0, known.get((1 << 32) - 1, 0)]
+
+
+PARSERS = {
+    "sockets": (sockets.parse, list),
+    "bundles": (socket_groups.count, socket_groups.Tally),
+    "ports": (socket_groups.add_ports, set),
+    "moving": (tcp_bytes.parse, lambda: tcp_bytes.TcpBytes({})),
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@pytest.mark.parametrize("damage", [b"", b"\x10", b"\x14\x00\x00\x00" + bytes(40), bytes(200)])
+def test_what_is_no_listing_is_refused(name, damage):
+    """A datagram that is not one of sockets is an error with a name."""
+    parse, empty = PARSERS[name]
+    with pytest.raises((KernelFormatError, OSError)):
+        parse(damage, empty())
+
+
+@pytest.mark.parametrize(("at", "value", "what"), [(17, 13, "state 13"), (16, 3, "family 3")])
+def test_what_is_unknown_is_refused(at, value, what):
+    """A state or a family that this reader does not know is not guessed."""
+    whole = bytearray(recorded.datagrams("sock_diag/every_state")[0])
+    whole[at] = value
+    with pytest.raises(KernelFormatError, match=what):
+        sockets.parse(bytes(whole), [])
+    tally = socket_groups.Tally()
+    socket_groups.count(bytes(whole), tally)
+    with pytest.raises(KernelFormatError, match=what):
+        list(socket_groups.finished("tcp", tally))
+
+
+@pytest.mark.root
+def test_ss_sees_the_same_sockets(namespace):
+    """Ports, addresses, inodes and states are those that ``ss`` tells, for IPv4 through IPv6 too."""
+    inside = namespace()
+
+    def look():
+        with (
+            socket.create_server(
+                ("", 9000), family=socket.AF_INET6, dualstack_ipv6=True, backlog=7
+            ) as server,
+            socket.create_connection(("127.0.0.1", 9000)) as one,
+            socket.create_connection(("::1", 9000)),
+        ):
+            assert one.fileno() > 0
+            assert server.accept()
+            everyone = sockets.read_talking_to(Everything())
+            return everyone, inside.tool("ss", "-Htane"), owners_of(everyone)
+
+    found, ss, pids = inside.call(look)
+    for each in found:
+        lines = [line for line in ss.splitlines() if each.inode and f"ino:{each.inode} " in line + " "]
+        assert each.inode == 0 or (len(lines) == 1 and f":{each.local_port}" in lines[0]), each
+    assert sum(s.local == s.remote == bytes([127, 0, 0, 1]) for s in found) == 2
+    assert [s.backlog for s in found if s.state == "LISTEN"] == [7]
+    held = {s.inode for s in found if s.inode}
+    assert set(pids) == held
+    assert len(set(pids.values())) == 1
+
+
+def owners_of(found):
+    return owners.OwnerFinder().find([s.inode for s in found], time.monotonic() + 10).pids
+
+
+@pytest.mark.root
+def test_bundles_have_their_holders(namespace):
+    """TCP and UDP: what was accepted under its port, what was opened under its remote, each with its pid."""
+
+    def look():
+        with (
+            socket.create_server(("127.0.0.1", 9000)) as server,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as named,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking,
+        ):
+            named.bind(("127.0.0.1", 53))
+            asking.connect(("127.0.0.1", 53))
+            clients = [socket.create_connection(("127.0.0.1", 9000)) for _ in range(5)]
+            ends = [server.accept()[0] for _ in clients[1:]]
+            listing = socket_groups.read_socket_groups(time.monotonic() + 10)
+            assert len(ends) == 4
+            return listing, os.getpid()
+
+    listing, pid = namespace().call(look)
+    here = bytes([127, 0, 0, 1])
+    found = {(b.protocol, b.state, b.local_port, b.remote, b.remote_port): b for b in listing.bundles}
+    seen = {key: (b.sockets, b.unheld, dict(b.holders)) for key, b in found.items()}
+    assert seen == {
+        ("tcp", "LISTEN", 9000, bytes(4), 0): (1, 0, {pid: 1}),
+        ("tcp", "ESTABLISHED", 9000, here, 0): (5, 1, {pid: 4}),  # one is not accepted yet
+        ("tcp", "ESTABLISHED", 0, here, 9000): (5, 0, {pid: 5}),
+        ("udp", "NONE", 53, bytes(4), 0): (1, 0, {pid: 1}),
+        ("udp", "NONE", 0, here, 53): (1, 0, {pid: 1}),
+    }
+    assert (listing.is_late, listing.users) == (False, Counter())
+
+
+@pytest.mark.root
+def test_a_closed_socket_says_how_much_it_moved(namespace):
+    """Sent and received bytes arrive with the cookie that the socket had while it was open."""
+
+    def look():
+        closed = closed_sockets.ClosedSockets()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            client = socket.create_connection(server.getsockname())
+            accepted = server.accept()[0]
+            client.sendall(bytes(5000))
+            assert len(accepted.recv(5000, socket.MSG_WAITALL)) == 5000
+            before = tcp_bytes.read_tcp_bytes(None)
+            port = client.getsockname()[1]
+            client.close()
+            accepted.close()
+            told, deadline = [], time.monotonic() + 5
+            while len(told) < 2 and time.monotonic() < deadline:
+                told += closed.take()[0]
+            closed.close()
+            return before, told, port
+
+    before, told, port = namespace().call(look)
+    assert (len(before.listeners), before.changed) == (1, [])
+    assert {s.cookie for s in told} == set(before.marks)
+    (client,) = [s for s in told if s.local_port == port]
+    assert (client.sent - 5000, client.inode) in {(1, 0), (2, 0)}  # SYN and FIN count
+
+
+@pytest.mark.root
+def test_only_what_moved_is_brought_back(namespace):
+    """Of two connections the one that carried something since the listing before, with inode and bytes."""
+
+    def look():
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            pairs = [(socket.create_connection(server.getsockname()), server.accept()[0]) for _ in range(2)]
+            for sender, receiver in pairs:
+                sender.sendall(bytes(1000))
+                receiver.recv(1000, socket.MSG_WAITALL)
+            first = tcp_bytes.read_tcp_bytes(None)
+            sender, receiver = pairs[1]
+            sender.sendall(bytes(500))
+            receiver.recv(500, socket.MSG_WAITALL)
+            second = tcp_bytes.read_tcp_bytes(first.marks)
+            inodes = {os.fstat(end.fileno()).st_ino for end in pairs[1]}
+            return second, inodes
+
+    second, inodes = namespace().call(look)
+    assert {s.inode for s in second.changed} == inodes
+    assert sorted(s.received for s in second.changed) == [0, 1500]
+    assert sorted(s.sent for s in second.changed) == [0, 1501]  # the SYN counts
+    assert len(second.marks) == 4
+
+
+@given(st.lists(st.integers(0, (1 << 64) - 1), unique=True), st.randoms())
+def test_marks_are_found_in_any_order(cookies, chance):
+    """As in a dictionary, whether they are asked for as they came or not, with others in between."""
+    known, other = cookies[::2], cookies[1::2]
+    marks = ByteCounters()
+    expected = {cookie: BYTE_COUNTER.pack(n, n * n, n & 0xFFFFFFFF) for n, cookie in enumerate(known)}
+    for cookie, mark in expected.items():
+        marks.add(cookie, mark)
+    assert dict(marks) == expected
+    chance.shuffle(cookies)
+    for cookie in cookies:
+        assert marks.get(cookie) == expected.get(cookie)
+    assert len(marks) == len(known)
+    assert all(cookie not in marks for cookie in other)
+
+
+@pytest.mark.root
+def test_lost_ends_are_admitted(namespace, monkeypatch):
+    """When more sockets close than the buffer holds, the answer says that it is not whole."""
+    monkeypatch.setattr(closed_sockets, "_BUFFER_BYTES", 4096)
+
+    def look():
+        closed = closed_sockets.ClosedSockets()
+        with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+            for _ in range(100):
+                socket.create_connection(server.getsockname()).close()
+                server.accept()[0].close()
+        time.sleep(0.1)
+        return closed.take()[1]
+
+    assert namespace().call(look) is False
+
+
+def test_the_lowest_pid_owns_what_is_shared():
+    """A socket that a child inherited is its parent's."""
+    with socket.socket() as shared:
+        inode = os.fstat(shared.fileno()).st_ino
+        child = os.fork()
+        if child == 0:
+            time.sleep(10)
+            os._exit(0)
+        try:
+            found = owners.OwnerFinder().find([inode, 1], time.monotonic() + 10)
+        finally:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+    assert found.pids == {inode: min(os.getpid(), child)}
+
+
+def test_a_search_that_takes_too_long_stops():
+    """When the clock has run out at the first process, most owners stay unknown, and none is wrong."""
+    with socket.socket() as mine:
+        inode = os.fstat(mine.fileno()).st_ino
+        finder = owners.OwnerFinder()
+        late = finder.find([inode], 0.0, now=lambda: 1.0)
+        assert late.is_late
+        assert late.pids in ({}, {inode: os.getpid()})
+        assert finder.find([inode], 1.0, now=lambda: 0.0).pids == {inode: os.getpid()}
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/system.slice/nginx.service", (None, "nginx.service")),
+        ("/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope", (None, "x.scope")),
+        (DOCKER, ("4f4f4f4f4f4f", None)),
+        ("/docker/" + "0a" * 32, ("0a0a0a0a0a0a", None)),
+        (POD, ("abababababab", None)),
+        ("/machine.slice/libpod-" + "12" * 32 + ".scope/container", ("121212121212", None)),
+        ("/lxc.payload.web/system.slice/a.service", ("web", "a.service")),
+        ("/lxc/web", ("web", None)),
+        ("/", (None, None)),
+        ("", (None, None)),
+    ],
+)
+def test_places_are_read_from_paths(path, place):
+    """Containers and units of the usual makers, from the path alone."""
+    assert cgroups.place_of(path) == place
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("0::/system.slice/a.service\n", "/system.slice/a.service"),
+        ("4:memory:/docker/x\n1:name=systemd:/b.service\n0::/\n", "/b.service"),
+        ("4:memory:/docker/x\n2:cpu:/\n0::/\n", "/docker/x"),
+        ("", ""),
+        ("nonsense\n", ""),
+    ],
+)
+def test_the_hierarchy_that_says_most_is_taken(text, path):
+    """The unified one, else systemd's, else the longest."""
+    assert cgroups.parse_cgroup(text) == path
+
+
+def test_sources_of_tracked_connections_are_counted():
+    """The first source of a line counts: that of who opened the connection."""
+    lines = [
+        "ipv4 2 tcp 6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 src=10.0.0.2 dst=10.0.0.1 \n",
+        "ipv4 2 udp 17 29 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 [UNREPLIED] src=10.0.0.2 dst=10.0.0.1 \n",
+        "ipv6 10 udp 17 29 src=fe80::1 dst=fe80::2 sport=1 dport=2 src=fe80::2 dst=fe80::1 \n",
+    ]
+    v6 = socket.inet_pton(socket.AF_INET6, "fe80::1")
+    assert conntrack.parse_sources(lines) == {bytes([10, 0, 0, 1]): 2, v6: 1}
+    for damaged in ("ipv4 2 tcp\n", "a src=999.0.0.1 b\n"):
+        with pytest.raises(KernelFormatError):
+            conntrack.parse_sources([damaged])
+
+
+def test_recorded_counters_have_their_kinds():
+    """A recording of interfaces gives kinds by the kernel's names, all above 0."""
+    kinds = recorded.parsed(link_loss.parse_kinds, {}, "rtnetlink/stats")
+    assert kinds
+    assert all(count > 0 for each in kinds.values() for count in each.values())
+
+
+@pytest.mark.root
+def test_what_a_queue_throws_away_is_a_kind(namespace):
+    """Drops of a queueing discipline are counted as ``tc`` counts them, though the interface has none."""
+    host, far = namespace(), namespace()
+    veth(host, far)
+    host.tool("sh", "-c", "tc qdisc add dev va root tbf rate 8kbit burst 1600 limit 1600")
+
+    def look():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(20):
+                sender.sendto(bytes(1000), ("10.77.0.2", 9))
+                time.sleep(0.005)  # the first ones wait for the neighbour's address
+        return link_loss.read_loss_kinds()[socket.if_nametoindex("va")]
+
+    seen = host.call(look)
+    assert f"dropped {seen['qdisc']}," in host.tool("tc", "-s", "qdisc", "show", "dev", "va")
+    assert seen["qdisc"] > 5
+    assert host.links()["va"]["stats64"]["tx"]["dropped"] == 0

@@ -1,0 +1,178 @@
+"""A collector's error, silence or change of reader stays its own."""
+
+import gc
+import itertools
+import threading
+from dataclasses import replace
+
+import pytest
+
+from network_health import Monitor, Settings
+from network_health.model import (
+    Connections,
+    Link,
+    LinkReading,
+    ProcessDetails,
+    ProcessReading,
+    ProcessSample,
+)
+from network_health.sources.readers import available_readers
+
+NOTHING = ProcessReading(0.0, ())
+
+
+def readers(name="fake", **functions):
+    """Readers that answer at once and alike, but for ``functions``."""
+    answers = {
+        "links": lambda: LinkReading(0.0, (Link("eth0", up=True),)),
+        "connections": lambda: Connections({"LISTEN": 1}),
+        "processes": lambda: NOTHING,
+        "process_details": lambda pids: {},
+    }
+    # Whatever else this system's readers can do is left as it is here.
+    return replace(available_readers()[-1], name=name, **(answers | functions))
+
+
+def refuse(*_):
+    raise PermissionError(13, "Permission denied")
+
+
+PARTS = [
+    ("links", "interfaces", {"interfaces"}),
+    ("connections", "connections", {"total_connections", "by_status"}),
+    ("processes", "processes", {"top_procs"}),
+    ("process_details", "processes", {"top_procs"}),
+]
+
+
+@pytest.mark.parametrize(("function", "collector", "lost"), PARTS)
+def test_one_failing_collector_leaves_the_others(function, collector, lost):
+    """Its metrics are left out, its failure is named, and the report is not healthy."""
+    report = Monitor(readers=[readers(**{function: refuse})]).check()
+    assert (report.status, report.severity) == ("check_failed", "WARNING")
+    assert report.metrics["failures"] == [
+        {"collector": collector, "reason": "PermissionError: [Errno 13] Permission denied"}
+    ]
+    everything = {"interfaces", "total_connections", "by_status", "top_procs"}
+    assert everything & set(report.metrics) == everything - lost
+    assert collector in report.details
+
+
+def test_a_finding_is_worse_than_a_failure():
+    """With something found the report is about that; the failure stays in the metrics."""
+    monitor = Monitor(Settings(conn_threshold=0), readers=[readers(processes=refuse)])
+    report = monitor.check()
+    assert (report.status, report.details) == ("network_issue", "High connection count: 1 > 0")
+    assert [f["collector"] for f in report.metrics["failures"]] == ["processes"]
+
+
+def test_a_hanging_collector_is_left_behind_and_not_started_again():
+    """Timed out once, it is not called again until its last run is back; then it answers."""
+    release, calls = threading.Event(), []
+
+    def hang():
+        calls.append(1)
+        release.wait(30)
+        return Connections({"LISTEN": len(calls)})
+
+    monitor = Monitor(readers=[readers(connections=hang)], collector_timeout_s=0.05)
+    first, second = monitor.check(), monitor.check()
+    assert "no answer within 0.05 s" in first.metrics["failures"][0]["reason"]
+    assert "not started again" in second.metrics["failures"][0]["reason"]
+    assert len(calls) == 1
+    assert first.metrics["interfaces"]
+    release.set()
+    for thread in threading.enumerate():
+        if thread.name == "collector-connections":
+            thread.join(5)
+    assert monitor.check().metrics["by_status"] == {"LISTEN": 2}
+
+
+def test_a_late_answer_is_thrown_away():
+    """What a timed-out run brings back is never a sample to compare with."""
+    release = threading.Event()
+    moments = iter([0.0, 100.0, 101.0])
+
+    def late():
+        at_s = next(moments)
+        if at_s == 100.0:
+            release.wait(30)
+        return LinkReading(at_s, ())
+
+    monitor = Monitor(readers=[readers(links=late)], collector_timeout_s=0.05)
+    assert monitor.check().metrics["failures"][0]["collector"] == "interfaces"
+    release.set()
+    for thread in threading.enumerate():
+        if thread.name == "collector-interfaces":
+            thread.join(5)
+    assert "failures" not in monitor.check().metrics
+
+
+def test_when_the_kernel_refuses_the_next_reader_serves():
+    """The report is whole, and says who served it; the one who refused is asked again next time."""
+    asked = []
+
+    def refused():
+        asked.append(1)
+        refuse()
+
+    monitor = Monitor(readers=[readers("kernel", connections=refused), readers("psutil")])
+    for _ in range(2):
+        report = monitor.check()
+        assert report.metrics["check"]["readers"]["connections"] == "psutil"
+        assert report.metrics["check"]["readers"]["interfaces"] == "kernel"
+        assert report.status == "healthy"
+    assert len(asked) == 2
+
+
+def test_samples_of_different_readers_are_not_compared():
+    """Readers tell starts of processes in units of their own: no CPU share across a change."""
+    moments = itertools.count(1.0)
+    turns = iter([False, True, True])
+
+    def process(started, cpu_s):
+        return ProcessReading(next(moments), (ProcessSample(1, "p", started, cpu_s, 0),))
+
+    def kernel():
+        if not next(turns):
+            refuse()
+        return process(started=555, cpu_s=100.0)
+
+    details = {"process_details": lambda pids: {1: ProcessDetails()}}
+    monitor = Monitor(
+        readers=[
+            readers("kernel", processes=kernel, **details),
+            readers("psutil", processes=lambda: process(started=1.5, cpu_s=99.0), **details),
+        ]
+    )
+    for _ in range(2):
+        report = monitor.check()
+        assert report.metrics["check"]["readers"]["processes"] == "kernel"
+        assert report.metrics["top_procs"][0]["cpu_percent"] == 0.0
+
+
+def test_the_cost_of_a_check_is_in_its_report():
+    """Milliseconds in total and of each collector."""
+    check = Monitor(readers=[readers()]).check().metrics["check"]
+    assert set(check["collectors"]) >= {"interfaces", "connections", "processes"}
+    assert check["total_ms"] >= max(check["collectors"].values())
+
+
+def test_garbage_is_collected_again_after_a_check():
+    """It rests while a collector runs, also one that fails or hangs, and is left off where it was off."""
+    release, seen = threading.Event(), []
+
+    def hang():
+        seen.append(gc.isenabled())
+        release.wait(30)
+
+    monitor = Monitor(readers=[readers(connections=hang, processes=refuse)], collector_timeout_s=0.05)
+    monitor.check()
+    assert (seen, gc.isenabled()) == ([False], True)
+    release.set()
+    gc.disable()
+    try:
+        Monitor(readers=[readers()]).check()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -43,8 +43,6 @@ from network_health.sources import Answer, Isolated, Outcome, Readers, available
 if TYPE_CHECKING:
     from network_health.attribution import Attributor
 
-__all__ = ["Monitor"]
-
 #: A collector that takes longer than this is reported as a failure and left behind.
 COLLECTOR_TIMEOUT_S = 10.0
 

@@ -52,8 +52,8 @@ def reports():
                 report = monitor.check()
                 content = report.as_content()
                 del content["metrics"]["check"]
-                figures = exposition(report, 30).decode().splitlines()
-                shown = [line for line in figures if "duration" not in line]
+                samples = exposition(report, 30).decode().splitlines()
+                shown = [line for line in samples if "duration" not in line and not line.startswith("# HELP")]
                 yield [content, report.due, report.changes, outcome.warnings, shown]
 
 

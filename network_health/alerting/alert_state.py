@@ -29,8 +29,6 @@ from network_health.collectors import is_excluded
 from network_health.model import Failure, Finding, Interface, Snapshot
 from network_health.settings import Settings
 
-__all__ = ["AlertState", "first_state", "step"]
-
 _OF_INTERFACES = frozenset({"tx_rate", "rx_rate", "packet_errors", "link"})
 
 _Key = tuple[str, str]

@@ -26,8 +26,6 @@ from network_health.collectors import is_excluded
 from network_health.model import Finding, Interface, Link
 from network_health.settings import Settings
 
-__all__ = ["MOST_GONE", "LinkStates", "findings", "follow"]
-
 WINDOW_S = 120.0
 MOST_CHANGES = 2
 #: Checks that are meant to be two minutes apart may be a little more.

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from network_health.model import Finding, PortUse, Protocols
 from network_health.settings import Settings
 
-__all__ = ["is_known", "protocol_findings"]
-
-
 #: A figure that has a limit: check, what it is, value, unit, limit.
 _Figure = tuple[str, str, float | None, str, float | None]
 

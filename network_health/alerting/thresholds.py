@@ -18,8 +18,6 @@ from network_health.alerting.protocol_limits import protocol_findings
 from network_health.model import Finding, Interface, Snapshot
 from network_health.settings import Settings
 
-__all__ = ["FEWEST_PACKETS", "evaluate"]
-
 FEWEST_PACKETS = 100
 
 #: Every setting that is a limit, by the words that the names of limits have in them.

@@ -11,8 +11,6 @@ from typing import Literal
 
 from network_health.model import Finding
 
-__all__ = ["Alert", "EndReason", "Ending", "Verdict", "ending_sentences", "in_words"]
-
 EndReason = Literal["normal", "gone", "settings"]
 
 #: How a check is called when it is over; the others go by their own name.

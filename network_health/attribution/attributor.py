@@ -17,8 +17,6 @@ from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
 from network_health.sources.linux import OwnerFinder, read_listeners, read_loss_kinds
 
-__all__ = ["FEW_SOCKETS", "Attributor"]
-
 #: Up to so many sockets their bytes are read in every check: about 6 ms.
 FEW_SOCKETS = 1000
 #: Without an earlier listing, what is moved in so long is what a rate is explained by.

@@ -15,26 +15,6 @@ from typing import Any, TypeVar
 from network_health.attribution.ownership import settled
 from network_health.model import Interface, Moved, Owner, SocketGroup
 
-__all__ = [
-    "INVISIBLE",
-    "LATE",
-    "LEAST_PERCENT",
-    "Culprits",
-    "Named",
-    "clause",
-    "most",
-    "of_connections",
-    "of_rate",
-    "owner_fields",
-    "owner_text",
-    "packed",
-    "percent_of",
-    "routed",
-    "shared",
-    "shown",
-    "source_text",
-]
-
 LEAST_PERCENT = 10
 INVISIBLE = "owner not visible without root or CAP_SYS_PTRACE"
 LATE = "not all owners found in time"

@@ -33,8 +33,6 @@ from network_health.sources.linux import (
     user_name,
 )
 
-__all__ = ["CHECKS", "RATES", "Lookup", "ReportedLosses"]
-
 RATES = {"tx_rate": "outbound", "rx_rate": "inbound"}
 
 #: How long the search for owners may take, for all findings together.

@@ -26,8 +26,6 @@ from network_health.attribution.connection_culprits import (
 from network_health.attribution.ownership import settled
 from network_health.model import PortUse, Socket, SocketGroup
 
-__all__ = ["new_since", "of_conntrack", "of_kinds", "of_listeners", "of_route"]
-
 
 def new_since(before: Mapping[Any, int], after: Mapping[Any, int]) -> Counter[Any]:
     """What was counted in between."""

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from network_health.model import Socket, SocketGroup
 
-__all__ = ["holders", "settled"]
-
 _ANY = (bytes(4), bytes(16))
 #: A packed address and a port.
 _End = tuple[bytes, int]

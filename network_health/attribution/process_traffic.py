@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from network_health.model import BYTE_COUNTER, Interface, Moved, ProcessTraffic, Socket, Traffic
 
-__all__ = ["carried_by", "moved", "of_processes", "remember"]
-
 
 def remember(
     before: Mapping[int, bytes], now: Mapping[int, bytes], closed: Iterable[Socket]

@@ -14,8 +14,6 @@ from network_health.attribution import process_traffic
 from network_health.model import Moved, Socket
 from network_health.sources.linux import ClosedSockets, read_tcp_bytes
 
-__all__ = ["TcpWindows", "Window"]
-
 
 @dataclass(frozen=True, slots=True)
 class Window:

@@ -20,8 +20,6 @@ from network_health.cli.rendering import page
 from network_health.cli.text import Painter, plain, use_colour
 from network_health.export import Exporter
 
-__all__ = ["add_to", "one_check"]
-
 _SECONDS = 1.0
 
 _EPILOG = (

@@ -8,8 +8,6 @@ from functools import partial
 
 from network_health.cli.parser import Parser, arguments, examples
 
-__all__ = ["add_to", "bash_script", "fish_script"]
-
 Commands = dict[str, Parser]
 
 _BASH = """\

@@ -23,8 +23,6 @@ from network_health.swarm import (
     unread_parts,
 )
 
-__all__ = ["read_config"]
-
 
 def read_config(
     path: Path, universal_id: str | None

@@ -13,8 +13,6 @@ from typing import Any
 from network_health.cli.parser import Parser, examples
 from network_health.swarm import run_demo
 
-__all__ = ["add_to"]
-
 
 def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     """Make ``demo`` known."""

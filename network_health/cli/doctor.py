@@ -10,8 +10,6 @@ from network_health.cli.parser import Parser, examples
 from network_health.cli.text import BAD, DIM, GOOD, WORSE, Painter, plain, use_colour
 from network_health.swarm.doctor import examine
 
-__all__ = ["add_to"]
-
 _COLOURS = {"ok": GOOD, "note": BAD, "fault": WORSE}
 _EPILOG = (
     examples(

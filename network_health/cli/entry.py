@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import signal
 
-__all__ = ["run"]
-
 
 def run() -> int:
     """The command; returns its exit status."""

@@ -15,8 +15,6 @@ from typing import Any
 from network_health.cli.parser import arguments
 from network_health.settings import NotAllowed, Rule, Settings
 
-__all__ = ["add_settings", "given_settings", "read_words", "refusal", "unknown_words"]
-
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _CHOICES = re.compile(r'"\w+"(?:(?:, | or )"\w+")+')

@@ -18,8 +18,6 @@ from network_health.cli.parser import Parser
 from network_health.settings import NotAllowed, number
 from network_health.swarm import SwarmError
 
-__all__ = ["HostOptions", "add_host_options", "read_host_options"]
-
 _SECONDS = number("a number of seconds from 0.1 to 3600", least=0.1, most=3600)
 
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from network_health.cli.parser import Parser, examples
 from network_health.swarm import MATRIX, Outcome, Workspace, install, launcher, pointed_at, uninstall
 
-__all__ = ["add_to"]
-
 _UNIVERSE = "network-health-demo"
 #: More sockets than the demo directive allows.
 _BREACH = 3000

@@ -22,8 +22,6 @@ from network_health.cli.text import plain
 from network_health.cli.watch import command as watch
 from network_health.swarm import DISTRIBUTION, SwarmError
 
-__all__ = ["build_parser", "main"]
-
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command."""

@@ -14,8 +14,6 @@ from typing import Any
 from network_health.cli.protocol_metrics import Figure, figures
 from network_health.settings import Settings
 
-__all__ = ["UNKNOWN", "exit_status", "status_line", "unknown_line"]
-
 UNKNOWN = 3
 _STATUSES = {"INFO": 0, "WARNING": 1, "CRITICAL": 2}
 _NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")

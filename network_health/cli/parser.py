@@ -14,8 +14,6 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "arguments", "commands", "examples", "spelled"]
-
 _WIDEST = 100
 
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from network_health.settings import Settings
 
-__all__ = ["PROTOCOL_LIMITS", "Figure", "figures", "protocol_figures"]
-
 #: Which setting judges which figure of ``metrics.protocols``; of an object its ``percent``.
 PROTOCOL_LIMITS = {
     "retransmit_percent": "retransmit_threshold_percent",

@@ -13,8 +13,6 @@ from itertools import groupby
 from network_health.cli.main import build_parser
 from network_health.cli.parser import arguments, commands, spelled
 
-__all__ = ["reference"]
-
 
 def reference() -> str:
     """The whole page, in Markdown."""

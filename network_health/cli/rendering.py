@@ -10,8 +10,6 @@ from network_health.cli.protocol_metrics import protocol_figures
 from network_health.cli.text import BAD, DIM, GOOD, TITLE, WORSE, Cell, Painter, plain, table
 from network_health.settings import Settings
 
-__all__ = ["page"]
-
 _SEVERITY_COLOURS = {"INFO": GOOD, "WARNING": BAD, "CRITICAL": WORSE}
 
 Content = Mapping[str, Any]

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-__all__ = ["BAD", "DIM", "GOOD", "TITLE", "WORSE", "Cell", "Painter", "plain", "table", "use_colour"]
-
 GOOD, BAD, WORSE, TITLE, DIM = "32", "33", "31", "1", "2"
 
 

@@ -8,8 +8,6 @@ from typing import Generic, TypeVar
 
 from network_health.sources import Answer, Isolated, Outcome, Readers, first_answer
 
-__all__ = ["Collector", "CollectorRunner"]
-
 R = TypeVar("R")
 V = TypeVar("V")
 

@@ -12,8 +12,6 @@ from fnmatch import fnmatchcase
 
 from network_health.model import ErrorCounters, Interface, Link, LinkReading
 
-__all__ = ["SHORTEST_WINDOW_S", "ReportedCounters", "is_excluded", "observe_interfaces", "reported_counters"]
-
 #: Below this a rate says more about the two reads than about the traffic.
 SHORTEST_WINDOW_S = 0.1
 

@@ -13,8 +13,6 @@ from dataclasses import replace
 
 from network_health.model import ProcessDetails, ProcessReading, ProcessSample, RankedProcess
 
-__all__ = ["process_candidates", "top_processes"]
-
 
 def process_candidates(
     before: ProcessReading | None, after: ProcessReading, count: int

@@ -11,8 +11,6 @@ from dataclasses import replace
 
 from network_health.model import ProtocolCounters, ProtocolReading, Protocols, SoftnetCounters
 
-__all__ = ["FEWEST_SEGMENTS_PER_S", "SHORTEST_WINDOW_S", "observe_protocols"]
-
 #: Below this a rate says more about the two reads than about the traffic.
 SHORTEST_WINDOW_S = 0.1
 

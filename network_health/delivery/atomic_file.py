@@ -11,8 +11,6 @@ import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["TEMPORARY", "write_whole"]
-
 #: What a file is called while it is being written: its name and this.
 TEMPORARY = ".tmp"
 

@@ -24,8 +24,6 @@ from typing import Any
 from network_health.delivery.report_ids import ReportIds
 from network_health.delivery.spool import KEPT, Damaged, Spool, Waiting
 
-__all__ = ["GIVE_UP_AFTER_S", "Outbox"]
-
 #: How long a node that does not hold the role any more may be out of reach.
 GIVE_UP_AFTER_S = 3600.0
 

@@ -13,8 +13,6 @@ import re
 import secrets
 from pathlib import Path
 
-__all__ = ["ReportIds"]
-
 _LINE = re.compile(rb"([0-9A-Za-z]{1,8})-([0-9a-f]{4}) ([0-9]{12})\n")
 
 

@@ -15,8 +15,6 @@ from network_health.collectors import ReportedCounters
 from network_health.delivery import atomic_file
 from network_health.model import ErrorCounters
 
-__all__ = ["SavedCounters"]
-
 
 class SavedCounters:
     """The file that `Monitor.marks` are kept in between two lives of an agent.

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["Schedule"]
-
 
 class Schedule:
     """Due first at ``first_s``, then every ``interval_s``."""

@@ -17,8 +17,6 @@ from typing import Any
 
 from network_health.delivery import atomic_file
 
-__all__ = ["KEPT", "Damaged", "Spool", "Waiting"]
-
 _NAME = re.compile(r"network-health-([0-9]{12})-[0-9]+\.report")
 _SET_ASIDE = ".damaged"
 _SET_ASIDE_KEPT = 5

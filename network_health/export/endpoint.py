@@ -17,8 +17,6 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-__all__ = ["Endpoint", "socket_address"]
-
 #: Of the text format that every Prometheus reads.
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: As long as Prometheus waits, by default.

@@ -23,8 +23,6 @@ from network_health.reporting import Report, redacted
 from network_health.settings import Settings
 from network_health.sources import Answer, Isolated
 
-__all__ = ["INSTALL_COMMAND", "Exporter"]
-
 #: What comes after a Python's path to give it the client library.
 INSTALL_COMMAND = "-m pip install 'matrixswarm-network-health[prometheus]'"
 

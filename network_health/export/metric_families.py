@@ -18,8 +18,6 @@ from prometheus_client.registry import Collector
 
 from network_health.reporting import Report
 
-__all__ = ["MOST_INTERFACES", "ReportCollector", "exposition"]
-
 #: Past this number those with an alert come first, then physical ones, then those that exist the longest.
 MOST_INTERFACES = 1000
 

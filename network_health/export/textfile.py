@@ -10,8 +10,6 @@ import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["write_textfile"]
-
 _MODE = 0o644
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 

@@ -14,8 +14,6 @@ from typing import Any
 
 from network_health.reporting.report import Report
 
-__all__ = ["ADDRESS", "USER", "redacted"]
-
 ADDRESS, USER = "<address>", "<user>"
 
 #: What may be an address; whether it is one, `ipaddress` says.

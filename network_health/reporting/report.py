@@ -24,17 +24,6 @@ from network_health.model import (
     Traffic,
 )
 
-__all__ = [
-    "HEALTHY_DETAILS",
-    "Report",
-    "build_report",
-    "connection_metrics",
-    "interface_metrics",
-    "network_metrics",
-    "process_metrics",
-    "protocol_metrics",
-]
-
 SOURCE_AGENT = "NetworkHealthMonitor"
 SERVICE_NAME = "system.network"
 HEALTHY_DETAILS = "Network health within normal bounds."

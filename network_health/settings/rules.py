@@ -9,21 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = [
-    "NotAllowed",
-    "Rule",
-    "choice",
-    "choices",
-    "endpoint",
-    "flag",
-    "names",
-    "number",
-    "or_off",
-    "text",
-    "textfile",
-    "whole",
-]
-
 #: An IPv6 address in brackets, or whatever has no colon; then a port.
 _ENDPOINT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.]*)):([0-9]{1,5})", re.ASCII)
 

@@ -13,8 +13,6 @@ from typing import Any
 
 from network_health.settings import rules
 
-__all__ = ["Settings", "SettingsError", "SettingsOutcome"]
-
 #: Keys of a node's ``config`` that the framework itself reads; they are not this agent's to judge.
 FRAMEWORK_KEYS = frozenset({"factories", "matrix_secure_verified", "role", "service-manager", "ui"})
 

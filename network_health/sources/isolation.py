@@ -17,8 +17,6 @@ from typing import Generic, TypeVar
 from network_health.model import Failure
 from network_health.sources.readers import Answer
 
-__all__ = ["Isolated", "Outcome"]
-
 T = TypeVar("T")
 
 

@@ -25,8 +25,6 @@ from network_health.model import (
     ProcessSample,
 )
 
-__all__ = ["boot_id", "read_connections", "read_links", "read_process_details", "read_processes"]
-
 #: psutil's names for the fields of `Counters`, in its order; ``dropin`` has rx_missed in it.
 _COUNTER_FIELDS = (
     "bytes_sent",

@@ -13,8 +13,6 @@ from typing import Generic, TypeVar
 from network_health.model import Connections, LinkReading, ProcessDetails, ProcessReading, ProtocolReading
 from network_health.sources import portable
 
-__all__ = ["PORTABLE", "Answer", "Readers", "available_readers", "boot_id", "first_answer"]
-
 T = TypeVar("T")
 
 

@@ -31,8 +31,6 @@ from network_health.swarm.installation import install
 from network_health.swarm.roles import newest_records
 from network_health.swarm.workspace import Workspace
 
-__all__ = ["Swarm", "launcher", "wait_until"]
-
 _INIT_S = _ENCRYPT_S = _NODES_S = 60.0
 _BOOT_S = 120.0
 _KILL_S = 20.0

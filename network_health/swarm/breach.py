@@ -16,8 +16,6 @@ from typing import IO
 
 from network_health.swarm.errors import SwarmError
 
-__all__ = ["Breach"]
-
 #: Descriptors that a process needs for everything but its connections.
 _SPARE_DESCRIPTORS = 64
 _MOST_PER_PROCESS = 10_000

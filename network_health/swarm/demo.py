@@ -18,8 +18,6 @@ from network_health.swarm.errors import SwarmError
 from network_health.swarm.inbox import Inbox
 from network_health.swarm.payload import payload_root
 
-__all__ = ["run_demo"]
-
 DETECTIVE, AGENT = "forensic-1", "net-health-1"
 _REPORT_S = 60.0
 #: Room between the sockets counted at the start and the limit, and between the limit and the breach.

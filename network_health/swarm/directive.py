@@ -21,17 +21,6 @@ from typing import Any
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.untrusted_file import read_bytes
 
-__all__ = [
-    "AGENT",
-    "Node",
-    "Unread",
-    "is_directive",
-    "nodes",
-    "parse_json",
-    "read_directive",
-    "unread_parts",
-]
-
 AGENT = "network_health"
 _NAME = "matrix_directive"
 #: Separates the name of an agent's source from that of its blueprint.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["SwarmError"]
-
 
 class SwarmError(Exception):
     """One sentence for the operator: what did not work, and where it can be told, what to do."""

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Inbox"]
-
 _INGESTED = re.compile(r"\[INGEST\].*?Received '(\w+)' report")
 
 

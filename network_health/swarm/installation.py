@@ -22,8 +22,6 @@ from network_health.swarm.payload import payload_files
 from network_health.swarm.untrusted_file import read_bytes
 from network_health.swarm.workspace import Workspace
 
-__all__ = ["Outcome", "install", "uninstall"]
-
 _STATE = ".network_health"
 #: Replaced as a whole: the stock folder's ``__init__.py`` would shadow the library of the same name.
 _AGENT_FOLDER = "agent/network_health"

@@ -12,8 +12,6 @@ from typing import Protocol
 
 from network_health.settings import Settings
 
-__all__ = ["Identity", "difference", "refusal", "unwrap"]
-
 #: The one node that may change this agent's settings.
 COMMANDER = "matrix"
 

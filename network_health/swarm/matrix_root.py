@@ -14,8 +14,6 @@ from pathlib import Path
 
 from network_health.swarm.errors import SwarmError
 
-__all__ = ["MATRIX", "Claim", "claim", "release"]
-
 MATRIX = Path("/matrix")
 
 #: Left in a ``/matrix`` that was made here: the last throwaway universe to go takes the folder with it.

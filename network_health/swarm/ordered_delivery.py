@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["OrderedDelivery"]
-
 #: A packet that is not taken within this time may need `OrderedDelivery.remind`; a listener looks every 3 s.
 _REMIND_EVERY_S = 5.0
 

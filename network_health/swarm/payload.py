@@ -15,8 +15,6 @@ from urllib.request import url2pathname
 
 from network_health.swarm.errors import SwarmError
 
-__all__ = ["DISTRIBUTION", "payload_files", "payload_root", "source"]
-
 DISTRIBUTION = "matrixswarm-network-health"
 
 _HERE = Path(__file__).resolve().parent

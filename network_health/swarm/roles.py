@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SpawnRecord", "detective_nodes", "newest_records"]
-
 DETECTIVE = "forensic_detective"
 
 #: Separates the name of an agent's source from that of its blueprint: ``forensic_detective_bp_night``.

@@ -21,8 +21,6 @@ try:
 except ImportError:  # a system without such locks
     fcntl = None
 
-__all__ = ["SingleInstance"]
-
 
 class SingleInstance:
     """The right to work on a folder."""

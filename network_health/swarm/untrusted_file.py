@@ -13,8 +13,6 @@ from pathlib import Path
 
 from network_health.swarm.errors import SwarmError
 
-__all__ = ["MOST_BYTES", "PATIENCE_S", "read_bytes"]
-
 MOST_BYTES = 8 << 20
 PATIENCE_S = 5.0
 

@@ -16,8 +16,6 @@ from pathlib import Path
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.untrusted_file import read_bytes
 
-__all__ = ["Workspace", "pointed_at"]
-
 _POINTER = ".swarm"
 _GLOBAL_POINTER = ".matrixswarm_pointer"
 _MAP = ".matrix"

@@ -1,4 +1,4 @@
-"""Whole reports of a made-up host, compared with files; ``python -m tests.reporting.test_report`` makes them."""
+"""Whole reports of a made-up host, compared with files (``python -m tests.reporting.test_report`` writes)."""
 
 import json
 from contextlib import contextmanager

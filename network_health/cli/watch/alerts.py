@@ -11,8 +11,6 @@ from rich.text import Text
 from network_health.cli.watch.layout import Block, heights, wrapped
 from network_health.cli.watch.theme import ALARM, DIM, Theme
 
-__all__ = ["Alarm", "age", "alarms", "block"]
-
 #: How many culprits of a kind are named.
 _NAMED = 3
 #: Kinds of evidence: those that name processes first, and what the table of connections has left out.

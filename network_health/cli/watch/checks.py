@@ -23,8 +23,6 @@ from network_health.model import ProcessReading, ProcessSample
 from network_health.reporting import process_metrics, redacted
 from network_health.sources import Answer, Isolated, available_readers
 
-__all__ = ["FIRST_S", "Checks", "Observer"]
-
 #: From the first sample to the first check; the others are as far apart as is wanted.
 FIRST_S = 1.0
 _LONGEST_READ_S = 10.0

@@ -20,8 +20,6 @@ from network_health.cli.parser import Parser, examples
 from network_health.cli.text import plain, use_colour
 from network_health.settings import Settings
 
-__all__ = ["add_to"]
-
 _NOT_UNDERSTOOD = 2
 _SECONDS = 2.0
 #: What is the agent's alone: when to check, whom to tell, when to tell it again.

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["ASCII_LEVELS", "BLOCK_LEVELS", "SLOTS", "SLOT_S", "History", "Mark", "Way", "sparkline"]
-
 SLOT_S = 10.0
 SLOTS = 60
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-__all__ = ["Block", "Cell", "cut", "heights", "line", "wrapped"]
-
 
 @dataclass(frozen=True, slots=True)
 class Block:

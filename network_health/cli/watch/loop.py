@@ -21,8 +21,6 @@ from network_health.cli.watch.state import QUIT, REDRAW, State, keys_in
 from network_health.cli.watch.terminal import Terminal
 from network_health.settings import Settings
 
-__all__ = ["watch"]
-
 #: A check that has had no answer for so long is late.
 _LATE_S = 3.0
 _ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})

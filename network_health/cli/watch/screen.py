@@ -20,8 +20,6 @@ from network_health.cli.watch.tables import LISTS, connections, interfaces, proc
 from network_health.cli.watch.theme import ALARM, CHOSEN, DIM, Theme
 from network_health.settings import Settings
 
-__all__ = ["Screen"]
-
 _SEVERITIES = {
     "INFO": (" OK ", "bold black on green"),
     "WARNING": (" WARNING ", "bold black on yellow"),

@@ -14,8 +14,6 @@ from typing import Any, Literal
 from network_health import Report
 from network_health.cli.watch.history import SLOT_S, History
 
-__all__ = ["KEYS", "QUIT", "REDRAW", "Order", "Seen", "Sight", "State", "keys_in"]
-
 Order = Literal["cpu", "memory", "network"]
 
 QUIT, REDRAW = "q", "\x0c"

@@ -14,8 +14,6 @@ from network_health.cli.watch.state import Order
 from network_health.cli.watch.theme import ALARM, DIM, HEAD, Theme
 from network_health.settings import Settings
 
-__all__ = ["LISTS", "connections", "interfaces", "processes"]
-
 _FIGURE = 8
 _LEAST_NAME, _MOST_NAME = 11, 15
 _LEAST_SPARK = 6

@@ -18,8 +18,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["Terminal"]
-
 #: Keep the cursor and show the other screen; hide the cursor; what is too long does not go on below.
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 _LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"

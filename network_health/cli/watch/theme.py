@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from network_health.cli.text import plain
 from network_health.cli.watch.history import ASCII_LEVELS, BLOCK_LEVELS
 
-__all__ = ["ALARM", "CHOSEN", "DIM", "HEAD", "SPARK", "Theme"]
-
 ALARM, CHOSEN, DIM, HEAD, SPARK = "bold yellow", "reverse", "dim", "bold", "green"
 
 

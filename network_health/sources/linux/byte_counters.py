@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping
 
 from network_health.model import BYTE_COUNTER
 
-__all__ = ["ByteCounters"]
-
 
 class ByteCounters(Mapping[int, bytes]):
     """Cookie to mark (`BYTE_COUNTER`), 36 bytes each where a dictionary takes 180: there may be 100,000."""

@@ -10,8 +10,6 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["parse_cgroup", "place_of", "read_cgroup_path", "read_place"]
-
 #: Container and unit; each is ``None`` where there is none.
 Place = tuple[str | None, str | None]
 

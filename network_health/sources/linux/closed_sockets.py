@@ -12,8 +12,6 @@ import socket
 from network_health.model import Socket
 from network_health.sources.linux import inet_diag, sockets
 
-__all__ = ["ClosedSockets"]
-
 _GROUPS = 1 << 0 | 1 << 2  # SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY
 _SO_RCVBUFFORCE = 33
 #: A message takes about 1,280 bytes of it, so this holds some 6,500 closed sockets.

@@ -20,8 +20,6 @@ from network_health.sources.linux import inet_diag, netlink, proc_net
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.inet_diag import BODY, KINDS, STATES
 
-__all__ = ["Accounts", "Sockets", "by_state", "count_sockets", "parse_accounts", "read_connections"]
-
 _FAMILIES = (2, 10)  # AF_INET, AF_INET6
 _NLM_F_MULTI = 2
 

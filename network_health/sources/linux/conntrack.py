@@ -13,8 +13,6 @@ from pathlib import Path
 
 from network_health.sources.linux.errors import KernelFormatError
 
-__all__ = ["parse_sources", "read_conntrack_sources"]
-
 _SOURCE = re.compile(r" src=([0-9a-fA-F:.]+) ")
 
 

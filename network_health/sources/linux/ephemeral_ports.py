@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from network_health.model import PortUse, Share
 from network_health.sources.linux import inet_diag, netlink
 
-__all__ = ["Route", "busiest", "count_routes", "read_busiest"]
-
 _LOCAL_PORT_GE, _LOCAL_PORT_LE = 2, 3
 #: ESTABLISHED, SYN_SENT, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING
 _STATES = sum(1 << state for state in (1, 2, 4, 5, 6, 8, 9, 11))

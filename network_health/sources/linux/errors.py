@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["KernelFormatError"]
-
 
 class KernelFormatError(ValueError):
     """The kernel's answer is not in the format that this reader knows; says which source and what."""

@@ -13,25 +13,6 @@ from collections.abc import Callable, Collection
 from network_health.sources.linux import netlink
 from network_health.sources.linux.errors import KernelFormatError
 
-__all__ = [
-    "ALL",
-    "BODY",
-    "CGROUP",
-    "INFO",
-    "KINDS",
-    "MEMORY",
-    "PROTOCOL",
-    "STATES",
-    "TCP_OF_BOTH_FAMILIES",
-    "Layouts",
-    "addresses",
-    "check",
-    "state_of",
-    "tcp_request",
-    "udp_request",
-    "walk",
-]
-
 PROTOCOL = 4  # NETLINK_SOCK_DIAG
 TCP_OF_BOTH_FAMILIES = 18  # TCPDIAG_GETSOCK: IPv4 and IPv6 in one walk
 _OF_ONE_FAMILY = 20  # SOCK_DIAG_BY_FAMILY, and what announces the end of a socket

@@ -8,8 +8,6 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 
-__all__ = ["InodeIndex"]
-
 #: An entry has the inode in its upper half, the number of the bundle in its lower.
 _BUNDLE = (1 << 32) - 1
 

@@ -11,8 +11,6 @@ import struct
 from network_health.sources.linux import netlink
 from network_health.sources.linux.errors import KernelFormatError
 
-__all__ = ["parse_kinds", "parse_qdiscs", "read_loss_kinds"]
-
 Kinds = dict[str, int]
 
 _NETLINK_ROUTE = 0

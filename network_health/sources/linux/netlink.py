@@ -15,8 +15,6 @@ from typing import TypeVar
 
 from network_health.sources.linux.errors import KernelFormatError
 
-__all__ = ["DONE", "HEADER", "attributes", "dump", "dump_request", "messages"]
-
 T = TypeVar("T")
 
 HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Owned", "OwnerFinder", "Search", "user_name"]
-
 _PREFIX = "socket:["
 #: Of more than so many sockets nothing is kept: about 1 MB.
 _MOST_KEPT = 8192

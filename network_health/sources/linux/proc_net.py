@@ -13,8 +13,6 @@ from pathlib import Path
 from network_health.model import SoftnetCounters
 from network_health.sources.linux.errors import KernelFormatError
 
-__all__ = ["parse_snmp6", "parse_sockstat", "parse_softnet", "parse_tables", "read_net"]
-
 #: Column of the CPU's number in softnet_stat; before Linux 5.10 there is none: lines are numbered.
 _CPU_COLUMN = 12
 

@@ -16,16 +16,6 @@ from pathlib import Path
 from network_health.model import ProcessDetails, ProcessReading, ProcessSample
 from network_health.sources.linux.errors import KernelFormatError
 
-__all__ = [
-    "ProcessReader",
-    "full_name",
-    "parse_command",
-    "parse_io",
-    "parse_stat",
-    "parse_uid",
-    "read_process_details",
-]
-
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _STAT_BYTES = 4096  # the kernel writes a page at most

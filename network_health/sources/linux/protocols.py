@@ -13,8 +13,6 @@ from network_health.model import PortUse, ProtocolCounters, ProtocolReading, Sha
 from network_health.sources.linux import ephemeral_ports, proc_net
 from network_health.sources.linux.sysctl import read_numbers
 
-__all__ = ["counters", "read_protocols"]
-
 _UDP = ("Udp", "UdpLite")
 
 

@@ -21,16 +21,6 @@ from network_health.model import Counters, Link, LinkReading
 from network_health.sources.linux import netlink
 from network_health.sources.linux.errors import KernelFormatError
 
-__all__ = [
-    "KEEP_S",
-    "LinkReader",
-    "parse_addresses",
-    "parse_counters",
-    "parse_links",
-    "parse_speed",
-    "parse_stats",
-]
-
 KEEP_S = 300.0
 
 _NETLINK_ROUTE = 0

@@ -21,17 +21,6 @@ from network_health.sources.linux import inet_diag, netlink
 from network_health.sources.linux.inode_index import InodeIndex
 from network_health.sources.linux.owners import Search
 
-__all__ = [
-    "SocketListing",
-    "SocketUser",
-    "Tally",
-    "add_ports",
-    "add_users",
-    "count",
-    "finished",
-    "read_socket_groups",
-]
-
 T = TypeVar("T")
 
 _LOCAL_PORT = struct.Struct("=4xH")

@@ -14,8 +14,6 @@ from network_health.model import Socket
 from network_health.sources.linux import inet_diag, netlink
 from network_health.sources.linux.inet_diag import INFO, MEMORY
 
-__all__ = ["parse", "parse_one", "read_listeners", "read_talking_to"]
-
 #: inet_diag_msg: family, state, ports, addresses, cookie, rqueue, wqueue, inode
 _MESSAGE = struct.Struct("=BBxxHH16s16s4xQ4xII4xI")
 _BYTES = struct.Struct("=120xQQ")  # tcp_info: tcpi_bytes_acked, tcpi_bytes_received

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from network_health.sources.linux.errors import KernelFormatError
 
-__all__ = ["parse_numbers", "read_numbers"]
-
 
 def read_numbers(name: str) -> tuple[int, ...] | None:
     """The numbers of one setting, like ``ipv4/tcp_mem``; at least one.

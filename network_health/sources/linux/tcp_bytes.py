@@ -18,8 +18,6 @@ from network_health.sources.linux.byte_counters import ByteCounters
 from network_health.sources.linux.inet_diag import INFO
 from network_health.sources.linux.sockets import parse_one
 
-__all__ = ["TcpBytes", "parse", "read_tcp_bytes"]
-
 _STATE_AND_COOKIE = struct.Struct("=xB42xQ")
 _INODE = slice(68, 72)
 _BYTES = slice(120, 136)  # of tcp_info: tcpi_bytes_acked, tcpi_bytes_received

@@ -23,8 +23,6 @@ from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.roles import DETECTIVE
 
-__all__ = ["check_configs", "check_directive", "check_places", "check_reports", "check_settings"]
-
 _SERVICES = "service-manager"
 
 

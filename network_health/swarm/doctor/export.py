@@ -19,8 +19,6 @@ from network_health.export import INSTALL_COMMAND, socket_address
 from network_health.settings import Settings
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 
-__all__ = ["check_export"]
-
 _SUBJECT = "prometheus"
 _IMPORT_S = 60.0
 _ANSWER_S = 2.0

@@ -16,8 +16,6 @@ from network_health.sources import Readers, available_readers
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.matrix_root import MATRIX
 
-__all__ = ["check_kernel", "check_matrix", "check_rights"]
-
 #: CAP_DAC_READ_SEARCH opens the files of others' processes, CAP_SYS_PTRACE lets them be read: only both do.
 _TO_SEE_ALL = 1 << 2 | 1 << 19
 #: The sockets of a process that is always there, and is root's.

@@ -24,8 +24,6 @@ from network_health.swarm.errors import SwarmError
 from network_health.swarm.payload import payload_files, source
 from network_health.swarm.workspace import Workspace
 
-__all__ = ["check_agent_files", "check_library", "examine", "swarm_python"]
-
 _AGENT_FILE = "agent/network_health/network_health.py"
 _SHADOW = "agent/network_health/__init__.py"
 _BY_SHELL = "'''exec' "

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from matrixswarm.core.boot_agent import BootAgent
 
-from network_health.swarm import roles
 from tests.port import agent_module, port_agent
 
 
@@ -56,8 +55,8 @@ def test_a_report_is_the_references_packet(agent):
 
 def test_a_reports_time_is_that_of_the_observation(agent, monkeypatch):
     """Not that of the sending, before which a busy host lets time pass."""
-    seen = replace(agent.monitor.check(), timestamp=1_700_000_000.5)
-    monkeypatch.setattr(agent.monitor, "check", lambda: seen)
+    seen = replace(agent.service.monitor.check(), timestamp=1_700_000_000.5)
+    monkeypatch.setattr(agent.service.monitor, "check", lambda: seen)
     agent.worker()
     assert [packet["content"]["timestamp"] for _, packet in agent.sent] == [1_700_000_000.5]
 
@@ -86,7 +85,7 @@ def test_worker_returns_when_a_config_waits(agent, tmp_path):
     drop.touch()
     waiting.join(5)
     assert not waiting.is_alive()
-    assert not agent.config_waits()
+    assert not agent.service._config.has_news()
 
 
 def test_a_missing_library_is_told_and_the_agent_stays(tmp_path, monkeypatch):
@@ -106,35 +105,12 @@ def test_a_missing_library_is_told_and_the_agent_stays(tmp_path, monkeypatch):
     assert (agent.sent, agent.logged) == ([], [line])
 
 
-def test_detectives_get_the_reports_while_nobody_holds_the_default_role(agent, monkeypatch):
-    """Only once roles had time to settle, only for the default role, and with one log line."""
-    module = agent_module()
-    monkeypatch.setattr(module, "detective_nodes", lambda comm: ["forensic-9"])
-    agent.now_holding = []
-    assert agent.holders() == []
-    agent.started_s -= module.ROLES_SETTLE_S
-    assert [agent.holders(), agent.holders()] == [["forensic-9"]] * 2
-    assert len([line for line in agent.logged if "No node holds the role" in line]) == 1
-    agent.now_holding = ["forensic-1"]
-    assert agent.holders() == ["forensic-1"]
-    assert roles.detective_nodes("/nonexistent") == []
-
-
-def test_no_detective_gets_reports_of_another_role(tmp_path, monkeypatch):
-    """A role that somebody chose is not replaced by a guess."""
-    module = agent_module()
-    monkeypatch.setattr(module, "detective_nodes", lambda comm: ["forensic-9"])
-    agent = port_agent(tmp_path, {"report_to_role": "my.role"})
-    agent.started_s -= module.ROLES_SETTLE_S
-    assert agent.holders() == []
-
-
 def test_mistakes_of_the_directive_are_logged_once_each(tmp_path):
     """A line for each value that is not allowed and for each key that nobody knows."""
     agent = port_agent(tmp_path, {"check_interval_sec": 2.5, "top_n_procs": None, "conn_treshold": 1})
     assert len(agent.logged) == 3
     assert all(line.startswith("Setting ") for line in agent.logged)
-    assert len(agent.monitor.settings_errors) == 2
+    assert len(agent.service.monitor.settings_errors) == 2
 
 
 def test_a_full_disk_does_not_end_the_agent(agent, tmp_path):
@@ -153,6 +129,6 @@ def test_a_packet_that_names_a_method_sends_no_report(tmp_path):
     agent = port_agent(tmp_path, {}, ["forensic-1"])
     packet = {"handler": "send_status_report", "content": {}}
     agent.send_status_report(packet["content"], packet, object())
-    assert len(agent.outbox) == 0
+    assert len(agent.service.outbox) == 0
     agent.send_status_report("healthy", "INFO", "All is well.", {})
     assert [content["content"]["details"] for _, content in agent.sent] == ["All is well."]

@@ -6,6 +6,7 @@ it, and decisions for the agent.
 
 from __future__ import annotations
 
+from network_health.swarm.agent_service import AgentService
 from network_health.swarm.booting import Swarm, launcher
 from network_health.swarm.demo import run_demo
 from network_health.swarm.directive import (
@@ -18,11 +19,8 @@ from network_health.swarm.directive import (
 )
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.installation import Outcome, install, uninstall
-from network_health.swarm.live_config import difference, refusal, unwrap
 from network_health.swarm.matrix_root import MATRIX, claim, release
-from network_health.swarm.ordered_delivery import OrderedDelivery
 from network_health.swarm.payload import DISTRIBUTION
-from network_health.swarm.roles import detective_nodes
 from network_health.swarm.single_instance import SingleInstance
 from network_health.swarm.untrusted_file import read_bytes
 from network_health.swarm.workspace import Workspace, pointed_at
@@ -31,15 +29,13 @@ __all__ = [
     "AGENT",
     "DISTRIBUTION",
     "MATRIX",
-    "OrderedDelivery",
+    "AgentService",
     "Outcome",
     "SingleInstance",
     "Swarm",
     "SwarmError",
     "Workspace",
     "claim",
-    "detective_nodes",
-    "difference",
     "install",
     "is_directive",
     "launcher",
@@ -48,10 +44,8 @@ __all__ = [
     "pointed_at",
     "read_bytes",
     "read_directive",
-    "refusal",
     "release",
     "run_demo",
     "uninstall",
     "unread_parts",
-    "unwrap",
 ]

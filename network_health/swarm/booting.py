@@ -28,7 +28,7 @@ from typing import Any
 from network_health.swarm import matrix_root
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.installation import install
-from network_health.swarm.roles import newest_records
+from network_health.swarm.spawn_records import newest_records
 from network_health.swarm.workspace import Workspace
 
 _INIT_S = _ENCRYPT_S = _NODES_S = 60.0

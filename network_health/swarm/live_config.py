@@ -1,7 +1,7 @@
-"""What a packet in the agent's ``config/`` drop zone says, and whether its sender may say it. Pure.
+"""Reads a pushed config packet, and decides whether its sender may change the settings. Pure.
 
-Laws: with encryption on, only the matrix node commands this agent; with it off there is no identity
-to judge by, and whoever can write into the swarm's folders is trusted, as everywhere in the swarm.
+Guarantees: with encryption on, only the matrix node changes the settings. With encryption off there is no
+identity: everything that can write into the swarm's folders is trusted, as everywhere in the swarm.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COMMANDER = "matrix"
 
 
 class Identity(Protocol):
-    """The part of the framework's ``IdentityObject`` that is asked here."""
+    """The part of the framework's ``IdentityObject`` that is used here."""
 
     def has_verified_identity(self) -> bool:
         """Whether the packet's signature was checked and is good."""
@@ -27,7 +27,7 @@ class Identity(Protocol):
 
 
 def refusal(identity: Identity | None, *, encrypted: bool) -> str | None:
-    """Why a push from ``identity`` is not obeyed; ``None`` when it is."""
+    """Why a push from ``identity`` is refused; ``None`` when it is accepted."""
     if not encrypted:
         return None
     if identity is None or not identity.has_verified_identity():

@@ -1,12 +1,11 @@
-"""One process of an agent works at a time, although the framework may run two.
+"""Lets one process of an agent work at a time, although the framework may run two.
 
-It starts an agent again when its heartbeat is a minute old, or was not there in time: on a busy host that
-is one that lives. The later of the two ends within seconds, but could have made a check by then.
+The framework starts an agent again when its heartbeat is a minute old, which on a busy host can be that of a
+running agent. The second process ends within seconds, but could make a check in that time.
 
-From flock(2), on the agent's queue folder itself: the lock ends with the process that holds it, however
-that ends.
+From flock(2), on the agent's queue folder itself: the lock ends with the process that has it.
 
-Laws: nothing here raises. Where a folder cannot be locked every process is taken to be the only one.
+Guarantees: nothing here raises. Where the folder cannot be locked, every process may work.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from types import ModuleType
 fcntl: ModuleType | None
 try:
     import fcntl
-except ImportError:  # a system without such locks
+except ImportError:  # a system without flock
     fcntl = None
 
 
 class SingleInstance:
-    """The right to work on a folder."""
+    """The lock on a folder, kept until this process ends."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._handle: int | None = None
 
-    def holds(self) -> bool:
-        """Whether this process has the right; it gets it, if nobody else has it, and keeps it to its end."""
+    def acquire(self) -> bool:
+        """Whether this process may work: it has the lock, or gets it now."""
         if self._handle is not None or fcntl is None:
             return True
         try:
@@ -39,11 +38,8 @@ class SingleInstance:
             return True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
             os.close(handle)
-            return False
-        except OSError:
-            os.close(handle)
-            return True
+            return not isinstance(error, BlockingIOError)
         self._handle = handle
         return True

@@ -26,37 +26,37 @@ def put(path):
 
 def test_the_next_packet_waits_until_the_one_before_was_taken(tmp_path, node):
     """Not its turn while the packet before lies there; its turn once the listener took it."""
-    turns, packet = OrderedDelivery(tmp_path), node / "pk_1.json"
-    assert turns.take("n1", put(packet), in_a_hurry=False) is True
+    delivery, packet = OrderedDelivery(tmp_path), node / "pk_1.json"
+    assert delivery.send("n1", put(packet)) is True
     (node / "somebody-elses.json").touch()
-    assert turns.take("n1", too_early, in_a_hurry=False) is None
+    assert delivery.send("n1", too_early) is None
     packet.unlink()
-    assert turns.take("n1", lambda: True, in_a_hurry=False) is True
+    assert delivery.send("n1", lambda: True) is True
 
 
 def test_what_an_earlier_process_put_there_goes_first(tmp_path, node):
     """An agent that was killed and started again does not know its packet, so it waits for all of them."""
     (node / "pk_1.json").touch()
     (node / "die").touch()
-    turns = OrderedDelivery(tmp_path)
-    assert turns.take("n1", too_early, in_a_hurry=False) is None
+    delivery = OrderedDelivery(tmp_path)
+    assert delivery.send("n1", too_early) is None
     (node / "somebody-elses.json").touch()
     (node / "pk_1.json").unlink()
-    assert turns.take("n1", lambda: True, in_a_hurry=False) is True
+    assert delivery.send("n1", lambda: True) is True
 
 
 def test_a_backlog_opens_the_gate(tmp_path, node):
     """A report is worth more than its place in the row."""
-    turns = OrderedDelivery(tmp_path)
-    assert turns.take("n1", put(node / "pk_1.json"), in_a_hurry=False) is True
-    assert turns.take("n1", lambda: True, in_a_hurry=True) is True
+    delivery = OrderedDelivery(tmp_path)
+    assert delivery.send("n1", put(node / "pk_1.json")) is True
+    assert delivery.send("n1", lambda: True, out_of_order=True) is True
 
 
 def test_each_node_has_its_own_turn(tmp_path, node):
     """A node that is slow to take holds up nobody else, and a refusal is passed on."""
-    turns = OrderedDelivery(tmp_path)
-    turns.take("n1", put(node / "pk_1.json"), in_a_hurry=False)
-    assert turns.take("unknown", lambda: False, in_a_hurry=False) is False
+    delivery = OrderedDelivery(tmp_path)
+    delivery.send("n1", put(node / "pk_1.json"))
+    assert delivery.send("unknown", lambda: False) is False
 
 
 @pytest.mark.parametrize(
@@ -67,22 +67,22 @@ def test_each_node_has_its_own_turn(tmp_path, node):
 def test_a_listener_that_lets_a_packet_lie_is_shown_a_change(tmp_path, node, after_s, taken, touched):
     """The framework's listener looks only when its folder's time differs from the one it saw at its start."""
     now_s = [100.0]
-    turns = OrderedDelivery(tmp_path, clock=lambda: now_s[0])
-    turns.take("n1", put(node / "pk_1.json"), in_a_hurry=False)
+    delivery = OrderedDelivery(tmp_path, clock=lambda: now_s[0])
+    delivery.send("n1", put(node / "pk_1.json"))
     if taken:
         (node / "pk_1.json").unlink()
     os.utime(node, (1, 1))
     now_s[0] += after_s
-    turns.remind()
+    delivery.touch_waiting()
     assert (node.stat().st_mtime != 1) == touched
 
 
 def test_a_reminder_survives_a_folder_that_is_gone(tmp_path, node):
     """Nobody to remind is no error."""
     now_s = [100.0]
-    turns = OrderedDelivery(tmp_path, clock=lambda: now_s[0])
-    turns.take("n1", put(node / "pk_1.json"), in_a_hurry=False)
+    delivery = OrderedDelivery(tmp_path, clock=lambda: now_s[0])
+    delivery.send("n1", put(node / "pk_1.json"))
     (node / "pk_1.json").unlink()
     node.rmdir()
     now_s[0] += 60
-    turns.remind()
+    delivery.touch_waiting()

@@ -14,7 +14,7 @@ import sys, time
 from pathlib import Path
 from network_health.swarm import SingleInstance
 held = SingleInstance(Path(sys.argv[1]))
-print(held.holds(), flush=True)
+print(held.acquire(), flush=True)
 time.sleep(60)
 """
 
@@ -25,26 +25,26 @@ def test_the_right_ends_with_its_process(tmp_path):
     try:
         assert child.stdout.readline() == "True\n"
         mine = SingleInstance(tmp_path)
-        assert not mine.holds()
+        assert not mine.acquire()
     finally:
         child.send_signal(signal.SIGKILL)
         child.communicate()
-    assert mine.holds()
-    assert mine.holds()
-    assert not SingleInstance(tmp_path).holds()
+    assert mine.acquire()
+    assert mine.acquire()
+    assert not SingleInstance(tmp_path).acquire()
 
 
 def test_what_cannot_be_locked_stops_nobody(tmp_path, monkeypatch):
     """No folder, a folder that is a file system without locks, a system without them: work goes on."""
-    assert SingleInstance(tmp_path / "missing").holds()
+    assert SingleInstance(tmp_path / "missing").acquire()
 
     def refuse(handle, operation):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    assert SingleInstance(tmp_path).holds()
+    assert SingleInstance(tmp_path).acquire()
     monkeypatch.setattr(single_instance, "fcntl", None)
-    assert SingleInstance(tmp_path).holds()
+    assert SingleInstance(tmp_path).acquire()
 
 
 def test_a_second_agent_waits_for_the_end_of_the_first(tmp_path):
@@ -52,11 +52,10 @@ def test_a_second_agent_waits_for_the_end_of_the_first(tmp_path):
     first = port_agent(tmp_path, {}, ["forensic-1"])
     first.worker()
     second = port_agent(tmp_path, {}, ["forensic-1"])
-    assert second.monitor is None
+    assert second.service is None
     assert [line for line in second.logged if "Another process of this agent" in line] == second.logged
     first.send_status_report("healthy", "INFO", "all well")
-    os.close(first.sole._handle)
-    second.worker()
+    os.close(first.instance._handle)
     second.worker()
     ids = [packet["content"]["metrics"]["report_id"] for _, packet in first.sent + second.sent]
     assert [report_id[-1] for report_id in ids] == ["1", "2", "3"]

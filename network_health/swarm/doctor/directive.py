@@ -21,7 +21,7 @@ from network_health.swarm.directive import AGENT, Node, nodes, read_directive, u
 from network_health.swarm.doctor.export import check_export
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.errors import SwarmError
-from network_health.swarm.roles import DETECTIVE
+from network_health.swarm.spawn_records import DETECTIVE
 
 _SERVICES = "service-manager"
 

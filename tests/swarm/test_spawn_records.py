@@ -1,4 +1,4 @@
-"""Who runs forensic_detective, from spawn records such as the framework writes and such as a crash leaves."""
+"""Which nodes run forensic_detective, from records that the framework writes and that a crash leaves."""
 
 import json
 import tempfile
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health.swarm.roles import detective_nodes, newest_records
+from network_health.swarm.spawn_records import detective_nodes, newest_records
 
 EARLY, LATE = "20260101120000000000", "20260101120000000001"
 
@@ -34,7 +34,7 @@ def test_every_detective_is_found_and_nobody_else(tmp_path):
     spawned(tmp_path, "alpha", "forensic_detective")
     spawned(tmp_path, "forensic_detective", "network_health")
     spawned(tmp_path, "matrix", "matrix")
-    assert detective_nodes(str(tmp_path)) == ["alpha", "zeta"]
+    assert detective_nodes(tmp_path) == ["alpha", "zeta"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_every_detective_is_found_and_nobody_else(tmp_path):
 def test_a_blueprint_counts_as_its_source(tmp_path, agent_name, counts):
     """The part before ``_bp_`` names the source that the spawner runs."""
     spawned(tmp_path, "node", agent_name)
-    assert detective_nodes(str(tmp_path)) == (["node"] if counts else [])
+    assert detective_nodes(tmp_path) == (["node"] if counts else [])
 
 
 @pytest.mark.parametrize(("newest", "found"), [("forensic_detective", ["node"]), ("watchdog", [])])
@@ -62,7 +62,7 @@ def test_the_newest_launch_decides(tmp_path, newest, found):
     older = "watchdog" if found else "forensic_detective"
     spawned(tmp_path, "node", older, EARLY, pid=1)
     spawned(tmp_path, "node", newest, LATE, pid=2)
-    assert detective_nodes(str(tmp_path)) == found
+    assert detective_nodes(tmp_path) == found
     assert newest_records(tmp_path)["node"].pid == 2
 
 
@@ -76,7 +76,7 @@ def test_a_node_ended_for_good_does_not_count(tmp_path, cookies, counts):
     (tmp_path / "node" / "incoming").mkdir()
     for cookie in cookies:
         (tmp_path / "node" / "incoming" / cookie).touch()
-    assert detective_nodes(str(tmp_path)) == (["node"] if counts else [])
+    assert detective_nodes(tmp_path) == (["node"] if counts else [])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_damaged_record_is_passed_over(tmp_path, content):
     spawned(tmp_path, "good", "forensic_detective")
     spawned(tmp_path, "bad", "watchdog")
     (tmp_path / "bad" / "spawn" / "9.spawn").write_bytes(content)
-    assert detective_nodes(str(tmp_path)) == ["good"]
+    assert detective_nodes(tmp_path) == ["good"]
     assert newest_records(tmp_path)["bad"].agent_name == "watchdog"
 
 
@@ -113,7 +113,7 @@ def test_no_content_of_a_record_raises(content):
         spawned(comm, "good", "forensic_detective")
         (comm / "bad" / "spawn").mkdir(parents=True)
         (comm / "bad" / "spawn" / "1.spawn").write_bytes(content)
-        assert "good" in detective_nodes(folder)
+        assert "good" in detective_nodes(comm)
 
 
 def test_folders_that_are_not_as_expected(tmp_path):
@@ -125,9 +125,9 @@ def test_folders_that_are_not_as_expected(tmp_path):
     (tmp_path / "record-is-a-folder" / "spawn" / "1.spawn").mkdir(parents=True)
     spawned(tmp_path, "other-suffix", "watchdog")
     (tmp_path / "other-suffix" / "spawn" / "9.tmp").write_text("{}")
-    assert detective_nodes(str(tmp_path)) == []
-    assert detective_nodes(str(tmp_path / "nowhere")) == []
-    assert detective_nodes(str(tmp_path / "a-file")) == []
+    assert detective_nodes(tmp_path) == []
+    assert detective_nodes(tmp_path / "nowhere") == []
+    assert detective_nodes(tmp_path / "a-file") == []
 
 
 def test_a_record_without_a_pid_still_names_its_agent(tmp_path):
@@ -135,4 +135,4 @@ def test_a_record_without_a_pid_still_names_its_agent(tmp_path):
     for number, pid in enumerate((None, "12", True, 1.5)):
         spawned(tmp_path, f"node-{number}", "forensic_detective", pid=pid)
     assert {record.pid for record in newest_records(tmp_path).values()} == {None}
-    assert len(detective_nodes(str(tmp_path))) == 4
+    assert len(detective_nodes(tmp_path)) == 4

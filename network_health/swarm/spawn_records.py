@@ -1,9 +1,9 @@
-"""Who runs what in a swarm, from the spawn records ``<comm>/<universal_id>/spawn/*.spawn``.
+"""Reads which node runs which agent, from the spawn records ``<comm>/<universal_id>/spawn/*.spawn``.
 
 The framework writes one record (JSON: ``universal_id``, ``agent_name``, ``timestamp``, ``pid``) at
 every launch of a node, never rewrites it, and removes it only with the node's whole folder.
 
-Laws: reads only; a damaged record is passed over; nothing here raises for what a swarm's folders hold.
+Guarantees: reads only; a damaged record is ignored; nothing here raises because of a swarm's folders.
 """
 
 from __future__ import annotations
@@ -31,18 +31,16 @@ class SpawnRecord:
 
     @property
     def source_name(self) -> str:
-        """The agent whose source runs, under whatever blueprint."""
+        """The agent whose source runs, whatever the blueprint."""
         return self.agent_name.split(_BLUEPRINT)[0]
 
 
-def detective_nodes(comm_path: str) -> list[str]:
+def detective_nodes(comm: Path) -> list[str]:
     """The universal_ids, sorted, of the nodes that run ``forensic_detective``.
 
-    A node that is down counts, as it does when the framework looks up a role: what is sent to it waits
-    in its folder until it is respawned. A node that the swarm was told to end for good (it has both a
-    ``die`` and a ``tombstone`` cookie, which the framework sets before it removes the folder) does not.
+    A node that is down counts, as when the framework looks up a role: its packets wait in its folder until it
+    is respawned. A node that the swarm removes (it has a ``die`` and a ``tombstone`` cookie) does not count.
     """
-    comm = Path(comm_path)
     return sorted(
         record.universal_id
         for record in newest_records(comm).values()
@@ -66,7 +64,7 @@ def _records_of(node: Path) -> Iterator[SpawnRecord]:
         if path.suffix != ".spawn":
             continue
         record = _read(path)
-        # A record is believed about the node in whose folder it lies, and about no other.
+        # A record counts only for the node in whose folder it is.
         if record is not None and record.universal_id == node.name:
             yield record
 
@@ -74,14 +72,14 @@ def _records_of(node: Path) -> Iterator[SpawnRecord]:
 def _children(folder: Path) -> list[Path]:
     try:
         return [folder / name for name in os.listdir(folder)]
-    except OSError:  # no such folder, not a folder, or not ours to read: no records
+    except OSError:  # no such folder, not a folder, or not readable
         return []
 
 
 def _read(path: Path) -> SpawnRecord | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # unreadable, half written, or not JSON at all
+    except (OSError, ValueError, RecursionError):  # unreadable, half written, or not JSON
         return None
     if not isinstance(data, dict):
         return None

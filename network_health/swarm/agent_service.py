@@ -1,0 +1,170 @@
+"""The work of one agent in a swarm: check on schedule, report, apply pushed settings.
+
+The framework calls ``worker`` again and again, at least 2 s apart, and reads the ``config/`` folder only
+between calls. So one call waits for the check that is due, and returns early when a config packet has come.
+
+Guarantees: nothing here raises because of the swarm's folders. A report is on disk before it is sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from network_health.delivery import Outbox, SavedCounters, Schedule
+from network_health.export import Exporter
+from network_health.monitor import Monitor
+from network_health.reporting import Report
+from network_health.settings import SettingsOutcome
+from network_health.sources import boot_id
+from network_health.swarm.config_folder import ConfigFolder
+from network_health.swarm.live_config import Identity, difference, refusal, unwrap
+from network_health.swarm.ordered_delivery import OrderedDelivery
+from network_health.swarm.receivers import Receivers
+
+#: The framework may leave this long between two calls; checks closer than that share a call.
+_LONGEST_PAUSE_S = 10
+#: With more reports than this waiting, a report no longer waits until the one before was taken.
+_BACKLOG = 50
+
+
+class Node(Protocol):
+    """What the service needs of the agent that runs in the framework."""
+
+    running: bool
+    encryption_enabled: bool
+
+    def log(self, msg: str = "", *, level: str = "INFO") -> None:
+        """Write one line into the agent's log."""
+
+    def beacon(self) -> None:
+        """Show the framework that the worker is alive."""
+
+    def nodes_of_role(self, role: str) -> list[str]:
+        """The universal_ids of the nodes that hold a role."""
+
+    def send_status_report(
+        self, status: str, severity: str, details: str, metrics: Mapping[str, Any], timestamp: float
+    ) -> None:
+        """Report to every receiver; a subclass of the agent may override it."""
+
+    def pass_content(self, receiver: str, handler: str, content: dict[str, Any]) -> bool:
+        """Pass one report to one node; whether the framework says that it did."""
+
+
+class AgentService:
+    """One agent at work.
+
+    Args:
+        node: the agent, as the framework runs it.
+        universal_id: the node's name, the first part of each report's id.
+        comm: the swarm's folder of all nodes.
+        folder: this node's own folder in it.
+        config: the settings of the directive.
+    """
+
+    def __init__(self, node: Node, universal_id: str, comm: Path, folder: Path, config: object) -> None:
+        self._node = node
+        outcome = SettingsOutcome.of(config)
+        for mistake in outcome.errors + outcome.warnings:
+            self._warn(f"Setting {mistake}")
+        queue, boot = folder / "queue", boot_id()
+        self.outbox = Outbox(queue, agent=universal_id, boot_id=boot, log=self._warn)
+        self._saved_counters = SavedCounters(queue / "network-health-counters.json", boot, self._warn)
+        self.monitor = Monitor(outcome.settings, reported=self._saved_counters.load())
+        self.monitor.settings_errors = outcome.errors
+        self._exporter = Exporter(node.log, self._warn)
+        self._schedule = Schedule(time.monotonic() + 1, outcome.settings.check_interval_sec)
+        self._delivery = OrderedDelivery(comm)
+        self._receivers = Receivers(node.nodes_of_role, comm, self._warn)
+        self._config = ConfigFolder(folder / "config")
+        self._has_reported = False
+
+    def work(self, config: Mapping[str, object] | None, identity: Identity | None) -> None:
+        """Apply a pushed config, then make the check that is due; returns early when a config came."""
+        self._reconfigure(config, identity)
+        while self._wait_until_due():
+            self._schedule.started(time.monotonic())
+            self._check()
+            if self.monitor.settings.check_interval_sec > _LONGEST_PAUSE_S:
+                return
+
+    def report(self, report: Report) -> None:
+        """Queue a report for the receivers, and deliver what can be delivered now."""
+        # The first report says that the watch has begun: it waits until the role can be resolved.
+        self.outbox.add(report.as_content(), self._find_receivers(), must_arrive=not self._has_reported)
+        self._has_reported = True
+        self._deliver()
+
+    def _check(self) -> None:
+        report = self._exporter.publish(self.monitor.check(), self.monitor.settings)
+        for change in report.changes:
+            level = change.partition(":")[0]
+            self._node.log(change, level=level if level in ("WARNING", "CRITICAL") else "INFO")
+        if report.due:
+            self._node.send_status_report(
+                report.status, report.severity, report.details, report.metrics, report.timestamp
+            )
+        self._saved_counters.save(self.monitor.reported)
+
+    def _wait_until_due(self) -> bool:
+        """Wait in slices of a second; False when the agent ends or a config came."""
+        while self._node.running:
+            self._node.beacon()
+            if self._config.has_news():
+                return False
+            remaining_s = self._schedule.due_s - time.monotonic()
+            if remaining_s <= 0:
+                return True
+            if len(self.outbox):
+                self._deliver()
+            self._delivery.touch_waiting()
+            time.sleep(min(1.0, max(0.01, remaining_s)))
+        return False
+
+    def _reconfigure(self, config: Mapping[str, object] | None, identity: Identity | None) -> None:
+        """Apply a pushed config whole or not at all; one log line says which."""
+        if not config:
+            if self._config.was_rejected():
+                self._warn("Live config refused: the framework could not verify or read it.")
+            return
+        self._config.was_accepted()
+        refused = refusal(identity, encrypted=self._node.encryption_enabled)
+        if refused:
+            self._warn(f"Live config refused: {refused}.")
+            return
+        before = self.monitor.settings
+        outcome = SettingsOutcome.of(unwrap(config), before)
+        self.monitor.settings_errors = outcome.errors
+        if outcome.errors:
+            self._warn(f"Live config refused: {'; '.join(outcome.errors)}")
+            return
+        for mistake in outcome.warnings:
+            self._warn(f"Setting {mistake}")
+        self.monitor.settings = outcome.settings
+        self._schedule.change_interval(outcome.settings.check_interval_sec)
+        self._node.log(f"Live config applied: {difference(before, outcome.settings)}")
+        self._exporter.apply(outcome.settings)
+
+    def _deliver(self) -> None:
+        self.outbox.deliver(self._send, self._find_receivers())
+
+    def _send(self, receiver: str, content: dict[str, Any]) -> bool | None:
+        """Pass one report to one node; ``None`` if it has to wait."""
+        if not self._node.running:  # delivering a backlog takes seconds, and the agent is to end
+            return None
+        self._node.beacon()
+        handler = self.monitor.settings.report_handler
+        return self._delivery.send(
+            receiver,
+            lambda: self._node.pass_content(receiver, handler, content),
+            out_of_order=len(self.outbox) > _BACKLOG,
+        )
+
+    def _find_receivers(self) -> list[str]:
+        return self._receivers.of(self.monitor.settings.report_to_role)
+
+    def _warn(self, message: str) -> None:
+        self._node.log(message, level="WARNING")

@@ -1,4 +1,4 @@
-"""Real ways for a folder to fail, each of which begins and ends at will."""
+"""Faults of a folder, caused for real; a test begins and ends each."""
 
 import contextlib
 import resource
@@ -6,7 +6,7 @@ import subprocess
 
 
 class FileSizeLimit:
-    """The process may not write a single byte to a file: what a full disk or a quota looks like."""
+    """The process cannot write a byte to a file, as with a full disk or a quota."""
 
     keeps_reading = True
 
@@ -15,16 +15,16 @@ class FileSizeLimit:
         self.begun = False
 
     def begin(self):
-        """Applies to whatever runs inside `active`; pytest itself has to go on writing."""
+        """Fail from now on, inside `active` only, because pytest itself must be able to write."""
         self.begun = True
 
     def end(self):
-        """Lift it."""
+        """Remove the limit."""
         self.begun = False
 
     @contextlib.contextmanager
     def active(self):
-        """The moment in which the code under test runs."""
+        """Runs the code under test with the fault, if it has begun."""
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         if self.begun:
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
@@ -34,20 +34,20 @@ class FileSizeLimit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     def close(self):
-        """Nothing is left behind."""
+        """Clean up; here there is nothing to do."""
 
 
 class _Lasting(FileSizeLimit):
-    """A fault that is there from `begin` to `end`."""
+    """A fault that lasts from `begin` to `end`, also outside `active`."""
 
     @contextlib.contextmanager
     def active(self):
-        """Nothing to do at the moment itself."""
+        """Runs the code under test."""
         yield
 
 
 class FolderIsAFile(_Lasting):
-    """The folder is moved away and a file stands in its place: nothing can be read or written."""
+    """A file replaces the folder: nothing can be read or written."""
 
     keeps_reading = False
 
@@ -58,14 +58,14 @@ class FolderIsAFile(_Lasting):
         self.begun = True
 
     def end(self):
-        """Bring the folder back."""
+        """Restore the folder."""
         self.folder.unlink()
         self.folder.with_name("moved").rename(self.folder)
         self.begun = False
 
 
 class _Mounted(_Lasting):
-    """The folder lies in a file system of its own, of 256 KiB; needs root."""
+    """The folder is in a file system of its own, of 256 KiB; needs root."""
 
     def __init__(self, folder):
         super().__init__(folder)
@@ -78,21 +78,21 @@ class _Mounted(_Lasting):
 
 
 class ReadOnly(_Mounted):
-    """The file system turns read-only, as after a disk error."""
+    """The file system becomes read-only, as after a disk error."""
 
     def begin(self):
-        """Nothing can be written or removed from here on."""
+        """Remount it read-only."""
         _run("mount", "-o", "remount,ro", self.root)
         self.begun = True
 
     def end(self):
-        """Writable again."""
+        """Remount it writable."""
         _run("mount", "-o", "remount,rw", self.root)
         self.begun = False
 
 
 class DiskFull(_Mounted):
-    """The file system has no room; what is removed makes some."""
+    """The file system is full; removing a file frees space."""
 
     def begin(self):
         """Fill it to the last byte."""
@@ -102,7 +102,7 @@ class DiskFull(_Mounted):
         self.begun = True
 
     def end(self):
-        """Make room."""
+        """Free the space."""
         (self.root / "filler").unlink()
         self.begun = False
 

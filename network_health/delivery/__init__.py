@@ -1,6 +1,6 @@
-"""Reports on their way to the receivers: queue, files, report ids, saved counters, schedule.
+"""Delivers reports: queue, files, report ids, saved counters, schedule.
 
-In: a report's content and its receivers. Out: calls of ``send``, until each receiver has it.
+In: a report's content and its receivers. Out: calls of ``send``, until each receiver has the report.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Writes a file so that a reader finds all of it or nothing.
+"""Replaces a file as a whole: a reader finds the old content or the new one, never a part.
 
-Laws: the mode is 0600; what was there before stays until the new content is complete; a failed write
-leaves no part behind. A process killed at any instant cannot break this; a power cut can only where
-``durable`` was not asked for.
+Guarantees: the file's mode is 0600. A failed write leaves no partial file. A process killed at any instant
+cannot break this; a power cut can, unless ``durable`` is set.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ import contextlib
 import os
 from pathlib import Path
 
-#: What a file is called while it is being written: its name and this.
-TEMPORARY = ".tmp"
+#: Added to the name of a file while it is written.
+TEMPORARY_SUFFIX = ".tmp"
 
 
-def write_whole(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Put ``data`` in the place of ``path``; with ``durable`` it is on the disk when this returns.
+def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Replace the content of ``path``; with ``durable`` it is on the disk when this returns.
 
     Raises:
-        OSError: it could not be written; ``path`` is as it was.
+        OSError: the file could not be written; ``path`` is unchanged.
     """
-    temporary = path.with_name(path.name + TEMPORARY)
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)
@@ -38,7 +37,7 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name itself; some systems cannot open a folder, and there the file's own sync has to do."""
+    """Flush the new file name to the disk, on systems that can open a folder."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

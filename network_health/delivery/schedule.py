@@ -1,7 +1,6 @@
-"""When the next check is due. Pure: times are `time.monotonic` seconds, handed in.
+"""Computes when the next check is due. Pure: the caller passes `time.monotonic` seconds.
 
-Laws: starts lie on a grid of the interval, so the time a check takes is not added; a slot that was
-missed is skipped, not made up.
+Guarantees: checks start every interval; the time that a check takes is not added. A missed slot is skipped.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ class Schedule:
         self._interval_s = interval_s
 
     def started(self, now_s: float) -> None:
-        """A check starts now; the next is due at the first slot after it."""
+        """Record that a check starts now; the next one is due at the first slot after ``now_s``."""
         slots = math.floor((now_s - self.due_s) / self._interval_s) + 1
         self.due_s += max(slots, 1) * self._interval_s
 
     def change_interval(self, interval_s: float) -> None:
-        """From now on checks are ``interval_s`` apart, counted from the last one that was due."""
+        """Move the next check to ``interval_s`` after the previous slot."""
         self.due_s += interval_s - self._interval_s
         self._interval_s = interval_s

@@ -1,7 +1,7 @@
-"""The files in which reports wait: one JSON object each, in a folder that others may use as well.
+"""Stores waiting reports: one JSON file each, in a folder that others may use as well.
 
-Laws: only names of this module's own pattern are touched; the names sort by age; a file that cannot be
-understood is set aside under another name (the newest few are kept), never loaded and never fatal.
+Guarantees: only files that this module has named are touched. Their names sort by age. A damaged file is
+renamed and never loaded; the newest few are kept.
 """
 
 from __future__ import annotations
@@ -15,118 +15,98 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from network_health.delivery import atomic_file
+from network_health.delivery.atomic_file import TEMPORARY_SUFFIX, write_atomically
 
+_DAMAGED_SUFFIX = ".damaged"
+_DAMAGED_KEPT = 5
 _NAME = re.compile(r"network-health-([0-9]{12})-[0-9]+\.report")
-_SET_ASIDE = ".damaged"
-_SET_ASIDE_KEPT = 5
-#: Stands for the severity of an INFO that must arrive like an alert.
-KEPT = "KEPT"
-_SEVERITIES = frozenset({"INFO", KEPT, "WARNING", "CRITICAL"})
+_TEMPORARY_NAME = re.compile(_NAME.pattern + re.escape(TEMPORARY_SUFFIX))
+_DAMAGED_NAME = re.compile(_NAME.pattern + re.escape(_DAMAGED_SUFFIX))
 
 
-class Damaged(ValueError):
+class DamagedReport(ValueError):
     """A file of the spool does not hold a report."""
 
 
 @dataclass(slots=True)
-class Waiting:
-    """A report that somebody has yet to get.
+class QueuedReport:
+    """A report that at least one node does not have yet.
 
-    ``recipients`` are the nodes that lack it, ``None`` while nobody is known who should have it;
-    ``reached`` says that at least one node has it. ``content`` is ``None`` when it is to be read from
-    ``path``; ``path`` is ``None`` while there is no file. ``stale`` means that the file does not yet say
-    what it should, or cannot be read.
+    ``order`` is its place in the queue. ``durable``: it must not be lost. ``recipients``: the nodes that do
+    not have it yet; empty while no receiver is known. ``reached``: at least one node has it. ``content`` is
+    ``None`` while only the file at ``path`` has it; ``path`` is ``None`` while there is no file. ``stale``:
+    the file is out of date, or cannot be read.
     """
 
     order: int
     report_id: str
-    severity: str
-    recipients: list[str] | None
+    durable: bool
+    recipients: list[str]
     reached: bool = False
     content: dict[str, Any] | None = None
     path: Path | None = None
     stale: bool = False
 
-    @property
-    def is_alert(self) -> bool:
-        """Whether it must not be lost."""
-        return self.severity != "INFO"
-
 
 class Spool:
-    """The folder. Its methods raise `OSError` when the system refuses."""
+    """The folder. `load` and `save` raise `OSError` when the system refuses."""
 
     def __init__(self, folder: Path, log: Callable[[str], None]) -> None:
         self.folder = folder
         self._log = log
 
-    def load(self) -> list[Waiting]:
-        """All reports, oldest first, without their content; sets damaged files aside.
+    def load(self) -> list[QueuedReport]:
+        """All reports without their content, oldest first; damaged files are set aside.
 
         Raises:
-            OSError: the folder cannot be listed; a single file that cannot be read is left in place.
+            OSError: the folder cannot be listed. A single file that cannot be read is skipped.
         """
         self._make_folder()
         names = sorted(os.listdir(self.folder))
-        for name in names:
-            if _NAME.fullmatch(name.removesuffix(atomic_file.TEMPORARY)) and name.endswith(
-                atomic_file.TEMPORARY
-            ):
-                with contextlib.suppress(OSError):
-                    (self.folder / name).unlink()
-        return list(self._reports(self.folder / name for name in names if _NAME.fullmatch(name)))
+        for name in filter(_TEMPORARY_NAME.fullmatch, names):
+            with contextlib.suppress(OSError):
+                (self.folder / name).unlink()
+        return list(self._reports(self.folder / name for name in filter(_NAME.fullmatch, names)))
 
-    def _reports(self, paths: Iterable[Path]) -> Iterator[Waiting]:
+    def _reports(self, paths: Iterable[Path]) -> Iterator[QueuedReport]:
         for path in paths:
             try:
-                report = _parse(path)
+                report = read_report(path)
             except OSError as error:
-                self._log(f"A waiting report cannot be read and stays where it is: {path.name} ({error})")
-            except Damaged as error:
+                self._log(f"A waiting report cannot be read and is skipped: {path.name} ({error})")
+            except DamagedReport as error:
                 self.set_aside(path, error)
             else:
                 report.content = None
                 yield report
 
-    def save(self, report: Waiting) -> None:
-        """Write ``report``, which has its content, to its file; an alert's is on the disk then."""
+    def save(self, report: QueuedReport) -> None:
+        """Write ``report``, which must have its content; a durable one is on the disk when this returns."""
         path = report.path or self.folder / f"network-health-{report.order:012d}-{os.getpid()}.report"
         self._make_folder()
-        atomic_file.write_whole(path, _encode(report), durable=report.is_alert)
+        write_atomically(path, _encode(report), durable=report.durable)
         report.path = path
 
     def _make_folder(self) -> None:
         with contextlib.suppress(FileExistsError):
             self.folder.mkdir(mode=0o700)
 
-    def read(self, path: Path) -> dict[str, Any]:
-        """The content of the report in ``path``.
-
-        Raises:
-            Damaged: it holds no report.
-        """
-        content = _parse(path).content
-        assert content is not None  # what _parse returns has it
-        return content
-
-    def set_aside(self, path: Path, why: Damaged) -> None:
-        """Take a damaged file out of the way, for somebody to look at; never raises."""
-        self._log(f"A damaged report is set aside: {path.name}{_SET_ASIDE} ({why})")
+    def set_aside(self, path: Path, error: DamagedReport) -> None:
+        """Rename a damaged file, so that an operator can inspect it; never raises."""
+        self._log(f"A damaged report is set aside: {path.name}{_DAMAGED_SUFFIX} ({error})")
         with contextlib.suppress(OSError):
-            path.replace(path.with_name(path.name + _SET_ASIDE))
-            names = (name for name in os.listdir(self.folder) if name.endswith(_SET_ASIDE))
-            old = sorted(name for name in names if _NAME.fullmatch(name.removesuffix(_SET_ASIDE)))
-            for name in old[:-_SET_ASIDE_KEPT]:
+            path.replace(path.with_name(path.name + _DAMAGED_SUFFIX))
+            damaged = sorted(filter(_DAMAGED_NAME.fullmatch, os.listdir(self.folder)))
+            for name in damaged[:-_DAMAGED_KEPT]:
                 (self.folder / name).unlink()
 
 
-def _encode(report: Waiting) -> bytes:
+def _encode(report: QueuedReport) -> bytes:
     return json.dumps(
         {
             "version": 1,
             "report_id": report.report_id,
-            "severity": report.severity,
+            "durable": report.durable,
             "recipients": report.recipients,
             "reached": report.reached,
             "content": report.content,
@@ -134,20 +114,26 @@ def _encode(report: Waiting) -> bytes:
     ).encode()
 
 
-def _parse(path: Path) -> Waiting:
+def read_report(path: Path) -> QueuedReport:
+    """The report in a file, with its content.
+
+    Raises:
+        OSError: the file cannot be read.
+        DamagedReport: it holds no report.
+    """
     try:
         data = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise Damaged(f"{type(error).__name__}: {error}") from error
+        raise DamagedReport(f"{type(error).__name__}: {error}") from error
     match data:
         case {
             "version": 1,
             "report_id": str(report_id),
-            "severity": str(severity),
-            "recipients": list() | None as recipients,
+            "durable": bool(durable),
+            "recipients": list(recipients),
             "reached": bool(reached),
             "content": dict(content),
-        } if severity in _SEVERITIES and all(isinstance(uid, str) for uid in recipients or ()):
+        } if all(isinstance(node, str) for node in recipients):
             order = int(path.name.split("-")[2])
-            return Waiting(order, report_id, severity, recipients, reached, content, path)
-    raise Damaged("not a report")
+            return QueuedReport(order, report_id, durable, recipients, reached, content, path)
+    raise DamagedReport("not a report")

@@ -94,7 +94,7 @@ class AgentService:
     def report(self, report: Report) -> None:
         """Queue a report for the receivers, and deliver what can be delivered now."""
         # The first report says that the watch has begun: it waits until the role can be resolved.
-        self.outbox.add(report.as_content(), self._find_receivers(), must_arrive=not self._has_reported)
+        self.outbox.add(report.as_content(), self._find_receivers(), durable=not self._has_reported)
         self._has_reported = True
         self._deliver()
 

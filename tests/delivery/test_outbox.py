@@ -1,4 +1,4 @@
-"""Reports that wait: every alert arrives everywhere, in order, whatever happens in between."""
+"""The outbox: every alert reaches every recipient, in order."""
 
 import json
 import os
@@ -13,17 +13,17 @@ from tests.faults import FolderIsAFile
 
 @pytest.fixture
 def queue(tmp_path):
-    """A folder as the framework makes it, which holds somebody else's file as well."""
+    """A queue folder that also has a file of another program."""
     folder = tmp_path / "queue"
     folder.mkdir()
-    (folder / "other.json").write_text("not ours")
+    (folder / "other.json").write_text("another program's")
     yield folder
-    assert (folder / "other.json").read_text() == "not ours"
+    assert (folder / "other.json").read_text() == "another program's"
 
 
 @pytest.fixture
 def log():
-    """The lines that an operator would read."""
+    """The lines of the agent's log."""
     return []
 
 
@@ -32,7 +32,7 @@ def waiting_files(folder):
 
 
 def test_a_report_reaches_every_recipient(queue, log):
-    """Every recipient gets the report once, nothing stays behind, nothing is logged."""
+    """Every recipient gets the report once; no file is left and nothing is logged."""
     nodes, box = Nodes("a", "b"), outbox(queue, log.append)
     report_id = box.add(report(1), ["a", "b"])
     box.deliver(nodes.send, ["a", "b"])
@@ -41,8 +41,8 @@ def test_a_report_reaches_every_recipient(queue, log):
     assert (len(box), waiting_files(queue), log) == (0, [], [])
 
 
-def test_the_content_arrives_as_it_was_given(queue, log):
-    """Content that waited on disk is the same as before, but for its id, odd names included."""
+def test_the_content_arrives_unchanged(queue, log):
+    """Content that waited on disk differs only by its id, even with names that are not UTF-8."""
     nodes, box = Nodes("a"), outbox(queue, log.append)
     content = {**report(1), "details": "eth\udcff0 ü\n", "timestamp": 1.25, "none": None}
     report_id = box.add(content, ["a"])
@@ -51,8 +51,8 @@ def test_the_content_arrives_as_it_was_given(queue, log):
     assert "report_id" not in content["metrics"]
 
 
-def test_info_that_is_taken_at_once_makes_no_file(queue, log):
-    """The routine report costs no file."""
+def test_info_that_is_accepted_at_once_makes_no_file(queue, log):
+    """An INFO that every recipient accepts at once is never written."""
     nodes, box = Nodes("a"), outbox(queue, log.append)
     box.add(report(1, "INFO"), ["a"])
     assert waiting_files(queue) == []
@@ -62,7 +62,7 @@ def test_info_that_is_taken_at_once_makes_no_file(queue, log):
 
 @pytest.mark.parametrize("severity", ["WARNING", "CRITICAL"])
 def test_an_alert_is_on_disk_before_its_first_send(queue, log, severity):
-    """When the first send begins, the file is there, whole, and nobody else may read it."""
+    """At the first send the file is complete, and only its owner may read it."""
     box, seen = outbox(queue, log.append), []
 
     def send(node, content):
@@ -77,14 +77,14 @@ def test_an_alert_is_on_disk_before_its_first_send(queue, log, severity):
 
 
 def test_a_recipient_that_is_down_gets_its_reports_in_order_later(queue, log):
-    """The others do not wait for it; it is tried once a pass; one line when it begins, one at the end."""
+    """Other nodes do not wait; the node is tried once a pass; the log has a line at begin and end."""
     nodes, box = Nodes("a", "b"), outbox(queue, log.append)
     nodes.down = {"a"}
     for number in (1, 2, 3):
         box.add(report(number), ["a", "b"])
-        nodes.tries.clear()
+        nodes.attempts.clear()
         box.deliver(nodes.send, ["a", "b"])
-        assert nodes.tries == ["a", "b"]
+        assert nodes.attempts == ["a", "b"]
     assert (nodes.numbers("a"), nodes.numbers("b")) == ([], [1, 2, 3])
     nodes.down = set()
     box.deliver(nodes.send, ["a", "b"])
@@ -92,8 +92,8 @@ def test_a_recipient_that_is_down_gets_its_reports_in_order_later(queue, log):
     assert log == ["a cannot be reached: its reports wait until it can", "a takes reports again"]
 
 
-def test_a_node_may_ask_for_patience(queue, log):
-    """What cannot be sent just yet keeps its place, and nobody is told of it."""
+def test_a_send_may_be_postponed(queue, log):
+    """A send that answers None keeps the order and logs nothing."""
     nodes, box, answers = Nodes("a"), outbox(queue, log.append), iter([True, None, True, True])
     for number in (1, 2, 3):
         box.add(report(number), ["a"])
@@ -108,7 +108,7 @@ def test_a_node_may_ask_for_patience(queue, log):
 
 
 def test_progress_survives_the_process(queue, log):
-    """A node that has a report is not sent it again by the next process; the other gets the same id."""
+    """The next process sends a report only to the node that lacks it, under the same id."""
     nodes, box = Nodes("a", "b"), outbox(queue, log.append)
     nodes.down = {"b"}
     report_id = box.add(report(1), ["a", "b"])
@@ -118,18 +118,18 @@ def test_progress_survives_the_process(queue, log):
     assert (nodes.ids("a"), nodes.ids("b")) == ([report_id], [report_id])
 
 
-def test_without_a_holder_a_report_waits_for_whoever_comes(queue, log):
-    """A report that nobody could be named for goes to all who hold the role when it is delivered."""
+def test_without_a_receiver_a_report_waits_for_one(queue, log):
+    """A report added without recipients goes to all receivers at the time of delivery."""
     nodes, box = Nodes("a", "b"), outbox(queue, log.append)
     box.add(report(1), [])
     box.deliver(nodes.send, [])
-    assert (len(waiting_files(queue)), nodes.tries) == (1, [])
+    assert (len(waiting_files(queue)), nodes.attempts) == (1, [])
     outbox(queue, log.append).deliver(nodes.send, ["a", "b"])
     assert (nodes.numbers("a"), nodes.numbers("b"), waiting_files(queue)) == ([1], [1], [])
 
 
-def test_a_later_holder_does_not_get_what_others_were_sent(queue, log):
-    """Who did not hold the role when a report was sent has no claim to it."""
+def test_a_later_receiver_does_not_get_earlier_reports(queue, log):
+    """A node that became a receiver after a report was added does not get it."""
     nodes, box = Nodes("a", "b"), outbox(queue, log.append)
     nodes.down = {"a"}
     box.add(report(1), ["a"])
@@ -138,7 +138,7 @@ def test_a_later_holder_does_not_get_what_others_were_sent(queue, log):
 
 
 def test_of_info_only_the_newest_waits(queue, log):
-    """Alerts around it stay; after a restart as well."""
+    """A newer INFO replaces an older one; alerts stay, also after a restart."""
     nodes, box = Nodes("a"), outbox(queue, log.append)
     nodes.down = {"a"}
     for number, severity in enumerate(["INFO", "WARNING", "INFO", "CRITICAL", "INFO", "WARNING"]):
@@ -150,7 +150,7 @@ def test_of_info_only_the_newest_waits(queue, log):
 
 
 def test_a_full_queue_drops_info_first_then_the_oldest(queue, log):
-    """One line when that begins, one that counts the lost when there is room again."""
+    """One log line when it begins to drop, one with the number dropped when there is room again."""
     nodes, box = Nodes("a"), outbox(queue, log.append, capacity=3)
     nodes.down = {"a"}
     ids = [box.add(report(number), ["a"]) for number in (1, 2)]
@@ -171,7 +171,7 @@ def test_a_full_queue_drops_info_first_then_the_oldest(queue, log):
 
 
 def test_a_queue_full_for_one_node_does_not_starve_another(queue, log):
-    """A node that is up gets its INFO although the queue is full of alerts for one that is down."""
+    """A node that is up gets its INFO although the queue is full of alerts for a node that is down."""
     nodes, box = Nodes("a", "b"), outbox(queue, log.append, capacity=3)
     nodes.down = {"a"}
     for number in (1, 2, 3):
@@ -188,9 +188,9 @@ def test_a_queue_full_for_one_node_does_not_starve_another(queue, log):
     [b"", b"\0" * 4096, b"{", b"[" * 100_000, b"[]", b"\xff\xfe", b'{"version": 2}', None],
     ids=["empty", "zeros", "cut", "deep", "other", "binary", "newer", "half"],
 )
-@pytest.mark.parametrize("when", ["before the start", "under way"])
+@pytest.mark.parametrize("when", ["before the start", "while running"])
 def test_a_damaged_file_is_set_aside(queue, log, damage, when):
-    """The others are delivered, one line tells, the file is kept under another name."""
+    """The other reports are delivered; the damaged file is logged and kept under another name."""
     nodes, box = Nodes("a"), outbox(queue, log.append)
     nodes.down = {"a"}
     for number in (1, 2, 3):
@@ -209,8 +209,8 @@ def test_a_damaged_file_is_set_aside(queue, log, damage, when):
     assert path.name in line
 
 
-def test_damaged_files_do_not_pile_up(queue, log):
-    """Of many only the newest few are kept; each had its line."""
+def test_only_the_newest_damaged_files_are_kept(queue, log):
+    """Of twenty damaged files five are kept; each has a log line."""
     for number in range(20):
         (queue / f"network-health-{number:012d}-1.report").write_bytes(b"?")
     outbox(queue, log.append)
@@ -219,15 +219,15 @@ def test_damaged_files_do_not_pile_up(queue, log):
     assert len(log) == 20
 
 
-def test_half_written_files_are_cleared_away(queue, log):
-    """What a killed process left of a write is removed without a word."""
+def test_partly_written_files_are_removed(queue, log):
+    """The temporary file of a killed process is removed without a log line."""
     (queue / "network-health-000000000007-1.report.tmp").write_bytes(b'{"version"')
     outbox(queue, log.append)
     assert (os.listdir(queue), log) == (["other.json"], [])
 
 
-def test_a_report_that_somebody_deleted_is_forgotten(queue, log):
-    """An operator may empty the queue under way; what comes later is delivered."""
+def test_a_deleted_file_is_skipped(queue, log):
+    """An operator may delete waiting files while the agent runs; later reports are delivered."""
     nodes, box = Nodes("a"), outbox(queue, log.append)
     nodes.down = {"a"}
     report_id = box.add(report(1), ["a"])
@@ -237,11 +237,11 @@ def test_a_report_that_somebody_deleted_is_forgotten(queue, log):
     box.add(report(2), ["a"])
     box.deliver(nodes.send, ["a"])
     assert nodes.numbers("a") == [2]
-    assert f"The waiting report {report_id} was deleted by somebody else" in log
+    assert f"The waiting report {report_id} was deleted by another process" in log
 
 
-def test_numbers_go_on_after_a_respawn(queue, log):
-    """Ids count without a gap over processes, INFO that made no file included; a new boot starts at 1."""
+def test_numbers_continue_after_a_respawn(queue, log):
+    """Numbers have no gap from one process to the next, also for INFO that was never written."""
     box = outbox(queue, log.append)
     ids = [box.add(report(n, "INFO"), ["a"]) for n in range(3)] + [box.add(report(3), ["a"])]
     ids += [outbox(queue, log.append).add(report(4), ["a"])]
@@ -251,7 +251,7 @@ def test_numbers_go_on_after_a_respawn(queue, log):
 
 
 def test_no_id_is_given_twice_when_numbers_cannot_be_kept(queue, log):
-    """A number file that cannot be written, is damaged or lost, leads to a new series of ids."""
+    """A number file that is unwritable, damaged or missing starts a new series of ids."""
     ids, numbers = [], queue / "network-health-last-number"
 
     def add(box, count=2):
@@ -273,8 +273,8 @@ def test_no_id_is_given_twice_when_numbers_cannot_be_kept(queue, log):
     assert len(set(ids)) == len(ids) == 12
 
 
-def test_a_node_that_is_gone_is_given_up(queue, log):
-    """After an hour without the role and out of reach; what nobody has goes to today's holders."""
+def test_a_lost_receiver_is_given_up(queue, log):
+    """After an hour without the role, unreachable: reports that no node has go to the current receivers."""
     now = [0.0]
     nodes, box = Nodes("a", "b", "c"), outbox(queue, log.append, clock=lambda: now[0])
     nodes.down = {"a"}
@@ -286,26 +286,26 @@ def test_a_node_that_is_gone_is_given_up(queue, log):
         box.deliver(nodes.send, ["b", "c"])
     assert (nodes.numbers("b"), nodes.numbers("c"), len(box)) == ([2, 1], [1], 0)
     assert len(log) == 2
-    assert "a no longer holds the role" in log[1]
+    assert "a is no longer a receiver" in log[1]
 
 
-@pytest.mark.parametrize("holders", [["a"], []], ids=["holds the role", "nobody knows who holds it"])
-def test_a_node_is_not_given_up_while_it_may_hold_the_role(queue, log, holders):
-    """However long it is down."""
+@pytest.mark.parametrize("receivers", [["a"], []], ids=["is a receiver", "receivers unknown"])
+def test_a_possible_receiver_is_not_given_up(queue, log, receivers):
+    """A node that is, or may be, a receiver is not given up, however long it is down."""
     now = [0.0]
     nodes, box = Nodes("a"), outbox(queue, log.append, clock=lambda: now[0])
     nodes.down = {"a"}
     box.add(report(1), ["a"])
     for _ in range(5):
-        box.deliver(nodes.send, holders)
+        box.deliver(nodes.send, receivers)
         now[0] += GIVE_UP_AFTER_S
     nodes.down = set()
-    box.deliver(nodes.send, holders)
+    box.deliver(nodes.send, receivers)
     assert nodes.numbers("a") == [1]
 
 
 def test_an_error_in_send_loses_nothing(queue, log):
-    """What a send raises passes through; who had the report by then does not get it again."""
+    """An exception in send passes through; a node that already has the report does not get it again."""
     nodes, box = Nodes("a", "b"), outbox(queue, log.append)
 
     def send(node, content):
@@ -321,7 +321,7 @@ def test_an_error_in_send_loses_nothing(queue, log):
 
 
 def test_a_file_that_could_not_be_removed_is_removed_later(queue, log):
-    """A delivered report's file stays while its folder is out of reach, and no new file takes its name."""
+    """The file of a delivered report is removed once the folder works; no new file takes its name."""
     nodes, box, fault = Nodes("a"), outbox(queue, log.append), FolderIsAFile(queue)
     box.add(report(1), ["a"])
     fault.begin()
@@ -341,8 +341,8 @@ def test_a_file_that_could_not_be_removed_is_removed_later(queue, log):
     ]
 
 
-def test_a_folder_out_of_reach_at_the_start_is_read_later(queue, log):
-    """What an earlier process left is sent before what came meanwhile, once each, the newest INFO alone."""
+def test_a_folder_that_fails_at_the_start_is_read_later(queue, log):
+    """Reports of an earlier process go before newer ones, once each; of INFO only the newest."""
     nodes, fault = Nodes("a"), FolderIsAFile(queue)
     nodes.down = {"a"}
     for number, severity in ((1, "WARNING"), (2, "INFO")):
@@ -360,8 +360,8 @@ def test_a_folder_out_of_reach_at_the_start_is_read_later(queue, log):
     assert (nodes.numbers("a"), waiting_files(queue)) == ([1, 3, 4, 5], [])
 
 
-def test_an_unreadable_report_does_not_hold_up_newer_ones(queue, log):
-    """It is sent as soon as it can be read again."""
+def test_an_unreadable_report_does_not_delay_newer_ones(queue, log):
+    """A report whose file cannot be read is sent once it can be read again."""
     nodes, box, fault = Nodes("a"), outbox(queue, log.append), FolderIsAFile(queue)
     nodes.down = {"a"}
     box.add(report(1), ["a"])
@@ -381,12 +381,12 @@ def test_an_unreadable_report_does_not_hold_up_newer_ones(queue, log):
 
 
 @pytest.mark.parametrize("key", ["recovered", "ended"])
-def test_a_report_of_an_end_is_not_replaced_by_a_routine_one(queue, log, key):
-    """What was told to have begun is told to be over, although newer INFO came, also after a death."""
-    ending = report(1, "INFO")
-    ending["metrics"][key] = [{"check": "tx_rate", "subject": "eth0", "lasted_s": 30.0}]
+def test_a_report_of_a_resolved_alert_is_not_replaced(queue, log, key):
+    """An INFO with a resolved alert is delivered although a newer INFO came, also after a restart."""
+    resolution = report(1, "INFO")
+    resolution["metrics"][key] = [{"check": "tx_rate", "subject": "eth0", "lasted_s": 30.0}]
     nodes, box = Nodes("a"), outbox(queue, log.append)
-    box.add(ending, ["a"])
+    box.add(resolution, ["a"])
     box.add(report(2, "INFO"), ["a"])
     box = outbox(queue, log.append)
     box.add(report(3, "INFO"), ["a"])
@@ -395,10 +395,10 @@ def test_a_report_of_an_end_is_not_replaced_by_a_routine_one(queue, log, key):
     assert nodes.got["a"][0]["severity"] == "INFO"
 
 
-def test_an_info_that_must_arrive_is_not_replaced(queue, log):
-    """It waits on disk like an alert, and goes out as the INFO that it is."""
+def test_a_durable_info_is_not_replaced(queue, log):
+    """An INFO added as durable waits on disk like an alert, and is sent as INFO."""
     nodes, box = Nodes("a"), outbox(queue, log.append)
-    box.add(report(1, "INFO"), [], must_arrive=True)
+    box.add(report(1, "INFO"), [], durable=True)
     box.add(report(2, "INFO"), [])
     box = outbox(queue, log.append)
     box.add(report(3, "INFO"), [])

@@ -1,4 +1,4 @@
-"""The outbox against a failing folder and sudden death: nothing whose add returned is lost."""
+"""The outbox with a failing folder and killed processes: no alert is lost once ``add`` has returned."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.delivery.outbox_model import Nodes, firsts, outbox, report
+from tests.delivery.outbox_model import Nodes, outbox, report, without_repeats
 from tests.faults import DiskFull, FileSizeLimit, FolderIsAFile, ReadOnly
 from tests.tree import ROOT
 
@@ -24,7 +24,7 @@ some_nodes = st.lists(st.sampled_from(NODES), unique=True)
 
 
 class Deliveries(RuleBasedStateMachine):
-    """Reports, nodes that come and go, a folder that fails, and processes that die, in any order."""
+    """In any order: reports, nodes that go down, a folder that fails, and processes that are killed."""
 
     fault_type: type
 
@@ -38,9 +38,9 @@ class Deliveries(RuleBasedStateMachine):
         self.cleanup.callback(self.fault.close)
         self.folder.mkdir()
         self.nodes, self.log, self.number = Nodes(*NODES), [], 0
-        self.promised = {}  # number -> the nodes that must get it
-        self.named = {}  # number -> the nodes that it was for
-        self.in_memory = set()  # numbers that a death may take
+        self.promised = {}  # number -> the nodes that must get the report
+        self.addressed = {}  # number -> the recipients given to add
+        self.in_memory = set()  # numbers of reports that a kill may lose
         self.newest_info = None
         self.start()
 
@@ -59,40 +59,40 @@ class Deliveries(RuleBasedStateMachine):
         with self.fault.active():
             self.box.add(report(self.number, severity, size), recipients)
         if severity == "INFO":
-            # Where its file could not be removed, a death brings it back, and it comes late.
+            # If its file could not be removed, the replaced INFO comes back after a kill, out of order.
             self.promised.pop(self.newest_info, None)
-            self.named.pop(self.newest_info, None)
+            self.addressed.pop(self.newest_info, None)
             self.newest_info = self.number
         if severity == "INFO" or self.fault.begun:
             self.in_memory.add(self.number)
-        self.promised[self.number] = self.named[self.number] = set(recipients)
+        self.promised[self.number] = self.addressed[self.number] = set(recipients)
 
-    @rule(holders=some_nodes)
-    def deliver(self, holders):
+    @rule(receivers=some_nodes)
+    def deliver(self, receivers):
         self.passes += 1
         with self.fault.active():
-            self.box.deliver(self.nodes.send, holders)
+            self.box.deliver(self.nodes.send, receivers)
         if not self.fault.begun:
             self.in_memory.clear()
             files = [name for name in os.listdir(self.folder) if name.endswith(".report")]
             assert len(files) == len(self.box)
 
     @rule(severity=st.sampled_from(["INFO", "WARNING"]), size=st.integers(0, 9000))
-    def checks(self, severity, size):
+    def add_and_deliver(self, severity, size):
         self.add(NODES, severity, size)
         self.deliver(NODES)
 
     @rule(node=st.sampled_from(NODES))
-    def goes_down_or_comes_back(self, node):
+    def toggle_down(self, node):
         self.nodes.down ^= {node}
 
     @rule(node=st.sampled_from(NODES))
-    def takes_reports_but_denies_it(self, node):
+    def toggle_denying(self, node):
         self.nodes.denying ^= {node}
 
     @precondition(lambda self: self.passes >= 3)
     @rule()
-    def dies(self):
+    def kill(self):
         for number in self.in_memory:
             self.promised.pop(number, None)
         self.in_memory.clear()
@@ -101,12 +101,12 @@ class Deliveries(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.fault.begun)
     @rule()
-    def folder_fails(self):
+    def begin_fault(self):
         self.fault.begin()
 
     @precondition(lambda self: self.fault.begun)
     @rule()
-    def folder_is_repaired(self):
+    def end_fault(self):
         self.fault.end()
 
     def teardown(self):
@@ -115,7 +115,7 @@ class Deliveries(RuleBasedStateMachine):
             self.nodes.denying.clear()
             if self.fault.begun:
                 self.fault.end()
-            # The first pass may only now learn what the folder holds.
+            # Only the first of the two passes can read a folder that failed until now.
             self.deliver(NODES)
             self.deliver(NODES)
             self.check()
@@ -124,16 +124,16 @@ class Deliveries(RuleBasedStateMachine):
 
     def check(self):
         assert len(self.box) == 0
-        got = {node: firsts(self.nodes.numbers(node)) for node in NODES}
+        got = {node: without_repeats(self.nodes.numbers(node)) for node in NODES}
         for number, recipients in self.promised.items():
-            who_has_it = {node for node in NODES if number in got[node]}
-            assert who_has_it >= recipients
-            assert who_has_it
+            reached = {node for node in NODES if number in got[node]}
+            assert reached >= recipients
+            assert reached
         if self.fault.keeps_reading:
             for numbers in got.values():
-                # A report without recipients is nobody's before the first pass that knows a holder.
-                named = [number for number in numbers if self.named.get(number)]
-                assert named == sorted(named)
+                # A report added without recipients may get them after newer reports were sent.
+                addressed = [number for number in numbers if self.addressed.get(number)]
+                assert addressed == sorted(addressed)
         ids = {}
         for node in NODES:
             for number, report_id in zip(self.nodes.numbers(node), self.nodes.ids(node), strict=True):
@@ -152,8 +152,8 @@ class Deliveries(RuleBasedStateMachine):
         pytest.param(DiskFull, marks=pytest.mark.root),
     ],
 )
-def test_whatever_happens_every_alert_arrives_everywhere(fault):
-    """Any interleaving: each alert whose add returned reaches each recipient, in order, under one id."""
+def test_every_alert_reaches_every_recipient(fault):
+    """In any order of events, each added alert reaches each recipient, in order, under one id."""
     machine = type(f"Deliveries{fault.__name__}", (Deliveries,), {"fault_type": fault})
     run_state_machine_as_test(
         machine,
@@ -166,9 +166,9 @@ def test_whatever_happens_every_alert_arrives_everywhere(fault):
     )
 
 
-def test_killed_at_any_instant(tmp_path):
-    """Fifteen processes in a row die by SIGKILL at random instants; what they took in arrives, in order."""
-    rng, killed_amid = random.Random(20260101), 0
+def test_no_alert_is_lost_by_kills(tmp_path):
+    """Fifteen processes in turn get SIGKILL at random instants; all their alerts arrive, in order."""
+    rng, killed_in_write = random.Random(20260101), 0
     for name in ("events", "a", "b"):
         (tmp_path / name).touch()
     for seed in range(15):
@@ -190,22 +190,24 @@ def test_killed_at_any_instant(tmp_path):
         finally:
             child.send_signal(signal.SIGKILL)
             assert child.wait(timeout=30) == -signal.SIGKILL
-        killed_amid += any(name.endswith(".tmp") for name in os.listdir(tmp_path / "queue"))
+        killed_in_write += any(name.endswith(".tmp") for name in os.listdir(tmp_path / "queue"))
     nodes, log = Nodes("a", "b"), []
     box = outbox(tmp_path / "queue", log.append)
     box.deliver(nodes.send, ["a", "b"])
     added = numbers_in(tmp_path / "events")
     for node in nodes.names:
-        got = firsts(numbers_in(tmp_path / node) + nodes.numbers(node))
+        got = without_repeats(numbers_in(tmp_path / node) + nodes.numbers(node))
         assert set(added) <= set(got)
         assert got == sorted(got)
-    print(f"{len(added)} alerts, 15 kills, {killed_amid} of them amid a write; all arrived at both nodes")
+    print(
+        f"{len(added)} alerts, 15 kills, {killed_in_write} of them during a write; all arrived at both nodes"
+    )
     assert log == []
     assert len(box) == 0
 
 
 def numbers_in(path):
-    """One number a line; a line that is not finished does not count."""
+    """One number per complete line."""
     return [int(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
@@ -215,4 +217,4 @@ def wait_for(condition, child):
             return
         assert child.poll() is None, "the child ended by itself"
         select.select([], [], [], 0.01)
-    raise AssertionError("nothing happened within 30 s")
+    raise AssertionError("the condition was not met within 30 s")

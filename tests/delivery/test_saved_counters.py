@@ -1,4 +1,4 @@
-"""What has been reported is remembered across the agent's lives, and across nothing else."""
+"""Reported error counters are kept when the agent restarts, and dropped when the host boots."""
 
 import json
 import os
@@ -21,12 +21,12 @@ from network_health.sources.readers import PORTABLE
 from tests.faults import FileSizeLimit
 
 BOOT = "0c4d1f2e-8a43-4b6e-9d57-1f2e3a4b5c6d"
-MARKS = {"eth0": ErrorCounters(2, 3, 0, 2**63, 10**19), "wg\udcff": ErrorCounters(None, 0, 0, 0, 0)}
+COUNTERS = {"eth0": ErrorCounters(2, 3, 0, 2**63, 10**19), "wg\udcff": ErrorCounters(None, 0, 0, 0, 0)}
 
 
 @pytest.fixture
 def log():
-    """The lines that an operator would read."""
+    """The lines of the agent's log."""
     return []
 
 
@@ -36,11 +36,11 @@ def saved(tmp_path, log):
     return SavedCounters(tmp_path / "counters.json", BOOT, log.append)
 
 
-def test_what_was_saved_is_loaded(saved, tmp_path, log):
-    """By the next life of the agent on the same boot; nobody else may read the file, nothing else is left."""
+def test_saved_counters_are_loaded(saved, tmp_path, log):
+    """The next process of the same boot loads them; only the owner may read the file."""
     saved.save({"eth9": ErrorCounters(1, 1, 1, 1, 1)})
-    saved.save(MARKS)
-    assert SavedCounters(tmp_path / "counters.json", BOOT, log.append).load() == MARKS
+    saved.save(COUNTERS)
+    assert SavedCounters(tmp_path / "counters.json", BOOT, log.append).load() == COUNTERS
     assert stat.S_IMODE((tmp_path / "counters.json").stat().st_mode) == 0o600
     assert (os.listdir(tmp_path), log) == (["counters.json"], [])
 
@@ -53,37 +53,37 @@ counts = st.integers(0, 2**64 - 1)
         st.text(max_size=15), st.builds(ErrorCounters, st.none() | counts, counts, counts, counts, counts)
     )
 )
-def test_any_marks_come_back_as_they_were(tmp_path_factory, marks):
-    """Whatever interfaces are called and have counted."""
+def test_any_counters_are_loaded_unchanged(tmp_path_factory, counters):
+    """Any interface name and any counter value."""
     saved = SavedCounters(tmp_path_factory.getbasetemp() / "any.json", BOOT, pytest.fail)
-    saved.save(marks)
-    assert saved.load() == marks
+    saved.save(counters)
+    assert saved.load() == counters
 
 
-def test_nothing_is_known_at_first_or_after_a_boot(saved, tmp_path, log):
-    """A file that is missing or of another boot is nothing to tell an operator."""
+def test_there_are_no_counters_at_first_or_after_a_boot(saved, tmp_path, log):
+    """A file that is missing or of another boot is not logged."""
     assert saved.load() is None
-    saved.save(MARKS)
+    saved.save(COUNTERS)
     assert SavedCounters(tmp_path / "counters.json", "another", log.append).load() is None
     assert log == []
 
 
-def test_no_check_no_change(saved):
-    """Before the first check there is nothing to save, and what is there stays."""
-    saved.save(MARKS)
+def test_saving_none_changes_nothing(saved):
+    """Before the first check the saved counters stay."""
+    saved.save(COUNTERS)
     saved.save(None)
-    assert saved.load() == MARKS
+    assert saved.load() == COUNTERS
 
 
-ROW = {"boot_id": BOOT, "marks": {"eth0": [2, 0, 0, 0, 0]}}
+ROW = {"boot_id": BOOT, "counters": {"eth0": [2, 0, 0, 0, 0]}}
 
 
 @pytest.mark.parametrize(
     "damage",
     [b"", b"\0\0", b"{", b"[" * 100_000, b"\xff", b"[]", b"null", b'"boot"', b"{}"]
     + [
-        json.dumps({**ROW, "marks": marks}).encode()
-        for marks in (
+        json.dumps({**ROW, "counters": counters}).encode()
+        for counters in (
             None,
             [],
             {"eth0": 5},
@@ -99,37 +99,37 @@ ROW = {"boot_id": BOOT, "marks": {"eth0": [2, 0, 0, 0, 0]}}
         )
     ],
 )
-def test_a_damaged_file_is_told_once_and_not_used(saved, tmp_path, log, damage):
-    """The next save makes it good again."""
+def test_a_damaged_file_is_logged_and_not_used(saved, tmp_path, log, damage):
+    """The log has one line; the next save replaces the file."""
     (tmp_path / "counters.json").write_bytes(damage)
     assert saved.load() is None
     assert len(log) == 1
-    assert "counters.json is of no use" in log[0]
-    saved.save(MARKS)
-    assert saved.load() == MARKS
+    assert "counters.json cannot be read" in log[0]
+    saved.save(COUNTERS)
+    assert saved.load() == COUNTERS
 
 
-def test_a_folder_in_the_place_of_the_file_is_told(saved, tmp_path, log):
-    """What cannot be read or replaced is told once each, and raises nothing."""
+def test_a_folder_in_place_of_the_file_is_logged(saved, tmp_path, log):
+    """Failed reads and writes are logged once each and raise nothing."""
     (tmp_path / "counters.json").mkdir()
     assert saved.load() is None
-    saved.save(MARKS)
-    saved.save(MARKS)
+    saved.save(COUNTERS)
+    saved.save(COUNTERS)
     assert [line.partition(" (")[0].rpartition("/")[2] for line in log] == [
-        "counters.json is of no use",
+        "counters.json cannot be read",
         "counters.json cannot be written",
     ]
 
 
-def test_a_full_disk_is_told_when_it_begins_and_when_it_ends(saved, tmp_path, log):
-    """What was saved before stays whole; nothing half-written is left."""
-    saved.save(MARKS)
+def test_a_full_disk_is_logged_at_begin_and_end(saved, tmp_path, log):
+    """The counters saved before stay; no partial file is left."""
+    saved.save(COUNTERS)
     fault = FileSizeLimit(tmp_path)
     fault.begin()
     with fault.active():
         saved.save({})
         saved.save({})
-    assert (saved.load(), os.listdir(tmp_path)) == (MARKS, ["counters.json"])
+    assert (saved.load(), os.listdir(tmp_path)) == (COUNTERS, ["counters.json"])
     saved.save({})
     saved.save({})
     assert saved.load() == {}
@@ -140,12 +140,12 @@ def test_a_full_disk_is_told_when_it_begins_and_when_it_ends(saved, tmp_path, lo
 
 
 def reading(drops):
-    """One interface that dropped so many packets in its life."""
+    """One interface with a number of dropped packets."""
     return LinkReading(0.0, (Link("eth0", True, index=2, counters=Counters(rx_drops=drops, rx_packets=100)),))
 
 
-def test_a_respawned_monitor_neither_repeats_nor_misses(saved):
-    """Errors of the window between the last check of one life and the first of the next are told once."""
+def test_a_respawned_monitor_reports_each_error_once(saved):
+    """Errors between the last check of one process and the first of the next are reported once."""
     seen = []
     for before, after in ((5, 7), (7, 9)):
         loaded = saved.load()
@@ -157,8 +157,8 @@ def test_a_respawned_monitor_neither_repeats_nor_misses(saved):
     assert seen == [(7, True), (2, False)]
 
 
-def test_saved_marks_are_what_the_next_observation_starts_from(saved):
-    """An interface that came after the save is new; one created again under its name counts from zero."""
+def test_observation_starts_from_the_saved_counters(saved):
+    """The same interface counts from there; one created again under its name counts from zero."""
     saved.save({"eth0": ErrorCounters(2, 0, 0, 5, 100)})
     (same,) = observe_interfaces(None, saved.load(), reading(7))
     assert (same.new_drops, same.since_boot) == (2, False)
@@ -167,13 +167,13 @@ def test_saved_marks_are_what_the_next_observation_starts_from(saved):
     assert another.new_drops == 7
 
 
-def test_the_boot_has_the_kernels_own_name():
-    """The same at every call, and the one that the kernel gives."""
+def test_the_boot_id_is_the_kernels():
+    """It equals the content of the kernel's file."""
     assert boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip() == read_boot_id()
 
 
-def test_where_the_kernel_gives_none_the_boot_is_named_by_its_time(monkeypatch, tmp_path):
-    """No such file, or nonsense in it: psutil answers."""
+def test_without_the_kernels_boot_id_psutil_gives_one(monkeypatch, tmp_path):
+    """The file is missing, empty or invalid: the boot time is used."""
     for content in (None, "", "not a boot id"):
         path = tmp_path / "boot_id"
         if content is not None:

@@ -1,4 +1,4 @@
-"""When the next check is due."""
+"""The schedule of checks."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from network_health.delivery.schedule import Schedule
 
 
 def test_the_time_a_check_takes_is_not_added():
-    """Starts stay on the grid although each is seen a little late."""
+    """Checks stay due at multiples of the interval although each starts a little late."""
     schedule = Schedule(101.0, 30)
     due = []
     for late in (0.0, 0.4, 0.9, 0.1):
@@ -17,14 +17,14 @@ def test_the_time_a_check_takes_is_not_added():
 
 
 def test_a_missed_slot_is_skipped():
-    """After a long stall the next check is at the next slot, once."""
+    """After a long delay one check is due, at the next slot."""
     schedule = Schedule(100.0, 30)
     schedule.started(175.0)
     assert schedule.due_s == 190.0
 
 
 def test_a_new_interval_counts_from_the_last_start():
-    """A live change takes effect for the very next check."""
+    """A change applies to the next check."""
     schedule = Schedule(100.0, 30)
     schedule.started(100.2)
     schedule.change_interval(5)
@@ -35,7 +35,7 @@ def test_a_new_interval_counts_from_the_last_start():
 
 @given(st.floats(0, 1e6), st.integers(1, 86400), st.lists(st.floats(0, 1e5), max_size=30))
 def test_it_is_always_due_within_an_interval(first, interval, lateness):
-    """Whatever delays occur: the next start lies ahead, by one interval at the most."""
+    """With any delays, the next check is due in the future and at most one interval away."""
     schedule = Schedule(first, interval)
     for late in lateness:
         now = schedule.due_s + late

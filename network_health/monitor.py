@@ -94,7 +94,7 @@ class Monitor:
         self.processes.run()
         if self.protocols:
             self.protocols.run()
-        self._alerts = alerting.first_state(seen, self.settings, time.monotonic())
+        self._alerts = alerting.initial_state(seen, self.settings, time.monotonic())
 
     @property
     def reported(self) -> ReportedCounters | None:

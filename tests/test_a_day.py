@@ -13,8 +13,8 @@ import pytest
 
 from network_health import Monitor, Settings, monitor
 from network_health.delivery.schedule import Schedule
+from tests.checked_host import keys
 from tests.made_up_host import COLLECTORS, EPOCH, Clock, Host
-from tests.watching import keys
 
 INTERVAL_S = 30
 CHECKS = 24 * 3600 // INTERVAL_S

@@ -1,20 +1,21 @@
-"""Findings over time -> what stands, how bad it is, what is over, and whether to report. Pure.
+"""Tracks alerts from check to check: active, severe, resolved; decides whether a report is due. Pure.
 
-One state per (check, subject); `step` takes the state of the check before and gives that of this one.
+An alert is identified by (check, subject). `step` takes the state after the previous check and returns the
+state after this one.
 
-Laws:
-- An alert is told once ``alert_after_checks`` checks in a row were breached; one that was never told
-  ends untold. What was told is told in every report until it ends, and then its end is told, once.
-- A finding that is not breached (the clear band) keeps an alert that was told, and starts none.
-- It becomes CRITICAL when ``critical_after_checks`` checks were breached while it lasted.
-- What could not be judged (its collector failed, a counter was reset) neither ends nor counts on: the last
-  known finding is told as such.
-- An alert whose interface is gone has not recovered; neither has one that ended in the check in which the
-  settings were replaced. Limits are those of the settings at each check.
-- With ``report_on`` "change" a report is due when an alert is new, over, more or less severe or of another
-  aspect; when a collector fails or answers again; when ``repeat_after_sec`` have passed since the last
-  report while anything stands; and at the very first check.
-- What is kept is bounded by the findings of the last check, what stands, and the links that exist.
+Guarantees:
+- An alert is pending until ``alert_after_checks`` checks in a row were breached, then active until it is
+  resolved. A pending alert is not reported. An active one is in every report; its end is reported once.
+- A finding with ``breached`` false (the clear band) keeps an active alert active and ends a pending one.
+- An alert is CRITICAL once ``critical_after_checks`` checks were breached since it began.
+- A check that cannot be evaluated (failed collector, counter reset) neither resolves an alert nor counts as a
+  breach. The last known finding is reported, marked as such.
+- An alert is resolved as "normal" only if its value was measured within the limit. Otherwise its interface is
+  "gone", or the "settings" were replaced. Each check uses the settings that it is given.
+- With ``report_on`` "change", a report is due at the first check; when an alert becomes active, is resolved,
+  or changes its severity or aspect; when a collector fails or answers again; and when ``repeat_after_sec``
+  have passed since the last report while an alert is active or a collector fails.
+- The size of the state is bounded by the findings of the last check, the active alerts and existing links.
 """
 
 from __future__ import annotations
@@ -24,66 +25,65 @@ from dataclasses import dataclass, field, replace
 
 from network_health.alerting import link_state, protocol_limits
 from network_health.alerting.link_state import LinkStates
-from network_health.alerting.verdict import Alert, Ending, EndReason, Verdict, ending_sentences
+from network_health.alerting.verdict import Alert, ResolvedAlert, ResolveReason, Verdict, resolved_sentences
 from network_health.collectors import is_excluded
 from network_health.model import Failure, Finding, Interface, Snapshot
 from network_health.settings import Settings
 
-_OF_INTERFACES = frozenset({"tx_rate", "rx_rate", "packet_errors", "link"})
+_INTERFACE_CHECKS = frozenset({"tx_rate", "rx_rate", "packet_errors", "link"})
 
 _Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """What one check leaves to the next; ``sent_s`` is when the last report was due, monotonic."""
+    """What one check passes on to the next; ``due_s`` is when the last report was due, monotonic."""
 
     alerts: Mapping[_Key, Alert] = field(default_factory=dict)
     links: LinkStates = field(default_factory=LinkStates)
     failed: frozenset[str] = frozenset()
     settings: Settings | None = None
-    sent_s: float | None = None
+    due_s: float | None = None
 
 
-def first_state(interfaces: Sequence[Interface], settings: Settings, now_s: float) -> AlertState:
+def initial_state(interfaces: Sequence[Interface], settings: Settings, now_s: float) -> AlertState:
     """The state before the first check: no alert, and the links as they are at ``now_s``."""
-    return AlertState(links=link_state.follow(LinkStates(), interfaces, settings, now_s))
+    return AlertState(links=link_state.update(LinkStates(), interfaces, settings, now_s))
 
 
 def step(
     state: AlertState, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings, now_s: float
 ) -> tuple[AlertState, Verdict]:
-    """Judge one check, made at ``now_s`` on a monotonic clock.
+    """Evaluate one check, made at ``now_s`` on a monotonic clock.
 
-    ``findings`` are those of `thresholds.evaluate` for the same snapshot and settings; those about links
-    are added here, first.
+    ``findings`` are those of `thresholds.evaluate` for the same snapshot and settings. Findings about links
+    are added here, before the others.
     """
-    link_states = state.links
+    links = state.links
     if snapshot.interfaces is not None:
-        link_states = link_state.follow(state.links, snapshot.interfaces, settings, now_s)
+        links = link_state.update(links, snapshot.interfaces, settings, now_s)
         if settings.link_down_alerts:
-            findings = (*link_state.findings(link_states), *findings)
-    alerts, endings = _carry_on(state, findings, snapshot, settings, now_s)
-    alerts = {key: _rated(alert, settings) for key, alert in alerts.items()}
-    standing = tuple(alert for alert in alerts.values() if alert.told)
+            findings = (*link_state.findings(links), *findings)
+    alerts, resolved = _update(state, findings, snapshot, settings, now_s)
+    active = tuple(alert for alert in alerts.values() if alert.active)
     changes = (
-        *_news(state.alerts, alerts),
-        *ending_sentences(endings),
-        *_failures(state.failed, snapshot.failures),
+        *_alert_changes(state.alerts, alerts),
+        *resolved_sentences(resolved),
+        *_failure_changes(state.failed, snapshot.failures),
     )
     failed = frozenset(failure.collector for failure in snapshot.failures)
-    quiet_s = None if state.sent_s is None else now_s - state.sent_s
-    repeated = quiet_s is not None and quiet_s >= settings.repeat_after_sec and bool(standing or failed)
-    due = settings.report_on == "check" or quiet_s is None or bool(changes or endings) or repeated
-    # Settings that a blind check could not apply are new to the next one as well.
+    quiet_s = None if state.due_s is None else now_s - state.due_s
+    repeated = quiet_s is not None and quiet_s >= settings.repeat_after_sec and bool(active or failed)
+    due = settings.report_on == "check" or quiet_s is None or bool(changes or resolved) or repeated
+    # A check with a failed collector did not apply new settings everywhere: they are still new to the next.
     applied = state.settings if failed and state.settings else settings
-    after = AlertState(alerts, link_states, failed, applied, now_s if due else state.sent_s)
-    return after, Verdict(tuple(map(_told, standing)), standing, endings, changes, due)
+    after = AlertState(alerts, links, failed, applied, now_s if due else state.due_s)
+    return after, Verdict(tuple(map(_reported_finding, active)), active, resolved, changes, due)
 
 
-def _carry_on(
+def _update(
     state: AlertState, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings, now_s: float
-) -> tuple[dict[_Key, Alert], tuple[Ending, ...]]:
+) -> tuple[dict[_Key, Alert], tuple[ResolvedAlert, ...]]:
     alerts: dict[_Key, Alert] = {}
     for finding in findings:
         key = finding.check, finding.subject
@@ -91,34 +91,34 @@ def _carry_on(
         if finding.breached:
             before = before or Alert(finding, snapshot.timestamp, now_s)
             alerts[key] = replace(before, finding=finding, checks=before.checks + 1, state="breached")
-        elif before and before.told:
+        elif before and before.active:
             alerts[key] = replace(before, finding=finding, state="clearing")
-    judged = {(finding.check, finding.subject) for finding in findings}
-    interfaces = {i.link.name: i for i in snapshot.interfaces or ()} if state.alerts.keys() - judged else {}
-    endings = []
+    missing = state.alerts.keys() - {(finding.check, finding.subject) for finding in findings}
+    interfaces = {i.link.name: i for i in snapshot.interfaces or ()} if missing else {}
+    resolved = []
     for key, alert in state.alerts.items():
-        if key in judged:
+        if key not in missing:
             continue
-        reason = _why_over(alert.finding, snapshot, interfaces, settings, state.settings)
+        reason = _resolve_reason(alert.finding, snapshot, interfaces, settings, state.settings)
         if reason is None:
             alerts[key] = replace(alert, state="unknown")
-        elif alert.told:
-            endings.append(Ending(alert, now_s - alert.since_s, reason))
-    return alerts, tuple(endings)
+        elif alert.active:
+            resolved.append(ResolvedAlert(alert, now_s - alert.since_s, reason))
+    return {key: _escalated(alert, settings) for key, alert in alerts.items()}, tuple(resolved)
 
 
-def _why_over(
+def _resolve_reason(
     finding: Finding,
     snapshot: Snapshot,
     interfaces: Mapping[str, Interface],
     settings: Settings,
     settings_before: Settings | None,
-) -> EndReason | None:
-    """Why nothing is found any more; ``None`` when that is unknown."""
+) -> ResolveReason | None:
+    """Why there is no finding any more; ``None`` if the check could not be evaluated."""
     check, name = finding.check, finding.subject
     if any(failure.collector == _collector(check) for failure in snapshot.failures):
         return None
-    if check in _OF_INTERFACES:
+    if check in _INTERFACE_CHECKS:
         if check == "link" and not settings.link_down_alerts:
             return "settings"
         if is_excluded(name, settings.exclude_interfaces):
@@ -139,34 +139,34 @@ def _is_unknown(check: str, interface: Interface) -> bool:
 
 
 def _collector(check: str) -> str:
-    if check in _OF_INTERFACES:
+    if check in _INTERFACE_CHECKS:
         return "interfaces"
     return "connections" if check == "connections" else "protocols"
 
 
-def _rated(alert: Alert, settings: Settings) -> Alert:
+def _escalated(alert: Alert, settings: Settings) -> Alert:
     critical = 0 < settings.critical_after_checks <= alert.checks
-    told = alert.told or (alert.state == "breached" and alert.checks >= settings.alert_after_checks)
-    return replace(alert, told=told, severity="CRITICAL" if critical else "WARNING")
+    active = alert.active or (alert.state == "breached" and alert.checks >= settings.alert_after_checks)
+    return replace(alert, active=active, severity="CRITICAL" if critical else "WARNING")
 
 
-def _told(alert: Alert) -> Finding:
+def _reported_finding(alert: Alert) -> Finding:
     finding = alert.finding
     return replace(finding, text=f"{finding.text} (last known)") if alert.state == "unknown" else finding
 
 
-def _news(before: Mapping[_Key, Alert], after: Mapping[_Key, Alert]) -> Iterator[str]:
+def _alert_changes(before: Mapping[_Key, Alert], after: Mapping[_Key, Alert]) -> Iterator[str]:
     for key, alert in after.items():
         then = before.get(key)
-        if alert.told and (then is None or _looks(then) != _looks(alert)):
+        if alert.active and (then is None or _reported_status(then) != _reported_status(alert)):
             yield f"{alert.severity}: {alert.finding.sentence}"
 
 
-def _looks(alert: Alert) -> tuple[bool, str, str]:
-    return alert.told, alert.severity, alert.finding.aspect
+def _reported_status(alert: Alert) -> tuple[bool, str, str]:
+    return alert.active, alert.severity, alert.finding.aspect
 
 
-def _failures(before: frozenset[str], now: Sequence[Failure]) -> Iterator[str]:
+def _failure_changes(before: frozenset[str], now: Sequence[Failure]) -> Iterator[str]:
     for failure in now:
         if failure.collector not in before:
             yield f"Check of {failure.collector} failed: {failure.reason}"

@@ -1,18 +1,16 @@
-"""What the links went through from check to check: down, flapping, gone. Pure.
+"""Tracks links from check to check and finds those that are down, flapping or gone. Pure.
 
-Laws:
-- Down is a link that this monitor has seen up. Where the operational state is unknown, the flag alone
-  decides. Taken down by an administrator is down as well.
-- A link that was removed is not down. A physical one (no kind, not ``lo``, its index under no other name)
-  is gone until it returns or is excluded; a virtual one, or one of unknown kind, may come and go.
-- Flapping is more than 2 carrier changes in 2 minutes, by the kernel's own counter, so that none is missed
-  between two checks; with checks farther apart than that, more than 2 for each 2 minutes begun. It is
-  over after 2 minutes without a change. While it lasts, up and down are told no more: a link is either
-  gone, flapping or down.
-- Another index, or a counter that went back, is another link under the same name.
-- A bridge has no state of its own: it is up while one of its ports is, and goes down with its last one,
-  as a container host's does whenever no container runs.
-- What is kept is bounded by the links that exist, and `MOST_GONE`.
+Guarantees:
+- A link is reported as down only if this monitor has seen it up. Its operational state decides; if that is
+  unknown, its UP flag. A link that an administrator took down is down as well.
+- A removed link is not down. A removed physical link (no kind, not ``lo``, its index under no other name) is
+  gone until it returns or is excluded. A virtual link, or one of unknown kind, may come and go.
+- A link is flapping after more than 2 carrier changes in 2 minutes. If checks are further apart, it takes
+  more than 2 for each 2 minutes begun. The kernel counts the changes, so none between two checks is missed.
+  Flapping ends after 2 minutes without a change. A link has only one finding: gone, flapping or down.
+- A changed index, or a counter that went back, means that the link was created again.
+- A bridge has no findings: it is up only while one of its ports is up.
+- The size of the state is bounded by the existing links and `MAX_GONE`.
 """
 
 from __future__ import annotations
@@ -21,115 +19,115 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from network_health.alerting.verdict import in_words
+from network_health.alerting.verdict import duration_text
 from network_health.collectors import is_excluded
 from network_health.model import Finding, Interface, Link
 from network_health.settings import Settings
 
 WINDOW_S = 120.0
-MOST_CHANGES = 2
-#: Checks that are meant to be two minutes apart may be a little more.
+MAX_CHANGES = 2
+#: Two checks that are scheduled two minutes apart may be slightly more.
 _JITTER_S = 1.0
-#: Past this many the link that has been gone longest is forgotten.
-MOST_GONE = 64
+#: With more links gone than this, the one that has been gone longest is forgotten.
+MAX_GONE = 64
 
 _NOT_UP = frozenset({"down", "lowerlayerdown", "notpresent"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Memory:
-    """One link. ``past`` has earlier counts with the time each was last seen, oldest first."""
+class _TrackedLink:
+    """One link. ``earlier`` has previous carrier change counts and when each was last read, oldest first."""
 
     index: int | None
     kind: str | None
     up: bool
     seen_up: bool
     carrier_changes: int | None
-    past: tuple[tuple[float, int], ...] = ()
+    earlier: tuple[tuple[float, int], ...] = ()
     changed_s: float = -math.inf
     flapping: bool = False
 
-    def changes_since(self, now_s: float) -> tuple[int, float]:
-        """Carrier changes of the window, and how long it is in seconds."""
-        if not self.past or self.carrier_changes is None:
+    def changes_until(self, now_s: float) -> tuple[int, float]:
+        """Carrier changes in the window that ends now, and its length in seconds."""
+        if not self.earlier or self.carrier_changes is None:
             return 0, 0.0
-        at_s, count = self.past[0]
+        at_s, count = self.earlier[0]
         return self.carrier_changes - count, now_s - at_s
 
 
 @dataclass(frozen=True, slots=True)
 class LinkStates:
-    """The links by name, as of ``at_s``, and the physical ones that are gone, the latest last."""
+    """The existing links by name at ``at_s``, and the physical links that are gone, the latest last."""
 
     at_s: float = 0.0
-    known: Mapping[str, _Memory] = field(default_factory=dict)
-    gone: Mapping[str, _Memory] = field(default_factory=dict)
+    present: Mapping[str, _TrackedLink] = field(default_factory=dict)
+    gone: Mapping[str, _TrackedLink] = field(default_factory=dict)
 
 
-def follow(
+def update(
     before: LinkStates, interfaces: Sequence[Interface], settings: Settings, now_s: float
 ) -> LinkStates:
     """The state after one more reading, made at ``now_s`` on the clock of ``before.at_s``."""
-    known = {
-        i.link.name: _remember(before.known.get(i.link.name), i.link, before.at_s, now_s) for i in interfaces
+    present = {
+        i.link.name: _tracked(before.present.get(i.link.name), i.link, before.at_s, now_s) for i in interfaces
     }
     if not settings.link_down_alerts:
-        return LinkStates(now_s, known)
-    lost = {name: memory for name, memory in before.known.items() if memory.kind == "" and name != "lo"}
-    here = {memory.index for memory in known.values()}
+        return LinkStates(now_s, present)
+    physical = {name: link for name, link in before.present.items() if link.kind == "" and name != "lo"}
+    indexes = {link.index for link in present.values()}
     excluded = settings.exclude_interfaces
     gone = [
-        (name, memory)
-        for name, memory in {**before.gone, **lost}.items()
-        if name not in known and memory.index not in here and not is_excluded(name, excluded)
+        (name, link)
+        for name, link in {**before.gone, **physical}.items()
+        if name not in present and link.index not in indexes and not is_excluded(name, excluded)
     ]
-    return LinkStates(now_s, known, dict(gone[-MOST_GONE:]))
+    return LinkStates(now_s, present, dict(gone[-MAX_GONE:]))
 
 
 def findings(states: LinkStates) -> Iterator[Finding]:
-    """At most one for each link; in one that was never seen up, or is quiet again, nothing is breached."""
-    for name, memory in states.known.items():
-        if memory.kind == "bridge":
+    """At most one per link; not breached for a link that was never up, or whose flapping has stopped."""
+    for name, link in states.present.items():
+        if link.kind == "bridge":
             continue
-        if memory.flapping:
-            yield _flapping(name, memory, states.at_s)
-        elif not memory.up:
-            yield Finding("link", name, f"{name} is down", 1, 0, breached=memory.seen_up, aspect="down")
+        if link.flapping:
+            yield _flapping(name, link, states.at_s)
+        elif not link.up:
+            yield Finding("link", name, f"{name} is down", 1, 0, breached=link.seen_up, aspect="down")
     for name in states.gone:
         yield Finding("link", name, f"{name} is gone", 1, 0, aspect="gone")
 
 
-def _flapping(name: str, memory: _Memory, now_s: float) -> Finding:
-    changes, window_s = memory.changes_since(now_s)
+def _flapping(name: str, link: _TrackedLink, now_s: float) -> Finding:
+    changes, window_s = link.changes_until(now_s)
     if _are_too_many(changes, window_s):
-        text = f"{name} is flapping: {changes} carrier changes in {in_words(window_s)}"
-        return Finding("link", name, text, changes, MOST_CHANGES, aspect="flapping")
-    text = f"{name} was flapping until {in_words(now_s - memory.changed_s)} ago"
-    return Finding("link", name, text, changes, MOST_CHANGES, breached=False, aspect="flapping")
+        text = f"{name} is flapping: {changes} carrier changes in {duration_text(window_s)}"
+        return Finding("link", name, text, changes, MAX_CHANGES, aspect="flapping")
+    text = f"{name} was flapping until {duration_text(now_s - link.changed_s)} ago"
+    return Finding("link", name, text, changes, MAX_CHANGES, breached=False, aspect="flapping")
 
 
 def _are_too_many(changes: int, window_s: float) -> bool:
     windows = max(1, math.ceil((window_s - _JITTER_S) / WINDOW_S))
-    return changes > MOST_CHANGES * windows
+    return changes > MAX_CHANGES * windows
 
 
-def _remember(before: _Memory | None, link: Link, before_s: float, now_s: float) -> _Memory:
+def _tracked(before: _TrackedLink | None, link: Link, before_s: float, now_s: float) -> _TrackedLink:
     up, count = link.up and link.operstate not in _NOT_UP, link.carrier_changes
-    if before is None or _is_another(before, link):
-        return _Memory(link.index, link.kind, up, up, count)
-    then, kind = before.carrier_changes, before.kind if link.kind is None else link.kind
-    if (up, count, kind) == (before.up, then, before.kind) and not before.flapping:
+    if before is None or _is_recreated(before, link):
+        return _TrackedLink(link.index, link.kind, up, up, count)
+    count_before, kind = before.carrier_changes, before.kind if link.kind is None else link.kind
+    if (up, count, kind) == (before.up, count_before, before.kind) and not before.flapping:
         return before
-    past = tuple((at_s, earlier) for at_s, earlier in before.past if now_s - at_s <= WINDOW_S + _JITTER_S)
+    earlier = tuple((at_s, n) for at_s, n in before.earlier if now_s - at_s <= WINDOW_S + _JITTER_S)
     changed_s = before.changed_s
-    if count is not None and then is not None and count != then:
-        past, changed_s = (*past, (before_s, then)), now_s
-    memory = _Memory(link.index, kind, up, before.seen_up or up, count, past, changed_s)
+    if count is not None and count_before is not None and count != count_before:
+        earlier, changed_s = (*earlier, (before_s, count_before)), now_s
+    tracked = _TrackedLink(link.index, kind, up, before.seen_up or up, count, earlier, changed_s)
     still = before.flapping and now_s - changed_s < WINDOW_S
-    return replace(memory, flapping=still or _are_too_many(*memory.changes_since(now_s)))
+    return replace(tracked, flapping=still or _are_too_many(*tracked.changes_until(now_s)))
 
 
-def _is_another(before: _Memory, link: Link) -> bool:
+def _is_recreated(before: _TrackedLink, link: Link) -> bool:
     if None not in (before.index, link.index) and before.index != link.index:
         return True
     then, now = before.carrier_changes, link.carrier_changes

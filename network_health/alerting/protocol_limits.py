@@ -1,7 +1,7 @@
-"""Protocols + Settings -> findings. Pure.
+"""Compares the protocol metrics with their limits. Pure.
 
-Laws: a limit is breached by more than it, never by equal. A limit that is off, and a figure that is
-unknown or does not apply, breach nothing.
+Guarantees: a limit is breached only by a larger value, never by an equal one. Nothing is breached if the
+limit is off, or if the metric is unknown or does not exist on this host.
 """
 
 from __future__ import annotations
@@ -11,31 +11,32 @@ from collections.abc import Iterator
 from network_health.model import Finding, PortUse, Protocols
 from network_health.settings import Settings
 
-#: A figure that has a limit: check, what it is, value, unit, limit.
-_Figure = tuple[str, str, float | None, str, float | None]
+#: Check, label, value, unit, limit.
+_Metric = tuple[str, str, float | None, str, float | None]
 
 
 def protocol_findings(protocols: Protocols | None, settings: Settings) -> Iterator[Finding]:
-    """The findings of collector 4, in the order of the settings; nothing where it did not answer."""
+    """The findings, in the order of the settings; none if ``protocols`` is ``None``."""
     if protocols is None:
         return
-    for check, what, value, unit, limit in (*_rates(protocols, settings), *_shares(protocols, settings)):
+    for check, label, value, unit, limit in (*_rates(protocols, settings), *_shares(protocols, settings)):
         if value is not None and limit is not None and value > limit:
-            yield Finding(check, "host", f"{what} {value}{unit} > {limit}{unit}", value, limit)
+            yield Finding(check, "host", f"{label} {value}{unit} > {limit}{unit}", value, limit)
 
 
 def is_known(check: str, seen: Protocols) -> bool:
-    """Whether this window could tell the figure of ``check`` at all, so that no finding means no breach.
+    """Whether the metric of ``check`` could be measured, so that no finding means no breach.
 
-    Too few segments to tell a share of are known to be few; what does not apply here is known not to.
+    A retransmit share that was left out because of few segments counts as known. So does a resource that does
+    not exist on this host.
     """
     if check == "retransmits":
         return seen.out_segments_per_sec is not None
-    rates = {figure[0]: figure[2] for figure in _rates(seen, Settings())}
+    rates = {metric[0]: metric[2] for metric in _rates(seen, Settings())}
     return rates.get(check, 0) is not None
 
 
-def _rates(seen: Protocols, settings: Settings) -> Iterator[_Figure]:
+def _rates(seen: Protocols, settings: Settings) -> Iterator[_Metric]:
     again, listen = settings.retransmit_threshold_percent, settings.listen_overflow_threshold_per_sec
     syn, udp = settings.syn_queue_threshold_per_sec, settings.udp_error_threshold_per_sec
     softnet = settings.softnet_threshold_per_sec
@@ -49,7 +50,7 @@ def _rates(seen: Protocols, settings: Settings) -> Iterator[_Figure]:
     yield "softnet_squeezed", "Softnet squeezes", seen.softnet_squeezed_per_sec, "/s", softnet
 
 
-def _shares(seen: Protocols, settings: Settings) -> Iterator[_Figure]:
+def _shares(seen: Protocols, settings: Settings) -> Iterator[_Metric]:
     conntrack, orphans = settings.conntrack_threshold_percent, settings.orphan_threshold_percent
     memory, ports = settings.tcp_memory_threshold_percent, settings.ephemeral_port_threshold_percent
     if seen.conntrack:

@@ -1,11 +1,11 @@
-"""Snapshot + Settings -> findings. Pure.
+"""Compares a snapshot with the limits in the settings. Pure.
 
-Laws:
-- A limit is breached by more than it, never by equal. What is unknown breaches nothing.
-- A value within its limit, but above ``clear_percent`` of it, is a finding that is not breached: it says
-  by which share of the limit it is judged.
-- ``packet_error_percent`` above 0 judges new errors and drops by their share of all packets of the
-  window, if there were at least `FEWEST_PACKETS`; of fewer, a handful would make a large share.
+Guarantees:
+- A limit is breached only by a larger value, never by an equal one. An unknown value breaches nothing.
+- A value between ``clear_percent`` of its limit and the limit gives a finding with ``breached`` false; its
+  sentence names the lowered limit.
+- With ``packet_error_percent`` above 0, new errors and drops are compared as a share of all packets in the
+  window, and only if there were at least `MIN_PACKETS`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from network_health.alerting.protocol_limits import protocol_findings
 from network_health.model import Finding, Interface, Snapshot
 from network_health.settings import Settings
 
-FEWEST_PACKETS = 100
+#: With fewer packets, very few errors would be a large share.
+MIN_PACKETS = 100
 
-#: Every setting that is a limit, by the words that the names of limits have in them.
 _LIMITS = tuple(f.name for f in fields(Settings) if "threshold" in f.name or f.name == "packet_error_percent")
 
 
 def evaluate(snapshot: Snapshot, settings: Settings) -> tuple[Finding, ...]:
-    """The findings of one check: per interface outbound, inbound, errors; connections; protocols.
+    """The findings in this order: each interface's outbound, inbound, errors; connections; protocols.
 
-    Those of the clear band come last, with ``breached`` false.
+    Findings in the clear band come last.
     """
     breached = tuple(_breached(snapshot, settings))
     if settings.clear_percent >= 100:
@@ -49,7 +49,7 @@ def _clearing(finding: Finding, percent: float) -> Finding:
 
 
 def _scaled(limit: float, share: float) -> float:
-    """A limit as an operator would write it: 90 % of 250 is 225, not 225.00000000000003."""
+    """Rounded, so that a sentence has 225 and not 225.00000000000003 for 90 % of 250."""
     scaled = float(f"{limit * share:.10g}")
     return int(scaled) if scaled.is_integer() else scaled
 
@@ -67,26 +67,26 @@ def _breached(snapshot: Snapshot, settings: Settings) -> Iterator[Finding]:
     yield from protocol_findings(snapshot.protocols, settings)
 
 
-def _rate(check: str, name: str, way: str, mbps: float | None, limit: float) -> Iterator[Finding]:
+def _rate(check: str, name: str, direction: str, mbps: float | None, limit: float) -> Iterator[Finding]:
     if mbps is not None and mbps > limit:
-        yield Finding(check, name, f"{name} {way} {mbps} Mbps > {limit} Mbps", mbps, limit)
+        yield Finding(check, name, f"{name} {direction} {mbps} Mbps > {limit} Mbps", mbps, limit)
 
 
 def _errors(interface: Interface, settings: Settings) -> Iterator[Finding]:
-    counters, mark = interface.link.counters, " (since boot)" if interface.since_boot else ""
+    counters, suffix = interface.link.counters, " (since boot)" if interface.since_boot else ""
     tx, rx, drops = interface.new_tx_errors, interface.new_rx_errors, interface.new_drops
     limit = settings.packet_error_percent
     if settings.packet_errors == "total":
         tx, rx, drops = (counters.tx_errors, counters.rx_errors, counters.drops) if counters else (0, 0, 0)
-        mark, limit = "", 0
+        suffix, limit = "", 0
     if not (tx or rx or drops):
         return
     name, lost = interface.link.name, tx + rx + drops
-    text = f"{name} errors: TX={tx} RX={rx} drops={drops}{mark}"
+    text = f"{name} errors: TX={tx} RX={rx} drops={drops}{suffix}"
     if not limit:
         yield Finding("packet_errors", name, text, lost, 0)
         return
     packets = interface.new_packets + lost
     percent = float(f"{100 * lost / packets:.3g}")
-    if packets >= FEWEST_PACKETS and percent > limit:
+    if packets >= MIN_PACKETS and percent > limit:
         yield Finding("packet_errors", name, f"{text}, {percent}% of packets > {limit}%", percent, limit)

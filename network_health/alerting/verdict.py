@@ -1,6 +1,6 @@
-"""What alerting says of one check: the alerts that stand, those that ended, what is new. Pure values.
+"""Defines the result of alerting for one check: active alerts, resolved alerts and what changed. Pure values.
 
-Law: an end is worded by its reason. Only a figure that was seen to be back in bounds has recovered.
+Guarantees: an alert is called recovered only if its value was measured within its limit.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Literal
 
 from network_health.model import Finding
 
-EndReason = Literal["normal", "gone", "settings"]
+ResolveReason = Literal["normal", "gone", "settings"]
 
-#: How a check is called when it is over; the others go by their own name.
-_NAMES = {
+#: Names of checks in the sentence about a resolved alert; other checks keep their own name.
+_LABELS = {
     "tx_rate": "outbound",
     "rx_rate": "inbound",
     "packet_errors": "errors",
@@ -26,76 +26,79 @@ _NAMES = {
 class Alert:
     """The state of one (check, subject).
 
-    ``finding`` is the last one seen, in ``checks`` checks breached. ``since`` is epoch seconds, ``since_s``
-    monotonic: when it was first seen. ``told`` says that it has been reported; before that it waits for
-    more checks. ``state`` is that of the last check: ``clearing`` is no longer breached but not yet at the
-    level where the alert ends, ``unknown`` could not be judged.
+    ``finding`` is the last one; ``checks`` is how many checks were breached. ``since`` (epoch seconds) and
+    ``since_s`` (monotonic) are the time of the first breach. An alert that is not ``active`` is pending and
+    not reported. ``state`` is that of the last check: ``clearing`` is within the limit but above the level
+    where the alert ends, ``unknown`` could not be evaluated.
     """
 
     finding: Finding
     since: float
     since_s: float
     checks: int = 0
-    told: bool = False
+    active: bool = False
     severity: Literal["WARNING", "CRITICAL"] = "WARNING"
     state: Literal["breached", "clearing", "unknown"] = "breached"
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """A told alert that is over: its subject is ``gone``, or the ``settings`` that judge it were changed."""
+class ResolvedAlert:
+    """An alert that was active until this check.
+
+    ``reason`` is ``normal`` (back within its limit), ``gone`` (the interface) or ``settings`` (were changed).
+    """
 
     alert: Alert
     lasted_s: float
-    reason: EndReason
+    reason: ResolveReason
 
     @property
     def text(self) -> str:
-        """``eth0 outbound after 2 min 30 s``, with the reason if it is not that all is well."""
+        """``eth0 outbound after 2 min 30 s``, followed by the reason unless it is ``normal``."""
         finding = self.alert.finding
-        name = _NAMES.get(finding.check, finding.check.replace("_", " "))
+        name = _LABELS.get(finding.check, finding.check.replace("_", " "))
         subject = "" if finding.subject == "host" else f"{finding.subject} "
         why = {"normal": "", "gone": f" ({finding.subject} is gone)", "settings": " (settings changed)"}
-        return f"{subject}{name} after {in_words(self.lasted_s)}{why[self.reason]}"
+        return f"{subject}{name} after {duration_text(self.lasted_s)}{why[self.reason]}"
 
     @property
-    def is_worth_words(self) -> bool:
-        """Whether a human wants to read of it: errors that one window held are over with it."""
+    def in_details(self) -> bool:
+        """False for packet errors of a single check: they always end with the next one."""
         return self.alert.finding.check != "packet_errors" or self.alert.checks > 1
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one check amounts to.
+    """The result of one check.
 
-    ``findings`` are those to tell, one for each of ``alerts``, which are all that stand; ``changes`` has a
-    sentence for whatever is new since the check before; ``due`` says whether a report is to be sent.
+    ``alerts`` are the active ones; ``findings`` has the finding to report for each of them. ``changes`` has
+    one sentence for each change since the previous check. ``due`` says whether a report is to be sent.
     """
 
     findings: tuple[Finding, ...] = ()
     alerts: tuple[Alert, ...] = ()
-    endings: tuple[Ending, ...] = ()
+    resolved: tuple[ResolvedAlert, ...] = ()
     changes: tuple[str, ...] = ()
     due: bool = True
 
     @property
     def severity(self) -> Literal["INFO", "WARNING", "CRITICAL"]:
-        """That of the worst alert."""
+        """The severity of the most severe alert."""
         if any(alert.severity == "CRITICAL" for alert in self.alerts):
             return "CRITICAL"
         return "WARNING" if self.alerts else "INFO"
 
 
-def ending_sentences(endings: Sequence[Ending]) -> Iterator[str]:
-    """``Recovered: …`` and ``Ended: …``, each if there is something to say."""
+def resolved_sentences(resolved: Sequence[ResolvedAlert]) -> Iterator[str]:
+    """``Recovered: …`` for reason ``normal``, ``Ended: …`` for the others."""
     for word, recovered in (("Recovered", True), ("Ended", False)):
-        texts = [e.text for e in endings if (e.reason == "normal") is recovered and e.is_worth_words]
+        texts = [r.text for r in resolved if (r.reason == "normal") is recovered and r.in_details]
         if texts:
             yield f"{word}: {', '.join(texts)}"
 
 
-def in_words(seconds: float) -> str:
-    """A duration as a human says it, in its two largest units: ``2 min 30 s``."""
+def duration_text(seconds: float) -> str:
+    """A duration in its two largest units: ``2 min 30 s``."""
     whole = round(seconds)
     if whole < 1:
         return "less than 1 s"

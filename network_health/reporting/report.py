@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from network_health.alerting import Alert, Ending, Verdict, ending_sentences
+from network_health.alerting import Alert, ResolvedAlert, Verdict, resolved_sentences
 from network_health.model import (
     Attribution,
     Connections,
@@ -72,7 +72,7 @@ def build_report(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence
         details = "; ".join(f"Check of {f.collector} failed: {f.reason}" for f in snapshot.failures)
     else:
         status, severity = "healthy", "INFO"
-        details = " ".join((HEALTHY_DETAILS, *(f"{s}." for s in ending_sentences(verdict.endings))))
+        details = " ".join((HEALTHY_DETAILS, *(f"{s}." for s in resolved_sentences(verdict.resolved))))
     metrics = _metrics(snapshot, settings_errors) | _alerting(verdict)
     changes = tuple(map(_text, verdict.changes))
     return Report(status, severity, _text(details), metrics, snapshot.timestamp, verdict.due, changes)
@@ -101,8 +101,8 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
 
 
 def _alerting(verdict: Verdict) -> dict[str, Any]:
-    recovered = [_ending(ending) for ending in verdict.endings if ending.reason == "normal"]
-    ended = [_ending(e) | {"reason": e.reason} for e in verdict.endings if e.reason != "normal"]
+    recovered = [_resolved(r) for r in verdict.resolved if r.reason == "normal"]
+    ended = [_resolved(r) | {"reason": r.reason} for r in verdict.resolved if r.reason != "normal"]
     lists = {"alerts": [_alert(alert) for alert in verdict.alerts], "recovered": recovered, "ended": ended}
     return {name: entries for name, entries in lists.items() if entries}
 
@@ -123,12 +123,12 @@ def _alert(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _ending(ending: Ending) -> dict[str, Any]:
-    finding = ending.alert.finding
+def _resolved(resolved: ResolvedAlert) -> dict[str, Any]:
+    finding = resolved.alert.finding
     return {
         "check": finding.check,
         "subject": _text(finding.subject),
-        "lasted_s": round(ending.lasted_s, 1),
+        "lasted_s": round(resolved.lasted_s, 1),
     }
 
 

@@ -1,4 +1,4 @@
-"""What holds for every sequence of readings, whatever comes: no report contradicts another."""
+"""Properties of alerting that hold for every sequence of readings."""
 
 import json
 import random
@@ -6,8 +6,8 @@ import random
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from network_health.alerting.link_state import MOST_GONE
-from tests.watching import Watch, keys, nic
+from network_health.alerting.link_state import MAX_GONE
+from tests.checked_host import CheckedHost, keys, nic
 
 QUIET = "Network health within normal bounds."
 
@@ -52,41 +52,41 @@ CHECK = st.fixed_dictionaries(
 )
 
 
-def look(watch, links, connections, failed, after_s):
-    """One check; as the collector does, it leaves excluded interfaces out."""
-    hidden = watch.settings.exclude_interfaces
+def checked(host, links, connections, failed, after_s):
+    """The report of one check; like the collector, it leaves out excluded interfaces."""
+    hidden = host.settings.exclude_interfaces
     seen = [nic(name, **link) for name, link in links.items() if name not in hidden and "eth*" not in hidden]
-    return watch(*seen, connections=connections, failed=failed, after_s=after_s)
+    return host.check(*seen, connections=connections, failed=failed, after_s=after_s)
 
 
 def severities(report):
-    """Of each standing alert, by (check, subject)."""
+    """The severity of each active alert, by (check, subject)."""
     alerts = report.metrics.get("alerts", [])
     found = {(a["check"], a["subject"]): a["severity"] for a in alerts}
     assert len(found) == len(alerts), "one state per (check, subject)"
     return found
 
 
-def ends(report):
-    """(check, subject) of all that is over."""
-    over = keys(report.metrics.get("recovered", []) + report.metrics.get("ended", []))
-    assert len(set(over)) == len(over)
-    return set(over)
+def resolved(report):
+    """(check, subject) of each resolved alert."""
+    found = keys(report.metrics.get("recovered", []) + report.metrics.get("ended", []))
+    assert len(set(found)) == len(found)
+    return set(found)
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(st.none() | CONFIG, CHECK), min_size=1, max_size=14), CONFIG)
 def test_no_two_reports_contradict_each_other(steps, config):
-    """An alert begins, stands in every report and ends once; who gets only what is due misses nothing."""
-    watch = Watch(**config)
-    standing, known = {}, None
+    """An alert begins, is in every report and ends once; a receiver of due reports alone misses nothing."""
+    host = CheckedHost(**config)
+    active, sent = {}, None
     for number, (changed, check) in enumerate(steps):
         if changed is not None:
-            watch.change(**changed)
-        report = look(watch, **check)
-        now, over = severities(report), ends(report)
-        assert not over & now.keys(), "an alert and its end in one report"
-        assert over == standing.keys() - now.keys(), "every end is told, and none without an alert"
+            host.change(**changed)
+        report = checked(host, **check)
+        now, ended = severities(report), resolved(report)
+        assert not ended & now.keys(), "an alert and its end in one report"
+        assert ended == active.keys() - now.keys(), "every end is reported, and none without an alert"
         assert report.status == ("network_issue" if now else "check_failed" if check["failed"] else "healthy")
         assert report.severity == max(
             (*now.values(), "WARNING" if check["failed"] else "INFO"),
@@ -94,22 +94,22 @@ def test_no_two_reports_contradict_each_other(steps, config):
         )
         if not report.due:
             assert number, "the first report is sent"
-            assert known == now, "nothing is new that was not sent"
+            assert sent == now, "nothing is new that was not sent"
         else:
-            known = now
+            sent = now
         if not changed and not check["failed"]:
             event("recovered" if "recovered" in report.metrics else "no recovery")
         json.dumps(report.as_content(), allow_nan=False)
-        standing = now
+        active = now
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(CHECK, min_size=1, max_size=10), CONFIG)
-def test_what_was_not_seen_does_not_recover(checks, config):
-    """Only an interface that is there, and whose collector answered, can be back to normal."""
-    watch = Watch(**config)
+def test_only_a_measured_interface_recovers(checks, config):
+    """An interface recovers only if it exists and the collector answered."""
+    host = CheckedHost(**config)
     for check in checks:
-        report = look(watch, **check)
+        report = checked(host, **check)
         seen = set() if "interfaces" in check["failed"] else {*check["links"]}
         for name in {subject for _, subject in keys(report.metrics.get("recovered", []))} - {"host"}:
             assert name in seen
@@ -121,27 +121,27 @@ def test_what_was_not_seen_does_not_recover(checks, config):
     st.booleans(),
 )
 def test_the_defaults_warn_if_and_only_if_a_limit_is_breached_now(readings, on_change):
-    """The reference's rule, computed anew for each check."""
-    watch = Watch(conn_threshold=20, report_on="change" if on_change else "check")
+    """The rule of the reference, computed separately for each check."""
+    host = CheckedHost(conn_threshold=20, report_on="change" if on_change else "check")
     for tx, rx, drops, sockets in readings:
         breached = tx > 100 or rx > 100 or drops > 0 or sockets > 20
-        report = watch(nic(tx=tx, rx=rx, drops=drops), connections=sockets)
+        report = host.check(nic(tx=tx, rx=rx, drops=drops), connections=sockets)
         assert report.severity == ("WARNING" if breached else "INFO")
         assert report.details.startswith(QUIET) is not breached
 
 
-def test_the_state_is_bounded_by_what_exists_and_what_stands():
-    """10,000 interfaces that come, breach, flap and go leave nothing behind but the latest that vanished."""
+def test_the_state_is_bounded_by_existing_links_and_active_alerts():
+    """Of 10,000 interfaces that come, breach, flap and go, only the latest that vanished are kept."""
     chance = random.Random(7)
-    watch = Watch(alert_after_checks=2, clear_percent=80)
+    host = CheckedHost(alert_after_checks=2, clear_percent=80)
     names = [f"if{number}" for number in range(10_000)]
     kinds = {name: chance.choice(["veth", "veth", "", None]) for name in names}
     counts = dict.fromkeys(names, 0)
     for start in range(0, 10_000, 25):
-        here = names[start : start + 50]
-        for name in here:
+        present = names[start : start + 50]
+        for name in present:
             counts[name] += chance.choice([0, 0, 1, 9])
-        watch(
+        host.check(
             *(
                 nic(
                     name,
@@ -152,22 +152,22 @@ def test_the_state_is_bounded_by_what_exists_and_what_stands():
                     index=int(name[2:]),
                     carrier_changes=counts[name],
                 )
-                for name in here
+                for name in present
             ),
             after_s=chance.choice([1.0, 10.0]),
         )
-        state = watch.state
-        assert set(state.links.known) == set(here)
-        assert len(state.links.gone) <= MOST_GONE
-        assert {subject for _, subject in state.alerts} <= {"host", *here, *state.links.gone}
-    watch.change(link_down_alerts=False)
-    watch()
-    assert (watch.state.alerts, watch.state.links.known, watch.state.links.gone) == ({}, {}, {})
+        state = host.state
+        assert set(state.links.present) == set(present)
+        assert len(state.links.gone) <= MAX_GONE
+        assert {subject for _, subject in state.alerts} <= {"host", *present, *state.links.gone}
+    host.change(link_down_alerts=False)
+    host.check()
+    assert (host.state.alerts, host.state.links.present, host.state.links.gone) == ({}, {}, {})
 
 
 def test_a_link_that_flaps_for_an_hour_is_remembered_for_two_minutes():
-    """3,600 checks a second apart, each with a carrier change."""
-    watch = Watch()
+    """The state stays small over 3,600 checks a second apart, each with a carrier change."""
+    host = CheckedHost()
     for second in range(3600):
-        watch(nic(carrier_changes=second, index=2), after_s=1.0)
-    assert len(watch.state.links.known["eth0"].past) <= 122
+        host.check(nic(carrier_changes=second, index=2), after_s=1.0)
+    assert len(host.state.links.present["eth0"].earlier) <= 122

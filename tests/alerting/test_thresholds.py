@@ -1,4 +1,4 @@
-"""What is a finding in one check, and what its sentence says."""
+"""Tests of the findings of one check and their sentences."""
 
 import pytest
 from hypothesis import given
@@ -19,14 +19,14 @@ from network_health.model import (
 
 
 def found(*interfaces, connections=None, protocols=None, **config):
-    """The findings about what was seen, under these settings."""
+    """The findings for these readings under these settings."""
     sockets = None if connections is None else Connections({"ESTABLISHED": connections})
     snapshot = Snapshot(0.0, interfaces, sockets, None, (), Cost(0.0, {}, {}), protocols)
     return evaluate(snapshot, Settings.from_mapping(config))
 
 
-def told(*interfaces, **config):
-    """The sentence of each finding with whether it is breached."""
+def sentences(*interfaces, **config):
+    """The text of each finding, and whether it is breached."""
     return [(finding.text, finding.breached) for finding in found(*interfaces, **config)]
 
 
@@ -46,10 +46,10 @@ def eth0(tx=None, rx=None, **seen):
     ],
 )
 def test_a_rate_is_breached_by_more_than_its_limit(value, limit, texts):
-    """Equal is no breach, and unknown is none."""
-    assert told(eth0(tx=value), tx_threshold_mbps=limit) == [(text, True) for text in texts]
+    """An equal value is no breach, nor is an unknown one."""
+    assert sentences(eth0(tx=value), tx_threshold_mbps=limit) == [(text, True) for text in texts]
     inbound = [(text.replace("outbound", "inbound"), True) for text in texts]
-    assert told(eth0(rx=value), rx_threshold_mbps=limit) == inbound
+    assert sentences(eth0(rx=value), rx_threshold_mbps=limit) == inbound
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_a_rate_is_breached_by_more_than_its_limit(value, limit, texts):
     [(2001, ["High connection count: 2001 > 2000"]), (2000, []), (0, []), (None, [])],
 )
 def test_connections_are_breached_by_more_than_their_limit(count, texts):
-    """Equal is no breach, and unknown is none."""
-    assert told(connections=count, conn_threshold=2000) == [(text, True) for text in texts]
+    """An equal value is no breach, nor is an unknown one."""
+    assert sentences(connections=count, conn_threshold=2000) == [(text, True) for text in texts]
 
 
 def test_the_order_is_the_references():
-    """Per interface outbound, inbound, errors; then connections; then the protocols."""
+    """Each interface's outbound, inbound and errors come first, then connections, then protocols."""
     protocols = Protocols(conntrack=Share(80, 100))
     findings = found(
         eth0(tx=2.0, rx=3.0, new_drops=1),
@@ -92,19 +92,19 @@ def test_the_order_is_the_references():
         (0.0, []),
     ],
 )
-def test_the_clear_band_names_the_share_it_is_judged_by(value, expected):
-    """Between the level where an alert ends and its limit nothing is breached, and the sentence is true."""
+def test_the_clear_band_names_its_share_of_the_limit(value, expected):
+    """A value between the level where an alert ends and the limit is no breach; its sentence is true."""
     findings = found(eth0(tx=value), tx_threshold_mbps=250, clear_percent=90)
     assert [(f.text, f.breached, f.limit) for f in findings] == expected
 
 
 def test_every_limit_has_a_clear_band():
-    """Connections, protocols and the share of packet errors have it as rates do."""
-    assert told(eth0(new_drops=19, new_packets=981), packet_error_percent=2, clear_percent=90) == [
+    """Connections, protocols and the share of packet errors have one, as rates do."""
+    assert sentences(eth0(new_drops=19, new_packets=981), packet_error_percent=2, clear_percent=90) == [
         ("eth0 errors: TX=0 RX=0 drops=19, 1.9% of packets > 1.8% (90% of the limit)", False)
     ]
     limits = {"conn_threshold": 2000, "conntrack_threshold_percent": 75}
-    assert told(
+    assert sentences(
         connections=1801, protocols=Protocols(conntrack=Share(68, 100)), clear_percent=90, **limits
     ) == [
         ("High connection count: 1801 > 1800 (90% of the limit)", False),
@@ -129,23 +129,23 @@ def test_every_limit_has_a_clear_band():
     ],
 )
 def test_packet_errors_by_number_and_by_share(errors, packets, limit, texts):
-    """0 is every new error; above it the share counts, from 100 packets on, errors and drops among them."""
+    """With 0 every new error counts; above 0 the share does, from 100 packets on, lost ones included."""
     tx, rx, drops = errors
     seen = eth0(new_tx_errors=tx, new_rx_errors=rx, new_drops=drops, new_packets=packets)
-    assert told(seen, packet_error_percent=limit) == [(text, True) for text in texts]
+    assert sentences(seen, packet_error_percent=limit) == [(text, True) for text in texts]
 
 
 def test_errors_since_boot_are_marked():
-    """What was there before the first check is told as such."""
+    """Errors from before the first check are marked in the sentence."""
     seen = eth0(new_drops=3, since_boot=True)
-    assert told(seen) == [("eth0 errors: TX=0 RX=0 drops=3 (since boot)", True)]
+    assert sentences(seen) == [("eth0 errors: TX=0 RX=0 drops=3 (since boot)", True)]
 
 
 def test_total_errors_are_the_counters_and_have_no_share():
-    """The old rule: any error since the interface was created."""
+    """The rule of the reference counts all errors since the interface was created."""
     link = Link("eth0", up=True, counters=Counters(tx_errors=1, rx_errors=2, tx_drops=3, rx_drops=4))
     interfaces = Interface(link), Interface(Link("eth1", up=True))
-    assert told(*interfaces, packet_errors="total", packet_error_percent=50) == [
+    assert sentences(*interfaces, packet_errors="total", packet_error_percent=50) == [
         ("eth0 errors: TX=1 RX=2 drops=7", True)
     ]
 
@@ -156,7 +156,7 @@ def test_total_errors_are_the_counters_and_have_no_share():
     st.integers(1, 100),
 )
 def test_a_value_is_breached_or_clearing_or_nothing(value, limit, percent):
-    """One finding at most, and its sentence ``value > level`` is true as it is read."""
+    """One finding at most, and its sentence ``value > level`` is true."""
     findings = found(eth0(tx=value), tx_threshold_mbps=limit, clear_percent=percent)
     if value > limit:
         assert [f.breached for f in findings] == [True]

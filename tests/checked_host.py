@@ -1,4 +1,4 @@
-"""A host that a test makes up, check by check, and what alerting makes of it."""
+"""A simulated host for tests of alerting: each check is given what it sees."""
 
 from network_health import Settings
 from network_health.alerting import AlertState, evaluate, step
@@ -28,8 +28,8 @@ def nic(name="eth0", *, tx=0.0, rx=0.0, drops=0, packets=0, up=True, counters=Tr
     )
 
 
-class Watch:
-    """Checks in a row; calling it makes the next one, 30 s after the one before, and gives its report."""
+class CheckedHost:
+    """A sequence of checks of one host, by default 30 s apart."""
 
     def __init__(self, **config):
         self.settings = Settings.from_mapping(config)
@@ -40,8 +40,8 @@ class Watch:
         """Replace the settings, as a live reconfiguration does."""
         self.settings = Settings.from_mapping(config)
 
-    def __call__(self, *interfaces, connections=0, protocols=None, failed=(), after_s=30.0):
-        """See these interfaces, sockets and protocols, but for what a collector that failed would have."""
+    def check(self, *interfaces, connections=0, protocols=None, failed=(), after_s=30.0):
+        """The report of the next check, which sees all this; a ``failed`` collector sees nothing."""
         self.now_s += after_s
         snapshot = Snapshot(
             timestamp=EPOCH + self.now_s,
@@ -57,8 +57,8 @@ class Watch:
         return build_report(snapshot, verdict)
 
     def rates(self, *rates, **more):
-        """A check for each outbound rate of eth0."""
-        return [self(nic(tx=rate), **more) for rate in rates]
+        """The reports of one check for each outbound rate of eth0."""
+        return [self.check(nic(tx=rate), **more) for rate in rates]
 
 
 def keys(entries):

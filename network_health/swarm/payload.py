@@ -1,8 +1,8 @@
-"""The files that go into a workspace: this project's ``agent/`` and ``directives/``.
+"""Finds the files to install into a workspace: this project's ``agent/`` and ``directives/``.
 
-A wheel carries them in ``network_health/swarm/payload/``; a checkout has them at its top.
+A wheel has them in ``network_health/swarm/payload/``, a checkout at its top level.
 
-Laws: reads only.
+Guarantees: reads only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from urllib.request import url2pathname
 from network_health.swarm.errors import SwarmError
 
 DISTRIBUTION = "matrixswarm-network-health"
+AGENT_FOLDER = "agent/network_health"
+#: The framework's own agent has this file; it would hide the library, which has the same name.
+SHADOW = f"{AGENT_FOLDER}/__init__.py"
 
 _HERE = Path(__file__).resolve().parent
 #: Where each part of the payload goes in a workspace.
@@ -26,29 +29,29 @@ def payload_root() -> Path:
     """The folder that holds ``agent/`` and ``directives/``.
 
     Raises:
-        SwarmError: this installation lacks them.
+        SwarmError: this installation does not have them.
     """
     for root in (_HERE / "payload", _HERE.parents[1]):
         if all((root / part).is_dir() for part in _PLACES):
             return root
-    raise SwarmError(f"this installation lacks the agent's files: install {DISTRIBUTION} again")
+    raise SwarmError(f"this installation does not have the agent's files: install {DISTRIBUTION} again")
 
 
 def source() -> str:
-    """What to tell pip so that it installs this very distribution: where that came from, or else its name."""
+    """The argument for ``pip install`` that installs this distribution again: its local path, or its name."""
     try:
-        came_from = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")["url"]
+        url = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")["url"]
     except (PackageNotFoundError, OSError, ValueError, KeyError, TypeError):
         return DISTRIBUTION
-    path = url2pathname(urlsplit(came_from).path)
-    return path if urlsplit(came_from).scheme == "file" and Path(path).exists() else DISTRIBUTION
+    path = url2pathname(urlsplit(url).path)
+    return path if urlsplit(url).scheme == "file" and Path(path).exists() else DISTRIBUTION
 
 
 def payload_files() -> dict[str, bytes]:
     """Content by path relative to the workspace: ``{"agent/network_health/network_health.py": b"…"}``.
 
     Raises:
-        SwarmError: this installation lacks them.
+        SwarmError: this installation does not have them.
     """
     root = payload_root()
     return {

@@ -11,7 +11,7 @@ from pathlib import Path
 import matrixswarm
 import pytest
 
-from network_health.swarm.doctor import host, visit
+from network_health.swarm.doctor import checks, host
 from network_health.swarm.payload import source
 from tests.cli.command import at_a_terminal, run
 from tests.rights import as_nobody
@@ -36,7 +36,7 @@ def faults(done):
 
 
 def examined(workspace, *children):
-    """The doctor's visit to a directive with these nodes."""
+    """The doctor's check of a directive with these nodes."""
     text = (
         f'import os\nmatrix_directive = {{"universal_id": "matrix", "children": [{", ".join(children)}]}}\n'
     )
@@ -81,7 +81,7 @@ def test_without_a_directive_it_says_which_there_are(installed):
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda agent: agent.write_text("# mine"), f"{AGENT} is another version's, or was changed"),
+        (lambda agent: agent.write_text("# mine"), f"{AGENT} has another version, or was changed"),
         (Path.unlink, f"{AGENT} is missing"),
         (
             lambda agent: agent.with_name("__init__.py").touch(),
@@ -106,7 +106,11 @@ def test_the_agents_file(workspace, spoil, says):
         ([DETECTIVE], "directive", "no node of mine.py runs network_health", "add {"),
         (
             [DETECTIVE, agent('{"conn_threshold": "x"}')],
-            *("settings", "n: conn_threshold: 'x' is not allowed, so the default", "give a whole number of"),
+            *(
+                "settings",
+                "n: conn_threshold: 'x' is not allowed, so the default is used",
+                "give a whole number of",
+            ),
         ),
         (
             [DETECTIVE, agent('{"conn_treshold": 5}')],
@@ -118,25 +122,39 @@ def test_the_agents_file(workspace, spoil, says):
         ),
         (
             [DETECTIVE, agent(), '{"universal_id": "x", "name": "blank", "config": None}'],
-            *("config", 'x has "config": None, which keeps every child', 'write "config": {} in x'),
+            *("config", 'x has "config": None: no child node of the swarm will', 'write "config": {} in x'),
         ),
         (
             [DETECTIVE, agent(), '{"universal_id": "x", "name": "blank", "config": {"service-manager": {}}}'],
-            *("config", "x has a service-manager that is no list", 'write "service-manager": [{'),
+            *("config", "x has a service-manager that is not a list", 'write "service-manager": [{'),
         ),
-        ([DETECTIVE, agent(), agent(uid="d")], "config", "2 nodes are called d", "give each node"),
+        (
+            [DETECTIVE, agent(), agent(uid="d")],
+            "config",
+            "2 nodes have the universal_id d",
+            "give each node its own",
+        ),
         (
             [DETECTIVE, agent('{"report_to_role": "hive.other"}')],
-            *("reports", "no node holds 'hive.other': the reports of n wait", '"role": ["hive.other"]'),
+            *(
+                "reports",
+                "no node holds the role 'hive.other': no report of n will be delivered",
+                '"role": ["hive.other"]',
+            ),
         ),
-        ([agent(f"{{{ROLE}}}")], "reports", "no node holds 'hive.forensics.data_feed'", "add to the config"),
+        (
+            [agent(f"{{{ROLE}}}")],
+            "reports",
+            "no node holds the role 'hive.forensics.data_feed'",
+            "add to the config",
+        ),
         (
             [DETECTIVE, agent('{"report_handler": "cmd_eat"}')],
-            *("handler", "d (forensic_detective) does not know cmd_eat", "(cmd_ingest_status_report, "),
+            *("handler", "d (forensic_detective) has no handler cmd_eat", "(cmd_ingest_status_report, "),
         ),
         (
             [f'{{"universal_id": "d", "name": "absent", "config": {{{ROLE}}}}}', agent()],
-            *("handler", "the source of d cannot be read", "put absent into"),
+            *("handler", "the source of d cannot be read", "put the agent absent into"),
         ),
     ],
 )
@@ -160,7 +178,7 @@ def test_a_detective_without_the_role_is_enough(installed):
     done = examined(installed, '{"universal_id": "d", "name": "forensic_detective_bp_night"}', agent())
     assert faults(done) == []
     note = next(finding for finding in found(done) if finding[1] == "reports")
-    assert "half a minute after a boot they go to d" in note[2]
+    assert "30 s after the start reports are sent to d" in note[2]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +211,7 @@ def test_computed_settings_are_noted(installed):
     """What only a run could tell is said to be unchecked, and nothing is run."""
     done = examined(installed, DETECTIVE, agent('{"conn_threshold": int(os.getenv("X")), "top_n_procs": -1}'))
     assert [says for _, says, _ in faults(done)] == [
-        "n: top_n_procs: -1 is not allowed, so the default is in force"
+        "n: top_n_procs: -1 is not allowed, so the default is used"
     ]
     assert "line 2, int(os.getenv('X'))" in done.stdout
 
@@ -220,12 +238,12 @@ def test_the_library_is_looked_for_in_the_swarms_python(tmp_path):
     """A Python that has not got it: the fault names the pip command of that Python."""
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
-    finding = visit.check_library(bare / "bin" / "python")
+    finding = checks.check_library(bare / "bin" / "python")
     assert finding.state == "fault"
     assert "No module named" in finding.says
     assert finding.do == f"{bare}/bin/python -m pip install {source()}"
     assert Path(source(), "pyproject.toml").is_file()  # this is a checkout: its name alone would not do
-    assert visit.check_library(tmp_path / "none").state == "fault"
+    assert checks.check_library(tmp_path / "none").state == "fault"
 
 
 @pytest.mark.parametrize(
@@ -246,13 +264,13 @@ def test_the_swarms_python_is_the_launchers(tmp_path, monkeypatch, head, python)
     """It is the one in the launcher's first line, in all ways that installers write it."""
     path = tmp_path / "matrixswarm-boot"
     path.write_text(head)
-    monkeypatch.setattr(visit, "launcher", lambda name: path)
-    assert str(visit.swarm_python()) == python
+    monkeypatch.setattr(checks, "launcher", lambda name: path)
+    assert str(checks.swarm_python()) == python
 
 
 @pytest.mark.parametrize("config", ["[1, 2]", '"abc"', "5"])
 def test_a_config_that_is_no_block(installed, config):
-    """A fault, not "no mistake"."""
+    """A fault, not "all settings are valid"."""
     wrong = faults(examined(installed, DETECTIVE, agent(config)))
     assert [(subject, do) for subject, _, do in wrong] == [("settings", "give a block of settings")]
 
@@ -291,7 +309,7 @@ def test_where_this_user_may_not_look(workspace, tmp_path):
     done = run("doctor", workspace, "--directive", "mine", prefix=nobody, cwd=closed, HOME="/nonexistent")
     assert done.returncode == 1
     assert found(done)[-1][1] == "/matrix"
-    assert any("cannot be looked at: Permission denied" in f[2] for f in found(done))
+    assert any("cannot be checked: Permission denied" in f[2] for f in found(done))
     done = run("doctor", prefix=nobody, cwd=closed, HOME="/nonexistent")
     assert [f[1] for f in found(done)][-1] == "/matrix"
     assert "no .swarm file here or above" in done.stdout
@@ -303,13 +321,15 @@ def test_rights_that_do_not_reach_everybody(monkeypatch, tmp_path):
     monkeypatch.setattr(host, "_is_closed", lambda folder: True)
     (tmp_path / "status").write_text("CapEff: 80004")
     finding = host.check_rights(tmp_path / "status")
-    assert (finding.state, "yet /proc/1/fd cannot be read" in finding.says) == ("note", True)
+    assert (finding.state, "but /proc/1/fd cannot be read" in finding.says) == ("note", True)
 
 
 @pytest.mark.root
 def test_rights(tmp_path, monkeypatch):
     """Root sees all; anybody else is told what is not seen, and how to change it."""
-    monkeypatch.setattr(host, "_FIRST", Path("/proc/self/fd"))  # of this host's first process who knows
+    monkeypatch.setattr(
+        host, "_INIT_DESCRIPTORS", Path("/proc/self/fd")
+    )  # of this host's first process who knows
     assert host.check_rights().state == "ok"
     said = as_nobody(host.check_rights)
     assert "state='note'" in said

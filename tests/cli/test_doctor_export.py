@@ -54,8 +54,13 @@ def test_faults_are_faults(installed):
 @pytest.mark.parametrize(
     ("config", "state", "says", "do"),
     [
-        ({"prometheus_textfile": "/nowhere/x.prom"}, "fault", "no folder /nowhere", "install -d /nowhere"),
-        ({"prometheus_textfile": "/proc/self/status/x.prom"}, "fault", "no folder", "install -d"),
+        (
+            {"prometheus_textfile": "/nowhere/x.prom"},
+            "fault",
+            "the folder /nowhere does not exist",
+            "install -d /nowhere",
+        ),
+        ({"prometheus_textfile": "/proc/self/status/x.prom"}, "fault", "does not exist", "install -d"),
         ({"prometheus_textfile": f"/tmp/{'x' * 300}.prom"}, "fault", "File name too long", "another folder"),
         ({"prometheus_listen": "192.0.2.1:9101"}, "fault", "Cannot assign", "an address of this host"),
     ],
@@ -88,7 +93,7 @@ def test_a_port_that_another_program_has():
         port = owner.getsockname()[1]
         ((state, says, do),) = findings(prometheus_listen=f":{port}")
     assert (state, says) == ("fault", f"n: 127.0.0.1:{port} cannot be listened on: Address already in use")
-    command = do.partition(" says")[0]
+    command = do.partition(" shows")[0]
     assert command == f"ss -ltnp 'sport = :{port}'"
     subprocess.run(command, shell=True, check=True, capture_output=True)
 
@@ -119,12 +124,12 @@ def test_a_port_whose_owner_answers_for_ever():
 def test_a_port_that_the_agent_has_itself():
     """While it runs, its port is rightly taken."""
     settings = Settings(prometheus_listen=f"127.0.0.1:{free_port()}")
-    with contextlib.closing(Exporter(print)) as exporter:
+    with contextlib.closing(Exporter(print, print)) as exporter:
         exporter.publish(Monitor().check(), settings)
         ((state, says, _),) = findings(prometheus_listen=settings.prometheus_listen)
     assert (state, says) == (
         "ok",
-        f"n: {settings.prometheus_listen} is served already, by an agent that runs",
+        f"n: {settings.prometheus_listen} is already served by a running agent",
     )
 
 

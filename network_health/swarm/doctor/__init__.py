@@ -1,11 +1,11 @@
 """Checks a workspace and its host for problems before the swarm is booted.
 
-In: a workspace and the name of a directive. Out: one `Finding` a line, with what to do.
+In: a workspace and the name of a directive. Out: one `Finding` for each check, with what to do.
 """
 
 from __future__ import annotations
 
-from network_health.swarm.doctor.visit import examine
+from network_health.swarm.doctor.checks import examine
 
 __all__ = [
     "examine",

@@ -1,7 +1,7 @@
-"""What is wrong with a directive, before it is booted: looked at, never run.
+"""Checks a directive before it is booted, without running it.
 
-Which node holds a role is found as ``get_nodes_by_role`` and ``get_service_managers`` of the framework
-find it; which command a node knows, by the functions that its agent's source defines.
+Which node holds a role is decided as in ``get_nodes_by_role`` and ``get_service_managers`` of the framework;
+which handlers a node has, by the functions that its agent's source defines.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from network_health.swarm.directive import AGENT, Node, nodes, read_directive, u
 from network_health.swarm.doctor.export import check_export
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.receivers import SETTLE_S
 from network_health.swarm.spawn_records import DETECTIVE
 
 _SERVICES = "service-manager"
 
 
 def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator[Finding]:
-    """Everything about one directive of the workspace, which that Python will run.
+    """All findings about one directive of the workspace; without a name, which directives there are.
 
-    Which there are, when none is named.
+    ``python`` is the one that will run the swarm.
     """
     folder = workspace / "boot_directives"
     if not name:
@@ -39,7 +40,7 @@ def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator
     try:
         directive = read_directive(path)
     except SwarmError as error:
-        known = ", ".join(_directives(folder)) or "none that runs this agent"
+        known = ", ".join(_directives(folder)) or "none runs this agent"
         yield fault("directive", str(error), f"name a directive of {folder}: {known}")
         return
     tree = list(nodes(directive))
@@ -58,7 +59,7 @@ def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator
 
 
 def _path(folder: Path, name: str) -> Path:
-    """A directive as ``matrixswarm-boot --directive`` takes it, or else the path of a file, from ``/`` on."""
+    """The absolute path of a directive: a name as ``matrixswarm-boot --directive`` takes it, or a file."""
     of_workspace, path = folder / f"{name.removesuffix('.py')}.py", Path(name)
     is_path = (
         "/" in name or name.endswith(".json") or (os.path.isfile(path) and not os.path.isfile(of_workspace))
@@ -81,53 +82,50 @@ def _runs_the_agent(path: Path) -> bool:
 def _choice(folder: Path) -> Finding:
     known = _directives(folder)
     if not known:
-        do = f'write one with a node of "name": "{AGENT}"; network_health_demo shows how'
-        return note("directive", f"none in {folder} runs {AGENT}", do)
+        do = f'write one with a node of "name": "{AGENT}"; network_health_demo is an example'
+        return note("directive", f"no directive in {folder} runs {AGENT}", do)
     return note(
         "directive",
-        "none was named, so none was looked at",
+        "no directive was named, so none was checked",
         f"add --directive with one of: {', '.join(known)}",
     )
 
 
 def check_places(path: Path) -> Iterator[Finding]:
-    """Whether the directive boots in plain text: the loader wants it in the package's folder as well."""
+    """Whether the directive boots unencrypted: for that, the framework's package must contain it, too."""
     package = importlib.util.find_spec("matrixswarm")
     if path.suffix != ".py" or package is None or not package.submodule_search_locations:
         return
-    twin = Path(package.submodule_search_locations[0], "boot_directives", path.name)
-    if twin.exists():
-        yield ok(
-            "boot", f"{path.stem} boots in plain text: the framework's own folder has one of that name, too"
-        )
+    in_package = Path(package.submodule_search_locations[0], "boot_directives", path.name)
+    if in_package.exists():
+        yield ok("boot", f"{path.stem} boots unencrypted: the framework has a directive of the same name")
         return
     file, encrypted = shlex.quote(str(path)), shlex.quote(str(path.with_suffix(".json")))
     yield note(
         "boot",
-        f"{path.stem} boots encrypted only: in plain text the framework wants it in {twin.parent}, too",
+        f"{path.stem} boots only encrypted: an unencrypted one must also be in {in_package.parent}",
         f"key=$(matrixswarm-encrypt-directive --in {file} --out {encrypted}) && "
         f'matrixswarm-boot --universe NAME --encrypted-directive {encrypted} --swarm_key "$key"',
     )
 
 
 def check_configs(tree: Sequence[Node]) -> Iterator[Finding]:
-    """What in any node keeps the whole swarm, or its looking up of roles, from working."""
+    """Mistakes in the config of any node that stop the whole swarm, or its search for roles."""
     for node in tree:
         config = node.config
         if config is None:
-            says = (
-                f'{node.universal_id} has "config": None, which keeps every child of the swarm from starting'
-            )
+            says = f'{node.universal_id} has "config": None: no child node of the swarm will start'
             yield fault("config", says, f'write "config": {{}} in {node.universal_id}')
         elif isinstance(config, Mapping) and not _is_services(config.get(_SERVICES, [])):
-            says = f"{node.universal_id} has a {_SERVICES} that is no list of blocks: no role is found then"
+            says = f"{node.universal_id} has a {_SERVICES} that is not a list of blocks: no role can be found"
             yield fault("config", says, f'write "{_SERVICES}": [{{"role": ["a.role"]}}]')
     for uid, count in Counter(node.universal_id for node in tree).items():
         if count > 1:
             says = (
-                f"{count} nodes are called {uid}: the framework drops all but the first, with their children"
+                f"{count} nodes have the universal_id {uid}: the framework drops all but the first, and "
+                "the children of those"
             )
-            yield fault("config", says, "give each node a universal_id of its own")
+            yield fault("config", says, "give each node its own universal_id")
 
 
 def _is_services(services: object) -> bool:
@@ -137,43 +135,40 @@ def _is_services(services: object) -> bool:
 
 
 def check_settings(agent: Node, outcome: SettingsOutcome) -> Iterator[Finding]:
-    """Every setting that the agent would refuse, or not know, each with what is allowed."""
+    """Every setting that the agent would refuse or does not know, with what is allowed."""
     uid = agent.universal_id
     for part in unread_parts(agent.config):
-        yield note(
-            "settings", f"{uid}: only running the directive tells {part}", "look at this value yourself"
-        )
+        yield note("settings", f"{uid}: a computed value is not checked: {part}", "check this value yourself")
     for mistake in outcome.errors:
         says, _, do = mistake.partition("; ")
-        yield fault("settings", f"{uid}: {says}, so the default is in force", do)
+        yield fault("settings", f"{uid}: {says}, so the default is used", do)
     for mistake in outcome.warnings:
         says, _, hint = mistake.partition("; ")
         yield fault(
             "settings",
             f"{uid}: {says}, so it has no effect",
-            hint or "take it out; docs/settings.md has all settings",
+            hint or "remove it; docs/settings.md lists all settings",
         )
     if not outcome.errors and not outcome.warnings:
-        yield ok("settings", f"{uid}: no mistake")
+        yield ok("settings", f"{uid}: all settings are valid")
 
 
 def check_reports(
     agent: Node, settings: Settings, tree: Sequence[Node], workspace: Path
 ) -> Iterator[Finding]:
-    """Whether some node takes the agent's reports, and knows what to do with them."""
+    """Whether some node receives the agent's reports, and has the handler for them."""
     role, uid = settings.report_to_role, agent.universal_id
     do = f'add to the config of the node that is to get the reports: "{_SERVICES}": [{{"role": ["{role}"]}}]'
-    holders = [node for node in tree if node.universal_id != uid and _holds(node, role)]
-    if not holders and role == Settings().report_to_role:
-        holders = [node for node in tree if node.agent == DETECTIVE]
-        if holders:
-            named = ", ".join(node.universal_id for node in holders)
-            yield note(
-                "reports", f"no node holds {role!r}: half a minute after a boot they go to {named}", do
-            )
-    if not holders:
-        yield fault("reports", f"no node holds {role!r}: the reports of {uid} wait on disk for ever", do)
-    for node in holders:
+    receivers = [node for node in tree if node.universal_id != uid and _holds(node, role)]
+    if not receivers and role == Settings().report_to_role:
+        receivers = [node for node in tree if node.agent == DETECTIVE]
+        if receivers:
+            named = ", ".join(node.universal_id for node in receivers)
+            when = f"{SETTLE_S:.0f} s after the start"
+            yield note("reports", f"no node holds the role {role!r}: {when} reports are sent to {named}", do)
+    if not receivers:
+        yield fault("reports", f"no node holds the role {role!r}: no report of {uid} will be delivered", do)
+    for node in receivers:
         yield _handler(node, settings.report_handler, workspace)
 
 
@@ -192,7 +187,7 @@ def _listed(value: object) -> list[Any]:
 
 
 def _handler(node: Node, handler: str, workspace: Path) -> Finding:
-    """What runs ``handler`` in a node: a method of its agent, or a module in its agent's ``factory``."""
+    """Whether a node has ``handler``: a method of its agent, or a module in its agent's ``factory``."""
     folder = workspace / "agent" / node.agent
     source = folder / f"{node.agent}.py"
     factory = folder / "factory" / handler.split(".")[-1]
@@ -205,16 +200,15 @@ def _handler(node: Node, handler: str, workspace: Path) -> Finding:
         do = (
             "run this as the user that boots the swarm"
             if is_refused
-            else f"put {node.agent} into {folder.parent}"
+            else f"put the agent {node.agent} into {folder.parent}"
         )
         return fault("handler", says, do)
+    receiver = f"{node.universal_id} ({node.agent})"
     if handler in known or elsewhere:
-        return ok("handler", f"{node.universal_id} ({node.agent}) gets the reports and knows {handler}")
-    commands = ", ".join(sorted(name for name in known if name.startswith("cmd_"))) or "no command at all"
-    says = f"{node.universal_id} ({node.agent}) does not know {handler}: it drops every report"
-    return fault(
-        "handler", says, f"set report_handler to what it knows ({commands}), or give the role to another node"
-    )
+        return ok("handler", f"{receiver} receives the reports and has the handler {handler}")
+    commands = ", ".join(sorted(name for name in known if name.startswith("cmd_"))) or "none"
+    do = f"set report_handler to one that it has ({commands}), or give the role to another node"
+    return fault("handler", f"{receiver} has no handler {handler}: it drops every report", do)
 
 
 def _functions(source: Path) -> set[str]:
@@ -223,7 +217,7 @@ def _functions(source: Path) -> set[str]:
 
 
 def _inherited() -> set[str]:
-    """What every agent knows: the methods of the framework's own class."""
+    """The handlers of every agent: the methods of the framework's own class."""
     package = importlib.util.find_spec("matrixswarm")
     for place in (package.submodule_search_locations or ()) if package else ():
         return _functions(Path(place, "core", "boot_agent.py"))
@@ -231,7 +225,7 @@ def _inherited() -> set[str]:
 
 
 def _known(config: object) -> Mapping[Any, Any]:
-    """A config without what only running the directive could tell."""
+    """The parts of a config that are known without running the directive."""
     if not isinstance(config, Mapping):
         return {}
     return {key: value for key, value in config.items() if not unread_parts(value)}

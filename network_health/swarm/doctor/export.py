@@ -1,6 +1,6 @@
-"""Whether the figures for Prometheus would come where an agent's settings want them.
+"""Checks whether an agent could export its metrics to Prometheus as its settings say.
 
-Laws: nothing is written and nobody is served; a port is looked at by binding it for a moment.
+Guarantees: no file is written. A port is checked by binding it for a moment, without listening.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from pathlib import Path
 from network_health.export import INSTALL_COMMAND, socket_address
 from network_health.settings import Settings
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
+from network_health.swarm.errors import last_line
 
 _SUBJECT = "prometheus"
 _IMPORT_S = 60.0
 _ANSWER_S = 2.0
 _MOST_BYTES = 65536
-_OURS = b"\nnetwork_health_build_info{"
+_AGENTS_METRIC = b"\nnetwork_health_build_info{"
 
 
 def check_export(uid: str, settings: Settings, python: Path) -> Iterator[Finding]:
-    """Library, file and port of an agent that ``python`` will run; nothing where no setting asks."""
+    """Findings about library, file and port of an agent that ``python`` will run; none without export."""
     path, address = settings.prometheus_textfile, settings.prometheus_listen
     if path is None and address is None:
         return
@@ -37,16 +38,13 @@ def check_export(uid: str, settings: Settings, python: Path) -> Iterator[Finding
     if address is not None:
         yield _port(uid, address)
         if not ipaddress.ip_address(socket_address(address)[1][0]).is_loopback:
-            says = f"{uid}: whoever reaches {address} can read the figures: no password, no encryption"
-            yield note(
-                _SUBJECT,
-                says,
-                "let a firewall pass none but Prometheus, or set prometheus_listen to 127.0.0.1",
-            )
+            says = f"{uid}: anyone who can reach {address} can read the metrics: no password, no encryption"
+            do = "let a firewall admit only Prometheus, or set prometheus_listen to 127.0.0.1"
+            yield note(_SUBJECT, says, do)
 
 
 def _library(uid: str, python: Path) -> Iterator[Finding]:
-    """What the agent would load, loaded by its Python."""
+    """A fault if the agent's Python cannot import what the export needs."""
     try:
         done = subprocess.run(  # noqa: S603 - the swarm's own Python, by its path, without a shell
             [python, "-c", "import network_health.export.metric_families"],
@@ -57,26 +55,25 @@ def _library(uid: str, python: Path) -> Iterator[Finding]:
             cwd="/",
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):  # what is wrong with that Python, the library's check says
+    except (OSError, subprocess.TimeoutExpired):  # check_library reports what is wrong with this Python
         return
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        says = f"{uid}: {python} cannot make figures: {reason[0]}"
+        says = f"{uid}: {python} cannot export metrics: {last_line(done.stderr)}"
         yield fault(_SUBJECT, says, f"{shlex.quote(str(python))} {INSTALL_COMMAND}")
 
 
 def _file(uid: str, path: Path) -> Finding:
     try:
         return _file_in(uid, path, path.parent)
-    except OSError as error:  # a name that is too long, or a folder above that is closed to this user
-        do = "let the swarm's user go there, or set prometheus_textfile to a file in another folder"
-        return fault(_SUBJECT, f"{uid}: {path} cannot be looked at: {error.strerror}", do)
+    except OSError as error:  # the name is too long, or this user may not enter a folder above
+        do = "give the swarm's user access, or set prometheus_textfile to a file in another folder"
+        return fault(_SUBJECT, f"{uid}: {path} cannot be checked: {error.strerror}", do)
 
 
 def _file_in(uid: str, path: Path, folder: Path) -> Finding:
     if not folder.is_dir():
         do = f"install -d {shlex.quote(str(folder))}, writable for the swarm's user"
-        return fault(_SUBJECT, f"{uid}: there is no folder {folder} for the figures", do)
+        return fault(_SUBJECT, f"{uid}: the folder {folder} does not exist", do)
     if path.is_dir():
         return fault(_SUBJECT, f"{uid}: {path} is a folder", "set prometheus_textfile to a file")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -93,17 +90,17 @@ def _port(uid: str, address: str) -> Finding:
             probe.bind(where)
     except OSError as error:
         if error.errno == errno.EADDRINUSE and _is_ours(address):
-            return ok(_SUBJECT, f"{uid}: {address} is served already, by an agent that runs")
+            return ok(_SUBJECT, f"{uid}: {address} is already served by a running agent")
         if error.errno == errno.EADDRINUSE:
-            do = f"ss -ltnp 'sport = :{where[1]}' says who has it; free it, or set another prometheus_listen"
+            do = f"ss -ltnp 'sport = :{where[1]}' shows who uses it; stop that, or change prometheus_listen"
         else:
-            do = "set prometheus_listen to an address of this host, and a port that this user may use"
+            do = "set prometheus_listen to an address of this host and a port that this user may open"
         return fault(_SUBJECT, f"{uid}: {address} cannot be listened on: {error.strerror}", do)
     return ok(_SUBJECT, f"{uid}: {address} is free")
 
 
 def _is_ours(address: str) -> bool:
-    """Whether who listens there serves such figures; asked for `_ANSWER_S`, however slow the answer is."""
+    """Whether an agent already serves its metrics there; takes at most `_ANSWER_S`."""
     until_s, answer = time.monotonic() + _ANSWER_S, b""
     family, where = socket_address(address)
     try:
@@ -115,8 +112,8 @@ def _is_ours(address: str) -> bool:
                 client.settimeout(left_s)
                 part = client.recv(_MOST_BYTES)
                 answer += part
-                if not part or _OURS in answer:
+                if not part or _AGENTS_METRIC in answer:
                     break
     except OSError:
         pass
-    return _OURS in answer
+    return _AGENTS_METRIC in answer

@@ -1,4 +1,4 @@
-"""What the doctor finds: a value, one line of what is and one of what to do."""
+"""Defines the result of one check of the doctor."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``state``: all well, worth knowing (it works, with less), or something that will not work.
+    """``state``: ``ok`` (works), ``note`` (works, but degraded) or ``fault`` (will not work).
 
-    ``do`` is what to do about it: empty if nothing has to be done.
+    ``says`` is what was found, ``do`` what to do about it; ``do`` is empty if nothing has to be done.
     """
 
     state: Literal["ok", "note", "fault"]
@@ -20,15 +20,15 @@ class Finding:
 
 
 def ok(subject: str, says: str) -> Finding:
-    """All well."""
+    """It works."""
     return Finding("ok", subject, says)
 
 
 def note(subject: str, says: str, do: str) -> Finding:
-    """It works, with less."""
+    """It works, but degraded."""
     return Finding("note", subject, says, do)
 
 
 def fault(subject: str, says: str, do: str) -> Finding:
-    """Something that will not work."""
+    """It will not work."""
     return Finding("fault", subject, says, do)

@@ -1,6 +1,8 @@
-"""What this host and this user let the agent do: rights, kernel interfaces, ``/matrix``.
+"""Checks what the agent may do on this host: rights, kernel interfaces and ``/matrix``.
 
-Rights from ``/proc/self/status``, see capabilities(7). Laws: reads only; what a reader raises is a finding.
+Rights are read from ``/proc/self/status``; see capabilities(7).
+
+Guarantees: nothing is changed. An error of a reader is a finding.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from network_health.sources import Readers, available_readers
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.matrix_root import MATRIX
 
-#: CAP_DAC_READ_SEARCH opens the files of others' processes, CAP_SYS_PTRACE lets them be read: only both do.
-_TO_SEE_ALL = 1 << 2 | 1 << 19
-#: The sockets of a process that is always there, and is root's.
-_FIRST = Path("/proc/1/fd")
-#: What each collector needs of the kernel.
+#: CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE: both are needed to read the files of other users' processes.
+_BOTH_CAPABILITIES = 1 << 2 | 1 << 19
+#: The descriptors of a process that always exists and belongs to root.
+_INIT_DESCRIPTORS = Path("/proc/1/fd")
+#: The kernel interface that each collector reads.
 _SOURCES = {
     "interfaces": "rtnetlink",
     "connections": "sock_diag",
@@ -30,26 +32,24 @@ _SOURCES = {
 
 
 def check_rights(status: Path = Path("/proc/self/status")) -> Finding:
-    """Whether everything of other users' processes can be seen by whoever runs this."""
+    """Whether this user can read everything of other users' processes."""
     who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
     if sys.platform != "linux":
         return note("rights", f"{who}, not on Linux", "start the swarm as root to see every process")
-    if _capabilities(status) & _TO_SEE_ALL == _TO_SEE_ALL:
-        if _is_closed(_FIRST):
+    if _capabilities(status) & _BOTH_CAPABILITIES == _BOTH_CAPABILITIES:
+        if _is_closed(_INIT_DESCRIPTORS):
             return note(
                 "rights",
-                f"{who} with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, yet {_FIRST} cannot be read: of some "
-                "processes the sockets are not seen, so a report may not know the owner of a connection",
-                "start the swarm outside of the container, or give that the rights of the host's root",
+                f"{who} with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, but {_INIT_DESCRIPTORS} cannot be read: "
+                "the sockets of some processes are hidden, so a report may not name a connection's owner",
+                "start the swarm outside of the container, or give that the rights of root on the host",
             )
-        return ok(
-            "rights", f"{who} with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: all of every process is seen"
-        )
+        return ok("rights", f"{who} with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: every process can be read")
     return note(
         "rights",
-        f"{who} without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, which only help together: of other users' "
-        "processes the I/O and the sockets are not seen, "
-        "so a report may not know the owner of a connection; all other figures are complete",
+        f"{who} without both of CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: the I/O and the sockets of other "
+        "users' processes are hidden, so a report may not name the owner of a connection; all other metrics "
+        "are complete",
         "start the swarm as root, or give it both (systemd: AmbientCapabilities=CAP_SYS_PTRACE "
         "CAP_DAC_READ_SEARCH)",
     )
@@ -61,7 +61,7 @@ def _is_closed(folder: Path) -> bool:
             os.readlink(folder / name)
     except PermissionError:
         return True
-    except OSError:  # it has just gone
+    except OSError:  # the process has just closed it
         pass
     return False
 
@@ -70,74 +70,69 @@ def _capabilities(status: Path) -> int:
     try:
         words = status.read_text("ascii").split()
         return int(words[words.index("CapEff:") + 1], 16)
-    except (OSError, ValueError, IndexError):  # no such file or line: nothing is known to be allowed
+    except (OSError, ValueError, IndexError):  # no such file or line: assume no rights
         return 0
 
 
 def check_kernel() -> Iterator[Finding]:
-    """Each collector's reading, tried once: by the kernel's own interface, then by psutil."""
-    *own, last = available_readers()
+    """Reads once for each collector: from the kernel's own interface, then with psutil."""
+    *kernel_readers, portable = available_readers()
     for collector, source in _SOURCES.items():
         refusals = []
-        for way in own:
-            refused = _refusal(_reading(way, collector))
+        for reader in kernel_readers:
+            refused = _refusal(_reading(reader, collector))
             if refused is None:
-                yield ok(collector, f"readable by {source}")
+                yield ok(collector, f"can be read from {source}")
                 break
             refusals.append(refused)
         else:
-            yield _without_kernel(collector, source, refusals, last)
+            yield _without_kernel(collector, source, refusals, portable)
 
 
-def _without_kernel(collector: str, source: str, refusals: list[str], last: Readers) -> Finding:
-    why = f"{source}: {refusals[0]}" if refusals else f"{source} is Linux's"
+def _without_kernel(collector: str, source: str, refusals: list[str], portable: Readers) -> Finding:
+    why = f"{source}: {refusals[0]}" if refusals else f"{source} exists only on Linux"
     if collector == "protocols":
-        return note(
-            collector, f"{why}; reports come without metrics.protocols", "run the swarm where it can be read"
-        )
-    refused = _refusal(_reading(last, collector))
+        says = f"{why}; reports will have no metrics.protocols"
+        return note(collector, says, "run the swarm where it can be read")
+    refused = _refusal(_reading(portable, collector))
     if refused is None:
         return note(
             collector,
-            f"{why}; psutil reads it, at more cost",
-            "allow it in the container's seccomp profile or the like" if refusals else "nothing",
+            f"{why}; psutil is used instead, which costs more CPU",
+            "allow it, for example in the seccomp profile of the container" if refusals else "nothing",
         )
     return fault(
         collector, f"{why}; psutil: {refused}", "run the swarm as a user, or in a container, that may read it"
     )
 
 
-def _reading(way: Readers, collector: str) -> Callable[[], object]:
+def _reading(reader: Readers, collector: str) -> Callable[[], object]:
     if collector == "interfaces":
-        return way.links
+        return reader.links
     if collector == "connections":
-        return way.connections
+        return reader.connections
     if collector == "processes":
-        return way.processes
-    protocols = way.protocols
+        return reader.processes
+    protocols = reader.protocols
     return (lambda: _counted(protocols(True))) if protocols else (lambda: None)
 
 
 def _counted(reading: ProtocolReading) -> None:
-    """Whether anything was there to be read: a counter that a kernel lacks is no error, all of them are.
-
-    Raises:
-        OSError: nothing was.
-    """
+    """Raises OSError if no counter at all could be read; some may be missing in a kernel."""
     if reading.counters == ProtocolCounters():
-        raise OSError(errno.ENODATA, "none of the counters is there")
+        raise OSError(errno.ENODATA, "no counter exists")
 
 
 def _refusal(read: Callable[[], object]) -> str | None:
     try:
         read()
-    except Exception as error:  # noqa: BLE001 - whatever a reader raises is what the doctor is to tell
+    except Exception as error:  # noqa: BLE001 - the doctor reports whatever a reader raises
         return f"{type(error).__name__}: {error}"
     return None
 
 
 def check_matrix(root: Path = MATRIX) -> Finding:
-    """Whether a swarm can keep its state where every swarm does, by looking alone."""
+    """Whether a swarm can keep its state in ``/matrix``; nothing is created."""
     do = f"boot as root, or once: sudo install -d -m 0700 -o $USER {root}"
     log = root / "spawn.log"
     if os.path.exists(root):
@@ -146,5 +141,5 @@ def check_matrix(root: Path = MATRIX) -> Finding:
                 return fault("/matrix", f"{path} cannot be written by this user", do)
         return ok("/matrix", f"{root} can be written")
     if not os.access(root.parent, os.W_OK | os.X_OK):
-        return fault("/matrix", f"there is no {root}, and this user cannot make it", do)
-    return ok("/matrix", f"there is no {root} yet; the first boot makes it")
+        return fault("/matrix", f"{root} does not exist, and this user cannot create it", do)
+    return ok("/matrix", f"{root} does not exist yet; the first boot creates it")

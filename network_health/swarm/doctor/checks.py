@@ -1,6 +1,6 @@
-"""What would not work, before it does not: the doctor's visit to a workspace and its host.
+"""Runs all checks of the doctor: the library, the workspace, a directive and the host.
 
-Laws: nothing is changed; no directive and no agent is run; whatever is found is a `Finding`, never an
+Guarantees: nothing is changed. No directive and no agent is run. Every problem is a `Finding`, never an
 exception.
 """
 
@@ -20,15 +20,15 @@ from network_health.swarm.booting import launcher
 from network_health.swarm.doctor.directive import check_directive
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.host import check_kernel, check_matrix, check_rights
-from network_health.swarm.errors import SwarmError
-from network_health.swarm.payload import payload_files, source
+from network_health.swarm.errors import SwarmError, last_line
+from network_health.swarm.payload import AGENT_FOLDER, SHADOW, payload_files, source
 from network_health.swarm.workspace import Workspace
 
-_AGENT_FILE = "agent/network_health/network_health.py"
-_SHADOW = "agent/network_health/__init__.py"
-_BY_SHELL = "'''exec' "
+_AGENT_FILE = f"{AGENT_FOLDER}/network_health.py"
+#: How pip begins the second line of a launcher that a shell has to start.
+_SHELL_EXEC = "'''exec' "
 _IMPORT_S = 60.0
-#: Run by the swarm's Python: imports what it is told to and says where the library comes from.
+#: Run by the swarm's Python: imports the modules that are its arguments, and prints where the library is.
 _PROBE = (
     "import importlib, json, sys; [importlib.import_module(name) for name in sys.argv[1:]]; "
     "import network_health; print(json.dumps([network_health.__file__, sys.version.split()[0]]))"
@@ -36,7 +36,10 @@ _PROBE = (
 
 
 def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
-    """Everything, in the order in which a boot would fail; ``None``: the default workspace, no directive."""
+    """All findings, in the order in which a boot would fail.
+
+    ``None`` means the default workspace, or no directive.
+    """
     python = swarm_python()
     yield check_library(python)
     try:
@@ -54,22 +57,22 @@ def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
 
 
 def swarm_python() -> Path:
-    """The Python that a boot runs every agent with: the one that ``matrixswarm-boot`` is started by."""
+    """The Python that runs every agent of a swarm: the one in the first lines of ``matrixswarm-boot``."""
     own = Path(sys.executable)
     try:
         head = launcher("matrixswarm-boot").read_text("utf-8").splitlines()[:2]
-        # A path with blanks, or a long one, is not in the first line but in a second one for the shell.
-        is_shell = len(head) > 1 and head[1].startswith(_BY_SHELL)
-        words = shlex.split(head[1].removeprefix(_BY_SHELL) if is_shell else head[0].removeprefix("#!"))
+        # A long path, or one with spaces, is not allowed in a #! line: pip then starts Python by a shell.
+        is_shell = len(head) > 1 and head[1].startswith(_SHELL_EXEC)
+        words = shlex.split(head[1].removeprefix(_SHELL_EXEC) if is_shell else head[0].removeprefix("#!"))
         if Path(words[0]).name == "env":
             words = [shutil.which(words[1]) or ""]
-    except (SwarmError, OSError, ValueError, IndexError):  # no launcher, or none of Python's
+    except (SwarmError, OSError, ValueError, IndexError):  # no launcher, or not a Python script
         return own
     return Path(words[0]) if Path(words[0]).name.startswith("python") else own
 
 
 def check_library(python: Path) -> Finding:
-    """Whether that Python imports all that the agent's file does, and from where."""
+    """Whether ``python`` imports all that the agent's file imports, and from where."""
     install = f"{shlex.quote(str(python))} -m pip install {shlex.quote(source())}"
     try:
         done = subprocess.run(  # noqa: S603 - the swarm's own Python, by its path, without a shell
@@ -78,27 +81,27 @@ def check_library(python: Path) -> Finding:
             encoding="utf-8",
             errors="replace",
             timeout=_IMPORT_S,
-            cwd="/",  # a folder of the library's name must not stand in for it
+            cwd="/",  # a folder named network_health in the current one would be imported instead
             check=False,
         )
         if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-            return fault("library", f"{python} cannot import what the agent needs: {reason[0]}", install)
+            reason = last_line(done.stderr)
+            return fault("library", f"{python} cannot import what the agent needs: {reason}", install)
         place, version = json.loads(done.stdout.splitlines()[-1])
     except (OSError, SwarmError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
-        return fault("library", f"{python} could not be asked for the library: {error}", install)
+        return fault("library", f"whether {python} has the library could not be checked: {error}", install)
     if Path(place).resolve() != Path(network_health.__file__).resolve():
         return note(
             "library",
-            f"{python} has its own, in {Path(place).parent}; this command comes from "
+            f"{python} imports another copy, in {Path(place).parent}; this command runs from "
             f"{Path(network_health.__file__).parent}",
-            f"see that both are of one version: {install} --upgrade",
+            f"make sure that both have the same version: {install} --upgrade",
         )
-    return ok("library", f"{python} (Python {version}) imports it and the framework")
+    return ok("library", f"{python} (Python {version}) imports the library and the framework")
 
 
 def _imported_by_the_agent() -> list[str]:
-    """The modules that the agent's file imports of the library and of the framework."""
+    """The modules of the library and of the framework that the agent's file imports."""
     tree = ast.parse(payload_files()[_AGENT_FILE])
     names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     return [name for name in names if name.split(".")[0] in {"matrixswarm", "network_health"}]
@@ -112,8 +115,8 @@ def check_agent_files(workspace: Path) -> Iterator[Finding]:
         wrong = [
             f"{name} {state}" for name, data in wanted.items() if (state := _state(workspace / name, data))
         ]
-        if (workspace / _SHADOW).exists():
-            wrong.append(f"{_SHADOW} hides the library from the agent")
+        if (workspace / SHADOW).exists():
+            wrong.append(f"{SHADOW} hides the library from the agent")
     except PermissionError as error:
         yield fault("agent", str(error), "run this as root, or as the user that boots the swarm")
         return
@@ -123,10 +126,10 @@ def check_agent_files(workspace: Path) -> Iterator[Finding]:
     if wrong:
         yield fault("agent", ", ".join(wrong), do)
     else:
-        yield ok("agent", f"{_AGENT_FILE} is this version's")
+        yield ok("agent", f"{_AGENT_FILE} has this version")
 
 
 def _state(path: Path, wanted: bytes) -> str:
     if not path.is_file():
         return "is missing"
-    return "" if path.read_bytes() == wanted else "is another version's, or was changed"
+    return "" if path.read_bytes() == wanted else "has another version, or was changed"

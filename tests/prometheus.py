@@ -1,4 +1,4 @@
-"""Debian's own ``prometheus`` and ``prometheus-node-exporter``, on free ports and in a folder of the test."""
+"""Runs Debian's ``prometheus`` and ``prometheus-node-exporter`` on free ports, in a folder of the test."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ _READY_S = 60
 
 
 class Prometheus:
-    """A server that scrapes ``targets``, ``{job: address}``, every second; with alert rules if given."""
+    """Scrapes ``targets``, ``{job: address}``, every second; ``rules`` are paths of alert rules."""
 
     def __init__(self, folder, targets, rules=()):
         self.folder, self.targets, self.rules = folder, targets, [str(path) for path in rules]
@@ -30,7 +30,7 @@ class Prometheus:
             "rule_files": self.rules,
             "scrape_configs": jobs,
         }
-        (self.folder / "prometheus.yml").write_text(json.dumps(config))  # which is YAML as well
+        (self.folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is valid YAML
         self.process = _start(
             self.folder / "prometheus.log",
             "prometheus",
@@ -44,30 +44,32 @@ class Prometheus:
     def __exit__(self, *_):
         _stop(self.process)
 
-    def ask(self, what, **parameters):
-        """The ``data`` of an answer of its API."""
+    def get(self, endpoint, **parameters):
+        """The ``data`` of a response of its HTTP API."""
         query = urllib.parse.urlencode(parameters)
         try:
-            with urllib.request.urlopen(f"http://{self.address}/api/v1/{what}?{query}", timeout=20) as answer:
-                return json.load(answer)["data"]
+            with urllib.request.urlopen(
+                f"http://{self.address}/api/v1/{endpoint}?{query}", timeout=20
+            ) as response:
+                return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{parameters}: {error.read().decode()}") from error
 
     def query(self, expression, **at):
-        """What an expression is now, or at ``time=``: a list of (labels, value)."""
-        answer = self.ask("query", query=expression, **at)
-        if answer["resultType"] == "scalar":
-            return [({}, float(answer["result"][1]))]
-        return [(each["metric"], float(each["value"][1])) for each in answer["result"]]
+        """The value of an expression now, or at ``time=``: a list of (labels, value)."""
+        data = self.get("query", query=expression, **at)
+        if data["resultType"] == "scalar":
+            return [({}, float(data["result"][1]))]
+        return [(each["metric"], float(each["value"][1])) for each in data["result"]]
 
     def scrapes(self, series):
-        """Every sample of one series in the last minutes: a list of (time, value)."""
-        results = self.ask("query", query=f"{series}[5m]")["result"]
+        """The samples of one series in the last five minutes: a list of (time, value)."""
+        results = self.get("query", query=f"{series}[5m]")["result"]
         return [(at, float(value)) for each in results for at, value in each["values"]]
 
 
 class NodeExporter:
-    """One that reads ``*.prom`` in a folder and collects nothing else."""
+    """A node_exporter that reads ``*.prom`` in a folder and collects nothing else."""
 
     def __init__(self, folder, textfiles):
         self.folder, self.textfiles = folder, textfiles

@@ -1,6 +1,6 @@
-"""Gives the metrics of reports to Prometheus: as a file, or at an address.
+"""Exports the metrics of reports to Prometheus: to a file, or at an HTTP address.
 
-In: a `Report`. Out: Prometheus' text format. The client library is loaded only when a setting asks for it.
+In: a `Report`. Out: Prometheus' text format. The client library is loaded only if a setting asks for it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The figures over HTTP: ``GET /metrics`` and nothing else.
+"""Serves the metrics over HTTP: ``GET /metrics`` and nothing else.
 
-Laws: it listens on the one address that it is given. No client holds up another one, or the agent: each has
-a thread of its own, for `_LONGEST_S` at most, and of too many the oldest has to go. `Endpoint.close` frees
-the port before it returns.
+Guarantees: it listens on the given address only. A slow client delays neither other clients nor the agent:
+each client has its own thread, for at most `_TIMEOUT_S`, and of too many clients the oldest is disconnected.
+`Endpoint.close` frees the port before it returns.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-#: Of the text format that every Prometheus reads.
+#: The text format that every version of Prometheus reads.
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: As long as Prometheus waits, by default.
-_LONGEST_S = 10.0
-_MOST_CLIENTS = 32
+#: Prometheus' own default timeout of a scrape.
+_TIMEOUT_S = 10.0
+_MAX_CLIENTS = 32
 _PAUSE_S = 0.1
 
 
@@ -29,8 +29,8 @@ class Endpoint:
     """Serves ``text()`` at ``address``, "HOST:PORT" with an IP address, until it is closed.
 
     Raises:
-        OSError: the address cannot be listened on.
-        RuntimeError: the system has no thread for it.
+        OSError: the system refuses to listen on the address.
+        RuntimeError: the system cannot start a thread.
     """
 
     def __init__(self, address: str, text: Callable[[], bytes]) -> None:
@@ -44,10 +44,10 @@ class Endpoint:
             raise
 
     def close(self) -> None:
-        """Free the port, and end every connection."""
+        """Free the port and disconnect all clients."""
         self._server.shutdown()
         self._server.server_close()
-        self._server.end_clients()
+        self._server.disconnect_clients()
 
 
 def socket_address(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
@@ -58,32 +58,32 @@ def socket_address(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Accepts, and watches over its clients' time."""
+    """Accepts clients and limits their number and time."""
 
     daemon_threads = True
     allow_reuse_address = True
-    request_queue_size = _MOST_CLIENTS
+    request_queue_size = _MAX_CLIENTS
 
     def __init__(self, address: str, text: Callable[[], bytes]) -> None:
-        self.address_family, where = socket_address(address)
+        self.address_family, host_port = socket_address(address)
         self.text = text
         self._clients: dict[socket.socket, float] = {}
         self._lock = threading.Lock()
-        super().__init__(where, _Handler)
+        super().__init__(host_port, _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         try:
             return super().get_request()
-        except OSError:  # no descriptor left, say: it would be asked for again at once
+        except OSError:  # for example no file descriptor left: without a pause, the base class spins
             time.sleep(_PAUSE_S)
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base has it
         with self._lock:
-            if len(self._clients) >= _MOST_CLIENTS:
+            if len(self._clients) >= _MAX_CLIENTS:
                 oldest = next(iter(self._clients))
                 del self._clients[oldest]
-                _end(oldest)
+                _disconnect(oldest)
             self._clients[request] = time.monotonic()
         super().process_request(request, client_address)
 
@@ -93,19 +93,19 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Called twice a second: no client has longer than it may."""
-        self.end_clients(_LONGEST_S)
+        """Disconnect clients that exceed the timeout; called twice a second by the base class."""
+        self.disconnect_clients(_TIMEOUT_S)
 
-    def end_clients(self, older_than_s: float = 0) -> None:
-        """End the connections that are at least so old."""
+    def disconnect_clients(self, min_age_s: float = 0) -> None:
+        """Disconnect the clients that have been connected for at least this long."""
         now_s = time.monotonic()
         with self._lock:
             for client, since_s in self._clients.items():
-                if now_s - since_s >= older_than_s:
-                    _end(client)
+                if now_s - since_s >= min_age_s:
+                    _disconnect(client)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base has it
-        """A client that went away is no news."""
+        """Ignore errors of a client's connection; the base class prints them."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path.partition("?")[0] != "/metrics":
-            self.send_error(HTTPStatus.NOT_FOUND, explain="The figures are at /metrics.")
+            self.send_error(HTTPStatus.NOT_FOUND, explain="The metrics are at /metrics.")
             return
         text = self.server.text()
         self.send_response(HTTPStatus.OK)
@@ -123,14 +123,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def version_string(self) -> str:
-        """What stands in the header ``Server``: no version to look weaknesses up by."""
+        """The header ``Server``, without the Python version, which could help an attacker."""
         return "network_health"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401 - as the base has it
-        """Scrapes are not logged."""
+        """Log nothing; the base class writes each request to stderr."""
 
 
-def _end(client: socket.socket) -> None:
-    """Its thread's next read or write fails."""
-    with contextlib.suppress(OSError):  # it has gone by itself
+def _disconnect(client: socket.socket) -> None:
+    """Make the next read or write of the client's thread fail."""
+    with contextlib.suppress(OSError):  # already disconnected
         client.shutdown(socket.SHUT_RDWR)

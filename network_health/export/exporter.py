@@ -1,9 +1,9 @@
-"""The figures of every check, where ``prometheus_textfile`` and ``prometheus_listen`` want them.
+"""Exports every report to where ``prometheus_textfile`` and ``prometheus_listen`` ask for it.
 
-Laws: nothing here raises or waits for longer than `_LONGEST_S`. What does not work is one sentence, logged
-when it changes, and is tried again at every check. Nothing listens and no client library is loaded unless a
-setting asks. A file stays when the process ends, so that no alert in it seems to be over; one that
-the settings no longer name is removed.
+Guarantees: no method raises. No output is waited for longer than `_TIMEOUT_S`. A problem is logged when it
+changes, and the output is tried again at every check. Unless a setting asks, nothing listens and the client
+library is not loaded. The file stays when the process ends, so that its alerts do not look resolved; a file
+that the settings no longer name is removed.
 """
 
 from __future__ import annotations
@@ -23,55 +23,55 @@ from network_health.reporting import Report, redacted
 from network_health.settings import Settings
 from network_health.sources import Answer, Isolated
 
-#: What comes after a Python's path to give it the client library.
+#: Arguments of a Python that install the client library.
 INSTALL_COMMAND = "-m pip install 'matrixswarm-network-health[prometheus]'"
 
-#: As a collector has.
-_LONGEST_S = 10.0
-
-_Say = Callable[[str], None]
+#: The same as for a collector.
+_TIMEOUT_S = 10.0
 
 
 class Exporter:
-    """Where the figures go.
+    """The outputs to Prometheus.
 
     Args:
-        log: gets a sentence when figures begin to be shown somewhere.
-        warn: gets one when they cannot be; default: ``log``.
+        log: takes a sentence when an output begins to work.
+        warn: takes a sentence when an output has a problem.
     """
 
-    def __init__(self, log: _Say, warn: _Say | None = None) -> None:
-        self._log, self._warn = log, warn or log
+    def __init__(self, log: Callable[[str], None], warn: Callable[[str], None]) -> None:
+        self._log, self._warn = log, warn
         self._report: Report | None = None
         self._text = _Text()
         self._endpoint: Endpoint | None = None
         self._written: Path | None = None
-        self._said: dict[str, str] = {}
-        self._ways = (_Way("prometheus_listen", self._serve), _Way("prometheus_textfile", self._write))
+        self._last_logged: dict[str, str] = {}
+        self._outputs = (
+            _Output("prometheus_listen", self._serve),
+            _Output("prometheus_textfile", self._write),
+        )
 
     def publish(self, report: Report, settings: Settings) -> Report:
-        """Show this report; returns it, with whatever does not work among its ``settings_errors``."""
+        """Export this report; returns it with the problems of the outputs added to ``settings_errors``."""
         self._report = report
         return self.apply(settings) or report
 
     def apply(self, settings: Settings) -> Report | None:
-        """Show the last report where these settings want it, if there was one; returns it as `publish`."""
+        """Export the last report again, under new settings; ``None`` if there is no report yet."""
         if self._report is None:
             return None
-        shown, troubles = self._report, []
-        for way in self._ways:
-            wanted: str | None = getattr(settings, way.setting)
-            self._text.show(shown, settings.check_interval_sec)
-            done, trouble = way.go(wanted)
-            if trouble:
-                troubles.append(trouble)
-                shown = _with_errors(self._report, troubles, settings)
-            self._tell(way.setting, trouble or done, self._warn if trouble else self._log)
-        self._text.show(shown, settings.check_interval_sec)
-        return shown
+        report, problems = self._report, []
+        for output in self._outputs:
+            self._text.set(report, settings.check_interval_sec)
+            done, problem = output.update(getattr(settings, output.setting))
+            if problem:
+                problems.append(problem)
+                report = _with_errors(self._report, problems, settings)
+            self._log_change(output.setting, problem or done, self._warn if problem else self._log)
+        self._text.set(report, settings.check_interval_sec)
+        return report
 
     def close(self) -> None:
-        """Stop serving; a file stays."""
+        """Stop serving; the file stays."""
         self._serve(None)
 
     def _serve(self, address: str | None) -> str:
@@ -81,111 +81,111 @@ class Exporter:
         if address is None:
             return ""
         if self._endpoint is None:
-            self._text.load()
-            self._endpoint = Endpoint(address, self._text.get)
-        return f"The figures are served at http://{address}/metrics"
+            self._text.load_library()
+            self._endpoint = Endpoint(address, self._text.rendered)
+        return f"The metrics are served at http://{address}/metrics"
 
     def _write(self, name: str | None) -> str:
         path = None if name is None else Path(name)
         if self._written is not None and self._written != path:
-            with contextlib.suppress(OSError):  # whoever took it or the folder away has done it
+            with contextlib.suppress(OSError):  # already removed, or its folder is
                 self._written.unlink()
             self._written = None
         if path is None:
             return ""
-        self._text.load()
-        write_textfile(path, self._text.get())
+        self._text.load_library()
+        write_textfile(path, self._text.rendered())
         self._written = path
-        return f"The figures are written to {name}"
+        return f"The metrics are written to {name}"
 
-    def _tell(self, setting: str, sentence: str, say: _Say) -> None:
-        """Log what is new."""
-        if sentence and sentence != self._said.get(setting):
-            say(sentence)
-        self._said[setting] = sentence
+    def _log_change(self, setting: str, sentence: str, log: Callable[[str], None]) -> None:
+        if sentence and sentence != self._last_logged.get(setting):
+            log(sentence)
+        self._last_logged[setting] = sentence
 
 
-class _Way:
-    """One setting's way out: nobody waits for it, and none of its errors gets past it."""
+class _Output:
+    """The output of one setting. ``write`` gets the setting's value and returns a sentence for the log."""
 
-    def __init__(self, setting: str, show: Callable[[str | None], str]) -> None:
+    def __init__(self, setting: str, write: Callable[[str | None], str]) -> None:
         self.setting = setting
-        self._show = show
-        self._run = Isolated[tuple[str, str]](setting, _LONGEST_S)
+        self._write = write
+        self._isolated = Isolated[tuple[str, str]](setting, _TIMEOUT_S)
         self._is_on = False
 
-    def go(self, wanted: str | None) -> tuple[str, str]:
-        """Show it there; what was done and what does not work, either of which is empty."""
-        if wanted is None and not self._is_on:
+    def update(self, value: str | None) -> tuple[str, str]:
+        """Write the output; returns what was done and what the problem is, one of them empty."""
+        if value is None and not self._is_on:
             return "", ""
-        outcome = self._run.run(lambda: Answer(self._attempt(wanted), self.setting))
-        self._is_on = wanted is not None or outcome.value is None
+        outcome = self._isolated.run(lambda: Answer(self._try(value), self.setting))
+        self._is_on = value is not None or outcome.value is None
         if outcome.value is None:
             why = outcome.failure.reason if outcome.failure else ""
-            if why.startswith("TimeoutError"):  # it counts the seconds, and would be news at every check
+            if why.startswith(
+                "TimeoutError"
+            ):  # its text has a growing number of seconds: a change at each check
                 why = "no answer"
-            return "", f"{self.setting}: {wanted!r} does not work ({why})"
+            return "", f"{self.setting}: {value!r} does not work ({why})"
         return outcome.value
 
-    def _attempt(self, wanted: str | None) -> tuple[str, str]:
+    def _try(self, value: str | None) -> tuple[str, str]:
         try:
-            return self._show(wanted), ""
+            return self._write(value), ""
         except (ImportError, OSError, RuntimeError) as error:
-            return "", _trouble(self.setting, wanted, error)
+            return "", _problem(self.setting, value, error)
 
 
 class _Text:
-    """The last report as text, made when it is first asked for, by whatever thread."""
+    """The last report as text. Thread-safe; rendered at most once, when first needed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._make: Callable[[Report, float], bytes] | None = None
-        self._shown: tuple[Report, float] | None = None
-        self._made = b""
+        self._render: Callable[[Report, float], bytes] | None = None
+        self._source: tuple[Report, float] | None = None
+        self._rendered = b""
 
-    def load(self) -> None:
-        """Have the client library.
+    def load_library(self) -> None:
+        """Import the client library.
 
         Raises:
             ImportError: it is not installed.
         """
-        if self._make is None:
-            self._make = importlib.import_module("network_health.export.metric_families").exposition
+        if self._render is None:
+            self._render = importlib.import_module("network_health.export.metric_families").exposition
 
-    def show(self, report: Report, interval_s: float) -> None:
-        """Have the text made of this report."""
+    def set(self, report: Report, interval_s: float) -> None:
+        """Use this report from now on."""
         with self._lock:
-            if self._shown is None or self._shown[0] is not report or self._shown[1] != interval_s:
-                self._shown, self._made = (report, interval_s), b""
+            if self._source is None or self._source[0] is not report or self._source[1] != interval_s:
+                self._source, self._rendered = (report, interval_s), b""
 
-    def get(self) -> bytes:
-        """The text; after `load`."""
+    def rendered(self) -> bytes:
+        """The text; call `load_library` first."""
         with self._lock:
-            if not self._made and self._make is not None and self._shown is not None:
-                self._made = self._make(*self._shown)
-            return self._made
+            if not self._rendered and self._render is not None and self._source is not None:
+                self._rendered = self._render(*self._source)
+            return self._rendered
 
 
-def _trouble(setting: str, wanted: str | None, error: ImportError | OSError | RuntimeError) -> str:
+def _problem(setting: str, value: str | None, error: ImportError | OSError | RuntimeError) -> str:
     """Which value does not work, why, and what to do."""
     if isinstance(error, ImportError):
         why = f"without its library ({error})"
-        do = f"run: {sys.executable} {INSTALL_COMMAND}"
+        remedy = f"run: {sys.executable} {INSTALL_COMMAND}"
     else:
         why, number = f"({_reason(error)})", getattr(error, "errno", 0)
-        do = _REMEDIES.get(number) or _REMEDY[setting]
-    return f"{setting}: {wanted!r} does not work {why}; {do}"
+        remedy = _REMEDY_BY_ERRNO.get(number) or _REMEDY_BY_SETTING[setting]
+    return f"{setting}: {value!r} does not work {why}; {remedy}"
 
 
-#: What to do about an error by its number, or else by the setting.
-_REMEDIES = {
+_REMEDY_BY_ERRNO = {
     errno.EADDRINUSE: "free the port, or give another one",
     errno.EADDRNOTAVAIL: "give an address of this host",
     errno.ENOSPC: "free some space there",
     errno.EDQUOT: "free some space there",
     errno.EROFS: "give a file on a file system that can be written",
 }
-_REMEDY = {
+_REMEDY_BY_SETTING = {
     "prometheus_listen": "give an address of this host, and a port that this user may use",
     "prometheus_textfile": "give a file in a folder that exists and that this user may write to",
 }
@@ -195,6 +195,6 @@ def _reason(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def _with_errors(report: Report, troubles: Sequence[str], settings: Settings) -> Report:
-    errors = [*report.metrics.get("settings_errors", ()), *troubles]
+def _with_errors(report: Report, problems: Sequence[str], settings: Settings) -> Report:
+    errors = [*report.metrics.get("settings_errors", ()), *problems]
     return redacted(replace(report, metrics={**report.metrics, "settings_errors": errors}), settings.redact)

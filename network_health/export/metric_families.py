@@ -1,8 +1,8 @@
-"""A report -> Prometheus' metric families, by its official client library. Pure.
+"""Converts a report to Prometheus' metric families, with Prometheus' official client library. Pure.
 
-Laws: base units (bits, bytes, seconds, ratios of 0 to 1); what is not known has no sample. Labels are
-bounded: interfaces by `MOST_INTERFACES`, states and checks by the code; no process, address or user is a
-label. Only the last report has samples: what it no longer has, a removed interface say, is gone.
+Guarantees: base units (bits, bytes, seconds, ratios from 0 to 1). An unknown value has no sample. The number
+of label values is bounded: interfaces by `MAX_INTERFACES`, states and checks by the code; no process, address
+or user is a label. Only the last report has samples, so a removed interface disappears.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from operator import itemgetter
 from typing import Any
 
 from prometheus_client import generate_latest
@@ -18,121 +19,112 @@ from prometheus_client.registry import Collector
 
 from network_health.reporting import Report
 
-#: Past this number those with an alert come first, then physical ones, then those that exist the longest.
-MOST_INTERFACES = 1000
+#: With more interfaces, those with an alert come first, then physical ones, then the oldest.
+MAX_INTERFACES = 1000
 
 _STATUSES = ("healthy", "network_issue", "check_failed")
 _STATES = (
     *("ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT"),
     *("CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NONE"),
 )
-#: Stands for the states that only other systems have.
+#: The label of states that only other systems have.
 _OTHER = "OTHER"
 
 _Entry = Mapping[str, Any]
-_Kind = type[GaugeMetricFamily] | type[CounterMetricFamily]
 _Samples = Iterable[tuple[Sequence[str], float | None]]
 
-#: Of an interface: name, meaning, kind, and the figure in its entry of the report.
-_OF_INTERFACES: tuple[tuple[str, str, _Kind, Callable[[_Entry], float | None]], ...] = (
-    (
-        "transmit_bits_per_second",
-        "Outbound rate since the check before.",
-        GaugeMetricFamily,
-        lambda entry: _rate(entry, "tx_rate_mbps"),
-    ),
-    (
-        "receive_bits_per_second",
-        "Inbound rate since the check before.",
-        GaugeMetricFamily,
-        lambda entry: _rate(entry, "rx_rate_mbps"),
-    ),
-    ("up", "Whether the interface is up and running.", GaugeMetricFamily, lambda entry: entry["up"]),
-    (
-        "speed_bits_per_second",
-        "Link speed, where it is known.",
-        GaugeMetricFamily,
-        lambda entry: _bits(entry["speed_mbps"]) or None,
-    ),
-    ("mtu_bytes", "MTU of the interface.", GaugeMetricFamily, lambda entry: entry["mtu"]),
-    (
-        "transmit_errors_total",
-        "Transmit errors since the interface was created.",
-        CounterMetricFamily,
-        lambda entry: entry["tx_errs"],
-    ),
-    (
-        "receive_errors_total",
-        "Receive errors since the interface was created.",
-        CounterMetricFamily,
-        lambda entry: entry["rx_errs"],
-    ),
+
+def _rate(key: str) -> Callable[[_Entry], float | None]:
+    """Unknown after a counter reset, where the report has to say 0."""
+    return lambda entry: None if entry["counters_reset"] else _bits(entry[key])
+
+
+def _bits(megabits: float) -> float:
+    return round(megabits * 1e6)
+
+
+#: Metrics of an interface: name, help text, and how to get the value from its entry in the report.
+_INTERFACE_METRICS: tuple[tuple[str, str, Callable[[_Entry], float | None]], ...] = (
+    ("transmit_bits_per_second", "Outbound rate since the previous check.", _rate("tx_rate_mbps")),
+    ("receive_bits_per_second", "Inbound rate since the previous check.", _rate("rx_rate_mbps")),
+    ("up", "Whether the interface is up and running.", itemgetter("up")),
+    ("speed_bits_per_second", "Link speed, if known.", lambda entry: _bits(entry["speed_mbps"]) or None),
+    ("mtu_bytes", "MTU of the interface.", itemgetter("mtu")),
+    ("transmit_errors_total", "Transmit errors since the interface was created.", itemgetter("tx_errs")),
+    ("receive_errors_total", "Receive errors since the interface was created.", itemgetter("rx_errs")),
     (
         "drops_total",
-        "Packets dropped in either direction since the interface was created.",
-        CounterMetricFamily,
-        lambda entry: entry["drops"],
+        "Packets dropped in both directions since the interface was created.",
+        itemgetter("drops"),
     ),
     (
         "carrier_changes_total",
-        "How often the carrier came or went since the interface was created.",
-        CounterMetricFamily,
-        lambda entry: entry["carrier_changes"],
+        "Carrier changes, up or down, since the interface was created.",
+        itemgetter("carrier_changes"),
     ),
 )
 
-#: Figures of ``metrics.protocols`` that are rates.
+#: Metrics of ``metrics.protocols`` that are rates: name and help text by key.
 _RATES = {
     "out_segments_per_sec": ("tcp_segments_sent_per_second", "TCP segments sent."),
     "listen_overflows_per_sec": (
         "tcp_listen_overflows_per_second",
-        "Connections lost at full accept queues.",
+        "Connections lost because of a full accept queue.",
     ),
-    "listen_drops_per_sec": ("tcp_listen_drops_per_second", "Connections that listening sockets dropped."),
+    "listen_drops_per_sec": ("tcp_listen_drops_per_second", "Connections dropped by listening sockets."),
     "syn_cookies_sent_per_sec": ("tcp_syn_cookies_sent_per_second", "SYN cookies sent."),
     "syn_queue_full_cookies_per_sec": (
         "tcp_syn_queue_full_cookies_per_second",
-        "SYN queues found full and answered with cookies.",
+        "Full SYN queues answered with SYN cookies.",
     ),
-    "syn_queue_full_drops_per_sec": ("tcp_syn_queue_full_drops_per_second", "SYNs dropped at full queues."),
+    "syn_queue_full_drops_per_sec": (
+        "tcp_syn_queue_full_drops_per_second",
+        "SYNs dropped because of a full SYN queue.",
+    ),
     "udp_receive_buffer_errors_per_sec": (
         "udp_receive_buffer_errors_per_second",
-        "UDP datagrams lost at full receive buffers.",
+        "UDP datagrams lost because of a full receive buffer.",
     ),
     "udp_send_buffer_errors_per_sec": (
         "udp_send_buffer_errors_per_second",
-        "UDP datagrams refused at full send buffers.",
+        "UDP datagrams refused because of a full send buffer.",
     ),
-    "softnet_dropped_per_sec": ("softnet_dropped_per_second", "Packets dropped by the CPUs' receive work."),
-    "softnet_squeezed_per_sec": ("softnet_squeezed_per_second", "Polls of the CPUs' receive work cut short."),
+    "softnet_dropped_per_sec": (
+        "softnet_dropped_per_second",
+        "Packets dropped by the CPUs' receive processing.",
+    ),
+    "softnet_squeezed_per_sec": (
+        "softnet_squeezed_per_second",
+        "Runs of the CPUs' receive processing that stopped at their limit.",
+    ),
 }
 
-#: Figures of ``metrics.protocols`` that are shares of something limited.
+#: Metrics of ``metrics.protocols`` that have a used part and a limit: name and help text by key.
 _SHARES = {
     "conntrack": ("conntrack_used_ratio", "Share of the connection tracking table in use."),
     "orphans": ("tcp_orphans_used_ratio", "Share of the allowed orphaned TCP sockets in use."),
     "tcp_memory": ("tcp_memory_used_ratio", "Share of the allowed TCP memory in use."),
     "ephemeral_ports": (
         "ephemeral_ports_used_ratio",
-        "Share of the local ports in use on the route that uses most of them.",
+        "Share of the ephemeral ports in use, for the destination that uses most of them.",
     ),
 }
 
 
 class ReportCollector(Collector):
-    """The last report, for a registry of one's own: ``registry.register(collector)``."""
+    """Collects the last report, for a registry of your own: ``registry.register(collector)``."""
 
     def __init__(self) -> None:
-        self._shown: tuple[Report, float | None] | None = None
+        self._source: tuple[Report, float | None] | None = None
 
     def show(self, report: Report, check_interval_s: float | None = None) -> None:
-        """Have this report collected from now on; by the interval, alert rules know what is late."""
-        self._shown = report, check_interval_s
+        """Collect this report from now on; alert rules detect late checks by the interval."""
+        self._source = report, check_interval_s
 
     def collect(self) -> Iterator[Metric]:
         """The families that have samples; none before the first report."""
-        if self._shown is not None:
-            yield from (family for family in _families(*self._shown) if family.samples)
+        if self._source is not None:
+            yield from (family for family in _families(*self._source) if family.samples)
 
 
 def exposition(report: Report, check_interval_s: float | None = None) -> bytes:
@@ -149,7 +141,7 @@ def _families(report: Report, interval_s: float | None) -> Iterator[Metric]:
     yield from _check(report, interval_s)
     yield _family(
         "alert",
-        "An alert that stands.",
+        "An active alert.",
         ("check", "subject", "severity"),
         (((alert["check"], alert["subject"], alert["severity"]), 1) for alert in alerts),
     )
@@ -160,58 +152,56 @@ def _families(report: Report, interval_s: float | None) -> Iterator[Metric]:
         for state, count in metrics["by_status"].items():
             known = state if state in counts else _OTHER
             counts[known] = counts.get(known, 0) + count
-        yield _by("connections", "TCP and UDP sockets by state; UDP is NONE.", "state", counts)
+        yield _labelled("connections", "TCP and UDP sockets by state; UDP is NONE.", "state", counts)
     yield from _protocols(metrics.get("protocols", {}))
 
 
 def _check(report: Report, interval_s: float | None) -> Iterator[Metric]:
     metrics = report.metrics
-    yield _by("build_info", "The version of network_health.", "version", {_version(): 1})
-    yield _gauge("last_check_timestamp_seconds", "When the last check was made.", report.timestamp)
-    yield _gauge(
-        "check_interval_seconds", "Time from the start of one check to that of the next.", interval_s
+    yield _labelled("build_info", "The version of network_health.", "version", {_version(): 1})
+    yield _single("last_check_timestamp_seconds", "Time of the last check.", report.timestamp)
+    yield _single(
+        "check_interval_seconds", "Time from the start of one check to the start of the next.", interval_s
     )
     cost = metrics.get("check", {"total_ms": None, "collectors": {}})
     durations = {name: _seconds(ms) for name, ms in cost["collectors"].items()}
-    yield _gauge("check_duration_seconds", "How long the last check took.", _seconds(cost["total_ms"]))
-    yield _by("collector_duration_seconds", "How long each collector took.", "collector", durations)
+    yield _single("check_duration_seconds", "Duration of the last check.", _seconds(cost["total_ms"]))
+    yield _labelled("collector_duration_seconds", "Duration of each collector.", "collector", durations)
     failed = {failure["collector"] for failure in metrics.get("failures", ())}
-    answered = {name: name not in failed for name in durations if name != "culprits"}
-    yield _by("collector_success", "Whether the collector answered.", "collector", answered)
+    success = {name: name not in failed for name in durations if name != "culprits"}
+    yield _labelled("collector_success", "Whether the collector succeeded.", "collector", success)
     statuses = {status: status == report.status for status in _STATUSES}
-    yield _by("status", "1 for the status of the last report.", "status", statuses)
-    wrong = len(metrics.get("settings_errors", ()))
-    yield _gauge("settings_errors", "Settings that are not allowed, or that do not work.", wrong)
+    yield _labelled("status", "1 for the status of the last report.", "status", statuses)
+    errors = len(metrics.get("settings_errors", ()))
+    yield _single("settings_errors", "Settings that are not allowed, or that do not work.", errors)
 
 
 def _interfaces(entries: Sequence[_Entry], alerted: Collection[str]) -> Iterator[Metric]:
-    named = {entry["iface"]: entry for entry in entries}
-    shown = list(named.values())
-    if len(shown) > MOST_INTERFACES:  # sorting is stable, and the kernel lists the oldest first
-        shown.sort(key=lambda entry: (entry["iface"] not in alerted, entry["kind"] != ""))
-        del shown[MOST_INTERFACES:]
-    labels = [((entry["iface"],), entry) for entry in shown]
-    for name, meaning, kind, figure in _OF_INTERFACES:
-        samples = ((label, figure(entry)) for label, entry in labels)
-        yield _family(f"interface_{name}", meaning, ("interface",), samples, kind)
-    left_out = len(named) - len(shown)
-    yield _gauge("interfaces_left_out", f"Interfaces past the first {MOST_INTERFACES}.", left_out)
+    by_name = {entry["iface"]: entry for entry in entries}
+    exported = list(by_name.values())
+    if len(exported) > MAX_INTERFACES:  # a stable sort keeps the kernel's order: the oldest first
+        exported.sort(key=lambda entry: (entry["iface"] not in alerted, entry["kind"] != ""))
+        del exported[MAX_INTERFACES:]
+    for name, meaning, value_of in _INTERFACE_METRICS:
+        values = {entry["iface"]: value_of(entry) for entry in exported}
+        yield _labelled(f"interface_{name}", meaning, "interface", values)
+    left_out = len(by_name) - len(exported)
+    yield _single("interfaces_left_out", f"Interfaces beyond the first {MAX_INTERFACES}.", left_out)
 
 
-def _protocols(figures: _Entry) -> Iterator[Metric]:
+def _protocols(metrics: _Entry) -> Iterator[Metric]:
     for key, (name, meaning) in _RATES.items():
-        yield _gauge(name, meaning, figures.get(key))
-    again = figures.get("retransmit_percent")
-    ratio = None if again is None else round(again / 100, 6)
-    yield _gauge("tcp_retransmit_ratio", "Share of TCP segments sent again.", ratio)
+        yield _single(name, meaning, metrics.get(key))
+    percent = metrics.get("retransmit_percent")
+    ratio = None if percent is None else round(percent / 100, 6)
+    yield _single("tcp_retransmit_ratio", "Share of TCP segments that were retransmitted.", ratio)
     for key, (name, meaning) in _SHARES.items():
-        share = figures.get(key)
-        yield _gauge(name, meaning, share["used"] / share["limit"] if share else None)
+        share = metrics.get(key)
+        yield _single(name, meaning, share["used"] / share["limit"] if share else None)
 
 
-def _family(
-    name: str, meaning: str, labels: Sequence[str], samples: _Samples, kind: _Kind = GaugeMetricFamily
-) -> Metric:
+def _family(name: str, meaning: str, labels: Sequence[str], samples: _Samples) -> Metric:
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
     family = kind(f"network_health_{name}", meaning, labels=labels)
     for values, value in samples:
         if value is not None:
@@ -219,21 +209,12 @@ def _family(
     return family
 
 
-def _gauge(name: str, meaning: str, value: float | None) -> Metric:
+def _single(name: str, meaning: str, value: float | None) -> Metric:
     return _family(name, meaning, (), [((), value)])
 
 
-def _by(name: str, meaning: str, label: str, values: Mapping[str, float | None]) -> Metric:
+def _labelled(name: str, meaning: str, label: str, values: Mapping[str, float | None]) -> Metric:
     return _family(name, meaning, (label,), (((key,), value) for key, value in values.items()))
-
-
-def _rate(entry: _Entry, key: str) -> float | None:
-    """The report says 0 where a counter was reset; here, what is not known has no sample."""
-    return None if entry["counters_reset"] else _bits(entry[key])
-
-
-def _bits(megabits: float) -> float:
-    return round(megabits * 1e6)
 
 
 def _seconds(milliseconds: float | None) -> float | None:
@@ -244,5 +225,5 @@ def _seconds(milliseconds: float | None) -> float | None:
 def _version() -> str:
     try:
         return version("matrixswarm-network-health")
-    except PackageNotFoundError:  # run from a folder that was never installed
+    except PackageNotFoundError:  # run from a source folder, not installed
         return "unknown"

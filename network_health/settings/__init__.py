@@ -1,6 +1,6 @@
-"""Validates the settings of the agent.
+"""Validates the agent's settings.
 
-In: the directive's ``config`` block. Out: `Settings`, and a sentence for every mistake in the block.
+In: the directive's ``config`` block. Out: `Settings`, and one sentence for each mistake in the block.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a setting may be: each rule reads one kind of value or refuses it. Pure."""
+"""Validates the values of settings: each rule accepts one kind of value. Pure."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-#: An IPv6 address in brackets, or whatever has no colon; then a port.
+#: An IPv6 address in brackets, or any text without a colon; then a port.
 _ENDPOINT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.]*)):([0-9]{1,5})", re.ASCII)
 
 _BROADCAST = ipaddress.ip_address("255.255.255.255")
 
 
 class NotAllowed(Exception):
-    """A value that a rule refuses; the rule's ``allowed`` says what would do."""
+    """A value that a rule refuses; the rule's ``allowed`` names the allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one setting is read: ``read`` returns the value to keep or raises `NotAllowed`."""
+    """``read`` returns the value to store, or raises `NotAllowed`."""
 
     allowed: str
     read: Callable[[object], Any]
 
 
-#: Far more than any figure of a host, so that a limit can be put out of reach; and it can still be shown.
-MOST = 10**30
+#: More than any metric of a host, so that a limit can be made unreachable, yet short enough to be shown.
+_MAX = 10**30
 
 
-def number(allowed: str, *, least: float, most: float = MOST) -> Rule:
-    """An int or float from ``least`` to ``most``; no bool."""
+def number(allowed: str, *, minimum: float, maximum: float = _MAX) -> Rule:
+    """An int or float from ``minimum`` to ``maximum``; no bool."""
 
     def read(value: object) -> int | float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise NotAllowed
-        if not least <= value <= most:  # a NaN compares false
+        if not minimum <= value <= maximum:  # also refuses NaN
             raise NotAllowed
         return value
 
     return Rule(allowed, read)
 
 
-def whole(allowed: str, *, least: int, most: float = MOST) -> Rule:
-    """A whole number; ``60.0``, as JSON may write it, is one."""
-    bounded = number(allowed, least=least, most=most)
+def integer(allowed: str, *, minimum: int, maximum: float = _MAX) -> Rule:
+    """A whole number; ``60.0`` is accepted, because JSON may write it so."""
+    bounded = number(allowed, minimum=minimum, maximum=maximum)
 
     def read(value: object) -> int:
-        kept = bounded.read(value)
-        if kept != int(kept):
+        number_read = bounded.read(value)
+        if number_read != int(number_read):
             raise NotAllowed
-        return int(kept)
+        return int(number_read)
 
     return Rule(allowed, read)
 
@@ -68,8 +68,8 @@ def text(allowed: str) -> Rule:
     return Rule(allowed, read)
 
 
-def flag() -> Rule:
-    """True or false, and nothing that merely looks like it."""
+def boolean() -> Rule:
+    """True or false; no number and no text."""
 
     def read(value: object) -> bool:
         if not isinstance(value, bool):
@@ -79,8 +79,8 @@ def flag() -> Rule:
     return Rule("true or false", read)
 
 
-def or_off(rule: Rule) -> Rule:
-    """What ``rule`` allows, or ``None``."""
+def optional(rule: Rule) -> Rule:
+    """A value that ``rule`` allows, or ``None``."""
     allowed = f"{rule.allowed}, or null for off"
     return Rule(allowed, lambda value: None if value is None else rule.read(value))
 
@@ -97,7 +97,7 @@ def choice(*choices: str) -> Rule:
 
 
 def names(allowed: str) -> Rule:
-    """A list of strings that are not empty; kept as a tuple."""
+    """A list of strings that are not empty; stored as a tuple."""
 
     def read(value: object) -> tuple[str, ...]:
         if isinstance(value, (set, frozenset)):
@@ -111,15 +111,15 @@ def names(allowed: str) -> Rule:
     return Rule(allowed, read)
 
 
-def choices(*choices: str) -> Rule:
-    """A list out of the given words; kept as a tuple."""
+def subset(*choices: str) -> Rule:
+    """A list of some of the given words; stored as a tuple."""
     listed = names(f"a list out of {', '.join(json.dumps(choice) for choice in choices)}")
 
     def read(value: object) -> tuple[str, ...]:
-        kept: tuple[str, ...] = listed.read(value)
-        if not set(kept) <= set(choices):
+        words: tuple[str, ...] = listed.read(value)
+        if not set(words) <= set(choices):
             raise NotAllowed
-        return kept
+        return words
 
     return Rule(listed.allowed, read)
 
@@ -138,21 +138,21 @@ def textfile() -> Rule:
 
 
 def endpoint() -> Rule:
-    """An address to listen on, kept with its host written out: ``:9101`` is ``127.0.0.1:9101``."""
+    """An address to listen on, stored with its host: ``:9101`` becomes ``127.0.0.1:9101``."""
 
     def read(value: object) -> str:
-        found = isinstance(value, str) and _ENDPOINT.fullmatch(value)
-        if not found or not 1 <= int(found[3]) <= 65535:
+        match = isinstance(value, str) and _ENDPOINT.fullmatch(value)
+        if not match or not 1 <= int(match[3]) <= 65535:
             raise NotAllowed
-        host = found[1] or found[2]
+        host = match[1] or match[2]
         try:
             address = ipaddress.ip_address("127.0.0.1" if host in ("", "localhost") else host)
         except ValueError:
             raise NotAllowed from None
-        if (address.version == 6) != (found[1] is not None):
+        if (address.version == 6) != (match[1] is not None):
             raise NotAllowed
-        if address.is_multicast or address == _BROADCAST:  # of nobody's, though the system takes it
+        if address.is_multicast or address == _BROADCAST:  # the system would listen there without an error
             raise NotAllowed
-        return f"[{address}]:{int(found[3])}" if found[1] else f"{address}:{int(found[3])}"
+        return f"[{address}]:{int(match[3])}" if match[1] else f"{address}:{int(match[3])}"
 
     return Rule('"HOST:PORT" with an IP address of this host, or ":PORT" for 127.0.0.1', read)

@@ -1,6 +1,6 @@
-"""The directive's ``config`` block -> `Settings`.
+"""Reads the directive's ``config`` block into `Settings`.
 
-Laws: every mistake is reported at once; nothing is guessed; a bad value never replaces a good one.
+Guarantees: all mistakes are reported at once. A bad value never replaces a good one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from network_health.settings import rules
 
-#: Keys of a node's ``config`` that the framework itself reads; they are not this agent's to judge.
+#: Keys of a node's ``config`` that the framework itself reads; they are ignored here.
 FRAMEWORK_KEYS = frozenset({"factories", "matrix_secure_verified", "role", "service-manager", "ui"})
 
 
@@ -29,22 +29,30 @@ def _setting(default: object, rule: rules.Rule, unit: str, meaning: str) -> Any:
     return field(default=default, metadata={"rule": rule, "unit": unit, "meaning": meaning})
 
 
-_MBPS = "a number of Mbps from 0 to 10^30"
-_CHECKS = rules.whole("a whole number of checks from 1 to 1000", least=1, most=1000)
-_PERCENT = rules.or_off(rules.number("a percentage from 0 to 100", least=0, most=100))
-_PER_SEC = rules.or_off(rules.number("a rate per second from 0 to 10^30", least=0))
+_MBPS = rules.number("a number of Mbps from 0 to 10^30", minimum=0)
+_CHECKS = rules.integer("a whole number of checks from 1 to 1000", minimum=1, maximum=1000)
+_PERCENT = rules.optional(rules.number("a percentage from 0 to 100", minimum=0, maximum=100))
+_PER_SEC = rules.optional(rules.number("a rate per second from 0 to 10^30", minimum=0))
+
+
+def _percent_limit(meaning: str) -> Any:  # noqa: ANN401 - as `field` does
+    return _setting(None, _PERCENT, "%", meaning)
+
+
+def _rate_limit(meaning: str) -> Any:  # noqa: ANN401 - as `field` does
+    return _setting(None, _PER_SEC, "1/s", meaning)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The agent's settings, under the names that the directive uses.
+    """The agent's settings, with the names of the directive.
 
-    Raises nothing by itself: build it with `from_mapping` (strict) or `SettingsOutcome.of` (lenient).
+    The constructor checks nothing: use `from_mapping` (strict) or `SettingsOutcome.of` (lenient).
     """
 
     check_interval_sec: int = _setting(
         30,
-        rules.whole("a whole number of seconds from 1 to 86400", least=1, most=86400),
+        rules.integer("a whole number of seconds from 1 to 86400", minimum=1, maximum=86400),
         "s",
         "Time from the start of one check to the start of the next.",
     )
@@ -52,28 +60,21 @@ class Settings:
         (),
         rules.names('a list of interface names or shell patterns, like ["lo", "veth*"]'),
         "names",
-        "Interfaces that are neither judged nor reported.",
+        "Interfaces that are neither checked nor reported.",
     )
-    tx_threshold_mbps: float = _setting(
-        100,
-        rules.number(_MBPS, least=0),
-        "Mbps",
-        "Outbound rate of an interface above which it is a finding.",
-    )
-    rx_threshold_mbps: float = _setting(
-        100, rules.number(_MBPS, least=0), "Mbps", "Inbound rate of an interface above which it is a finding."
-    )
+    tx_threshold_mbps: float = _setting(100, _MBPS, "Mbps", "Limit for the outbound rate of an interface.")
+    rx_threshold_mbps: float = _setting(100, _MBPS, "Mbps", "Limit for the inbound rate of an interface.")
     conn_threshold: int = _setting(
         1000,
-        rules.whole("a whole number of connections from 0 to 10^30", least=0),
+        rules.integer("a whole number of connections from 0 to 10^30", minimum=0),
         "sockets",
-        "Number of connections above which it is a finding.",
+        "Limit for the number of connections.",
     )
     top_n_procs: int = _setting(
         5,
-        rules.whole("a whole number of processes from 0 to 1000", least=0, most=1000),
+        rules.integer("a whole number of processes from 0 to 1000", minimum=0, maximum=1000),
         "processes",
-        "How many of the busiest processes a report lists.",
+        "Number of the busiest processes in a report.",
     )
     report_to_role: str = _setting(
         "hive.forensics.data_feed",
@@ -89,110 +90,102 @@ class Settings:
     )
 
     alert_after_checks: int = _setting(
-        1, _CHECKS, "checks", "A limit must be breached in this many checks in a row before it is told."
+        1, _CHECKS, "checks", "A limit must be breached in this many checks in a row before it is reported."
     )
     clear_percent: float = _setting(
         100,
-        rules.number("a percentage from 1 to 100", least=1, most=100),
+        rules.number("a percentage from 1 to 100", minimum=1, maximum=100),
         "%",
-        "A breach ends when the value is at or below this share of its limit.",
+        "An alert is resolved when its value is at or below this share of its limit.",
     )
     report_on: str = _setting(
         "check",
         rules.choice("check", "change"),
         "rule",
-        'Send a report at every "check", or only on a "change" of what is found.',
+        'Send a report after every "check", or only after a "change" of the alerts.',
     )
     repeat_after_sec: int = _setting(
         3600,
-        rules.whole("a whole number of seconds from 60 to 10^30", least=60),
+        rules.integer("a whole number of seconds from 60 to 10^30", minimum=60),
         "s",
-        'With report_on "change", an unchanged alert is told again after this time.',
+        'With report_on "change", an unchanged alert is reported again after this time.',
     )
     critical_after_checks: int = _setting(
         0,
-        rules.whole("a whole number of checks from 1 to 10^30, or 0 for off", least=0),
+        rules.integer("a whole number of checks from 1 to 10^30, or 0 for off", minimum=0),
         "checks",
-        "A breach that lasts this many checks becomes CRITICAL; 0 means never.",
+        "An alert that lasts this many checks becomes CRITICAL; 0 means never.",
     )
     link_down_alerts: bool = _setting(
-        True, rules.flag(), "switch", "Tell when an interface that was up goes down, flaps or vanishes."
+        True,
+        rules.boolean(),
+        "switch",
+        "Report when an interface that was up goes down, flaps or disappears.",
     )
     packet_errors: str = _setting(
         "new",
         rules.choice("new", "total"),
         "rule",
-        'Which packet errors and drops are a finding: "new" ones since the check before, or any in the '
+        'Which packet errors and drops are a finding: "new" ones since the previous check, or any in the '
         '"total" since the interface was created.',
     )
     packet_error_percent: float = _setting(
         0,
-        rules.number("a percentage from 0 to 100", least=0, most=100),
+        rules.number("a percentage from 0 to 100", minimum=0, maximum=100),
         "%",
-        "New errors and drops are a finding only above this share of the packets of the window.",
+        "New errors and drops are a finding only above this share of the packets in the same period.",
     )
-    retransmit_threshold_percent: float | None = _setting(
-        None, _PERCENT, "%", "Share of TCP segments sent again above which it is a finding."
+    retransmit_threshold_percent: float | None = _percent_limit(
+        "Limit for the share of TCP segments that are retransmitted."
     )
-    listen_overflow_threshold_per_sec: float | None = _setting(
-        None, _PER_SEC, "1/s", "Connections lost at full accept queues above which it is a finding."
+    listen_overflow_threshold_per_sec: float | None = _rate_limit(
+        "Limit for connections lost because of a full accept queue."
     )
-    syn_queue_threshold_per_sec: float | None = _setting(
-        None,
-        _PER_SEC,
-        "1/s",
-        "SYN cookies sent, or SYNs dropped at full queues, above which it is a finding.",
+    syn_queue_threshold_per_sec: float | None = _rate_limit(
+        "Limit for SYN cookies sent, and for SYNs dropped because of a full queue."
     )
-    udp_error_threshold_per_sec: float | None = _setting(
-        None,
-        _PER_SEC,
-        "1/s",
-        "UDP datagrams lost at full receive buffers, or refused at full send buffers, above which it is "
-        "a finding.",
+    udp_error_threshold_per_sec: float | None = _rate_limit(
+        "Limit for UDP datagrams lost because of a full receive buffer, or refused for a full send buffer."
     )
-    softnet_threshold_per_sec: float | None = _setting(
-        None, _PER_SEC, "1/s", "Packets dropped, or polls cut short, by the CPUs above which it is a finding."
+    softnet_threshold_per_sec: float | None = _rate_limit(
+        "Limit for packets dropped by the CPUs, and for their polls cut short."
     )
-    conntrack_threshold_percent: float | None = _setting(
-        None, _PERCENT, "%", "Share of the connection tracking table in use above which it is a finding."
+    conntrack_threshold_percent: float | None = _percent_limit(
+        "Limit for the used share of the connection tracking table."
     )
-    orphan_threshold_percent: float | None = _setting(
-        None, _PERCENT, "%", "Share of the allowed orphaned sockets above which it is a finding."
+    orphan_threshold_percent: float | None = _percent_limit(
+        "Limit for the used share of the allowed orphaned sockets."
     )
-    tcp_memory_threshold_percent: float | None = _setting(
-        None, _PERCENT, "%", "Share of the allowed TCP memory above which it is a finding."
+    tcp_memory_threshold_percent: float | None = _percent_limit(
+        "Limit for the used share of the allowed TCP memory."
     )
-    ephemeral_port_threshold_percent: float | None = _setting(
-        None,
-        _PERCENT,
-        "%",
-        "Share of the local ports in use from one address towards one remote address and port above which it "
-        "is a finding.",
+    ephemeral_port_threshold_percent: float | None = _percent_limit(
+        "Limit for the used share of the local ports, from one local address to one remote address and port."
     )
     process_network: str = _setting(
         "auto",
         rules.choice("auto", "always", "breach", "off"),
         "rule",
-        'When the bytes of each process are told: "always"; on a "breach" alone; "auto" as on a breach, but '
-        'counted in every check where connections are few; or "off".',
+        'When the network bytes of each process are reported: "always"; only on a "breach"; "auto": on a '
+        'breach, but counted in every check while there are few connections; "off": never.',
     )
     redact: tuple[str, ...] = _setting(
         (),
-        rules.choices("addresses", "users"),
+        rules.subset("addresses", "users"),
         "names",
         'What is masked in reports: "addresses" (all IP addresses), "users" (all user names).',
     )
     prometheus_textfile: str | None = _setting(
         None,
-        rules.or_off(rules.textfile()),
+        rules.optional(rules.textfile()),
         "path",
-        "Write the figures of every check to this file, for node_exporter's textfile collector.",
+        "Write the metrics of every check to this file, for node_exporter's textfile collector.",
     )
     prometheus_listen: str | None = _setting(
         None,
-        rules.or_off(rules.endpoint()),
+        rules.optional(rules.endpoint()),
         "address",
-        "Serve the figures of the last check to Prometheus here, at /metrics.",
+        "Serve the metrics of the last check to Prometheus at this address, under /metrics.",
     )
 
     @classmethod
@@ -210,10 +203,9 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class SettingsOutcome:
-    """What came of reading a config block leniently.
+    """The result of reading a config block leniently.
 
-    ``errors`` are values that were refused (``settings`` has the base's instead), ``warnings`` are
-    keys that nobody knows.
+    ``errors`` name the refused values, for which ``settings`` has the base's; ``warnings`` name unknown keys.
     """
 
     settings: Settings
@@ -222,12 +214,12 @@ class SettingsOutcome:
 
     @classmethod
     def of(cls, config: object, base: Settings | None = None) -> SettingsOutcome:
-        """Read ``config`` over ``base`` (default: the defaults); never raises."""
+        """Read ``config`` on top of ``base``, which defaults to the default settings; never raises."""
         base = base or Settings()
         if not isinstance(config, Mapping):
             return cls(base, (f"config: {_show(config)} is not allowed; give a block of settings",), ())
         known = {f.name: f.metadata["rule"] for f in fields(Settings)}
-        kept: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         errors: list[str] = []
         warnings: list[str] = []
         for key, value in config.items():
@@ -237,10 +229,10 @@ class SettingsOutcome:
                 warnings.append(_unknown(key, tuple(known)))
                 continue
             try:
-                kept[key] = known[key].read(value)
+                values[key] = known[key].read(value)
             except rules.NotAllowed:
                 errors.append(f"{key}: {_show(value)} is not allowed; give {known[key].allowed}")
-        return cls(replace(base, **kept), tuple(errors), tuple(warnings))
+        return cls(replace(base, **values), tuple(errors), tuple(warnings))
 
 
 def _unknown(key: object, known: tuple[str, ...]) -> str:
@@ -254,8 +246,8 @@ _REPR.maxstring = _REPR.maxother = 60
 
 
 def _show(value: object) -> str:
-    """The value as an operator may read it in a log: one line, bounded, never failing."""
+    """The value as text for a log: one line of bounded length."""
     try:
         return _REPR.repr(value)
-    except ValueError:  # a number of more digits than Python writes
+    except ValueError:  # an int with more digits than Python converts
         return "a number of thousands of digits"

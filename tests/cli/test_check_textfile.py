@@ -8,7 +8,7 @@ import pytest
 
 from network_health.cli.nagios import UNKNOWN
 from tests.cli.command import run
-from tests.export.test_figures import samples
+from tests.export.test_metric_families import samples
 
 QUICK = ("check", "--seconds", "0.2", "--exclude-interfaces", "[!l]*", "--conn-threshold", 10**9)
 

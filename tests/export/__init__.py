@@ -1,1 +1,1 @@
-"""The figures for Prometheus: text, file, endpoint, and all of it under live settings."""
+"""Tests of ``network_health/export``."""

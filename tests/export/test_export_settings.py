@@ -1,4 +1,4 @@
-"""The two settings of the export: what is allowed, and what is kept."""
+"""The two settings of the export: which values are allowed, and how they are stored."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from network_health import Settings, SettingsOutcome
 
 PATHS = ["/x.prom", "/var/lib/prometheus/node-exporter/network health.prom", "/tmp/ü.prom", "/.prom"]
-NO_PATHS = [
+BAD_PATHS = [
     *(
         "x.prom",
         "~/x.prom",
@@ -33,7 +33,7 @@ ADDRESSES = [
     ("10.1.2.3:09101", "10.1.2.3:9101"),
     ("[2001:DB8:0::1]:9101", "[2001:db8::1]:9101"),
 ]
-NO_ADDRESSES = [
+BAD_ADDRESSES = [
     *("9101", "", ":", ":0", ":65536", ":-1", ":http", ":9101 ", ":91 01", ":９１０１", ":9101\n", "::9101"),
     *("127.0.0.1", "127.0.0.1:", "127.0.0:9101", "256.0.0.1:9101", "127.0.0.1:9101:9102", "*:9101"),
     *("[]:9101", "[127.0.0.1]:9101", "::1:9101", "[::1]", "[::1%lo]:9101", "[::1]9101", "[::1:9101"),
@@ -44,31 +44,31 @@ NO_ADDRESSES = [
 
 
 def test_both_are_off():
-    """Nothing is written and nothing listens unless somebody asks."""
+    """By default nothing is written and nothing listens."""
     assert (Settings().prometheus_textfile, Settings().prometheus_listen) == (None, None)
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_path_is_kept_as_it_is(path):
-    """From the root on, ending as node_exporter wants it."""
+def test_an_allowed_path_is_kept_unchanged(path):
+    """A path is absolute and ends in .prom."""
     assert Settings.from_mapping({"prometheus_textfile": path}).prometheus_textfile == path
 
 
 @pytest.mark.parametrize(("address", "kept"), ADDRESSES)
 def test_an_address_is_kept_with_its_host_written_out(address, kept):
-    """A host that is not given is loopback; another one has to be written."""
+    """Without a host it is 127.0.0.1; a name other than localhost is not resolved."""
     assert Settings.from_mapping({"prometheus_listen": address}).prometheus_listen == kept
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *(("prometheus_textfile", value) for value in NO_PATHS),
-        *(("prometheus_listen", value) for value in NO_ADDRESSES),
+        *(("prometheus_textfile", value) for value in BAD_PATHS),
+        *(("prometheus_listen", value) for value in BAD_ADDRESSES),
     ],
 )
-def test_what_is_not_allowed_is_named_and_changes_nothing(key, value):
-    """One line with key, value and what is allowed; what was in force stays."""
+def test_a_bad_value_is_an_error_and_changes_nothing(key, value):
+    """The error is one line with key, value and what is allowed; the setting stays."""
     base = Settings(prometheus_textfile="/a.prom", prometheus_listen="127.0.0.1:9101")
     outcome = SettingsOutcome.of({key: value}, base)
     assert outcome.settings == base
@@ -80,14 +80,14 @@ def test_what_is_not_allowed_is_named_and_changes_nothing(key, value):
 
 @pytest.mark.parametrize("key", ["prometheus_textfile", "prometheus_listen"])
 def test_null_turns_it_off(key):
-    """As with every setting that can be off."""
+    """``None`` turns each of the two off."""
     base = Settings(prometheus_textfile="/a.prom", prometheus_listen="127.0.0.1:9101")
     assert getattr(SettingsOutcome.of({key: None}, base).settings, key) is None
 
 
 @given(st.text() | st.from_regex(r"[0-9a-f:.\[\]]*:[0-9]*", fullmatch=True))
-def test_what_is_kept_is_allowed(value):
-    """Reading what was kept gives the same again."""
+def test_a_stored_value_is_allowed(value):
+    """Reading the stored values again gives the same settings."""
     outcome = SettingsOutcome.of({"prometheus_listen": value, "prometheus_textfile": value})
     kept = outcome.settings
     again = {"prometheus_listen": kept.prometheus_listen, "prometheus_textfile": kept.prometheus_textfile}

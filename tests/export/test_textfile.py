@@ -1,4 +1,4 @@
-"""The file for node_exporter: whole, readable, and no way into another file."""
+"""The file for node_exporter: complete, readable by all users, and no link is followed."""
 
 import os
 import resource
@@ -12,8 +12,8 @@ from tests.rights import as_nobody
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o777, 0o000])
-def test_anybody_may_read_it(tmp_path, umask):
-    """Mode 0644, whatever the umask; nothing else is left in the folder."""
+def test_every_user_may_read_the_file(tmp_path, umask):
+    """The mode is 0644 with any umask; no other file is left in the folder."""
     before = os.umask(umask)
     try:
         write_textfile(tmp_path / "x.prom", b"a 1\n")
@@ -23,8 +23,8 @@ def test_anybody_may_read_it(tmp_path, umask):
     assert os.listdir(tmp_path) == ["x.prom"]
 
 
-def test_a_reader_finds_all_of_it(tmp_path):
-    """While it is written again and again, each reading is one of the texts, never a part."""
+def test_a_reader_finds_a_complete_file(tmp_path):
+    """While the file is rewritten again and again, each read returns one of the two texts."""
     path = tmp_path / "x.prom"
     texts = [bytes([sign]) * 200_000 for sign in b"ab"]
     write_textfile(path, texts[0])
@@ -40,21 +40,21 @@ def test_a_reader_finds_all_of_it(tmp_path):
 
 @pytest.mark.parametrize("name", ["x.prom", f".x.prom.{os.getpid()}"])
 @pytest.mark.parametrize("kind", [os.symlink, os.link])
-def test_no_link_is_written_through(tmp_path, name, kind):
-    """Of a link that somebody put in its place, the other end stays as it is."""
+def test_no_link_is_followed(tmp_path, name, kind):
+    """The target of a symbolic or hard link in the file's place is unchanged."""
     victim, folder = tmp_path / "victim", tmp_path / "folder"
-    victim.write_text("mine")
+    victim.write_text("unchanged")
     folder.mkdir()
     kind(victim, folder / name)
     write_textfile(folder / "x.prom", b"a 1\n")
-    assert victim.read_text() == "mine"
+    assert victim.read_text() == "unchanged"
     assert (folder / "x.prom").read_bytes() == b"a 1\n"
     assert os.listdir(folder) == ["x.prom"]
     assert not (folder / "x.prom").is_symlink()
 
 
-def test_what_is_left_of_a_killed_process_is_no_hindrance(tmp_path):
-    """A half-written file of a process of the same id is written anew."""
+def test_a_leftover_temporary_file_is_replaced(tmp_path):
+    """A killed process with the same id may have left one."""
     (tmp_path / f".x.prom.{os.getpid()}").write_bytes(b"hal")
     write_textfile(tmp_path / "x.prom", b"a 1\n")
     assert os.listdir(tmp_path) == ["x.prom"]
@@ -69,8 +69,8 @@ def test_what_is_left_of_a_killed_process_is_no_hindrance(tmp_path):
         ("n" * 300 + ".prom", OSError),
     ],
 )
-def test_a_failure_leaves_everything_as_it_was(tmp_path, place, error):
-    """The error is the system's, and no part stays."""
+def test_a_failure_changes_nothing(tmp_path, place, error):
+    """It raises the system's error and leaves no temporary file."""
     (tmp_path / "file").touch()
     (tmp_path / "folder.prom").mkdir()
     before = sorted(tmp_path.rglob("*"))
@@ -79,8 +79,8 @@ def test_a_failure_leaves_everything_as_it_was(tmp_path, place, error):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(tmp_path):
-    """Here for a limit on the size of files, as on a full disk."""
+def test_a_write_that_fails_half_way_changes_nothing(tmp_path):
+    """With a limit on the file size, as on a full disk, the old file stays."""
     path = tmp_path / "x.prom"
     write_textfile(path, b"a 1\n")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -96,7 +96,7 @@ def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(tmp_path):
 
 @pytest.mark.root
 def test_another_user_reads_but_does_not_write():
-    """What node_exporter's user may do with root's file."""
+    """A user without rights can read root's file."""
     path = Path("/tmp") / f"network-health-{os.getpid()}.prom"
     try:
         write_textfile(path, b"a 1\n")

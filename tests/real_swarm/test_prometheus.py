@@ -9,8 +9,8 @@ import stat
 import pytest
 
 from network_health.swarm.booting import Swarm
-from tests.export.test_endpoint import ask, free_port
-from tests.export.test_figures import samples
+from tests.export.test_endpoint import free_port, get
+from tests.export.test_metric_families import samples
 from tests.prometheus import NodeExporter, Prometheus
 from tests.real_swarm.nodes import (
     CATCHER,
@@ -146,7 +146,7 @@ def test_the_rules_tell_what_the_agent_found(watched):
 
     def firing():
         """The finding, firing for both jobs."""
-        alerts = watched.prometheus.ask("alerts")["alerts"]
+        alerts = watched.prometheus.get("alerts")["alerts"]
         found = [a["labels"] for a in alerts if a["labels"]["alertname"] == "NetworkHealthFinding"]
         return found if len(found) == 2 else None
 
@@ -158,7 +158,7 @@ def test_the_rules_tell_what_the_agent_found(watched):
 
     def evaluated():
         """Every rule, evaluated without an error."""
-        rules = [rule for group in watched.prometheus.ask("rules")["groups"] for rule in group["rules"]]
+        rules = [rule for group in watched.prometheus.get("rules")["groups"] for rule in group["rules"]]
         return sorted(rule["name"] for rule in rules if rule["health"] == "ok") == sorted(rule_names())
 
     eventually(evaluated)
@@ -188,18 +188,18 @@ def test_a_port_that_is_taken_harms_nobody(watched):
         watched.push(prometheus_listen=address)
         eventually(lambda: any(trouble in error for error in watched.errors()))
         with pytest.raises(ConnectionRefusedError):
-            ask(watched.address)
+            get(watched.address)
         seen = len(watched.reports())
         eventually(lambda: len(watched.reports()) >= seen + 2)
         assert samples(watched.textfile.read_bytes())["settings_errors",] == 1
     eventually(lambda: not watched.errors())
-    assert ask(address)[0] == 200
+    assert get(address)[0] == 200
     assert len(watched.said(trouble)) == 1
     watched.push(prometheus_listen=watched.address)
     eventually(lambda: len(watched.said(f"served at http://{watched.address}/")) == 2)
-    assert ask(watched.address)[0] == 200
+    assert get(watched.address)[0] == 200
     with pytest.raises(ConnectionRefusedError):
-        ask(address)
+        get(address)
 
 
 def test_a_folder_that_is_gone_harms_nobody(watched):
@@ -213,7 +213,7 @@ def test_a_folder_that_is_gone_harms_nobody(watched):
         eventually(lambda: any(trouble in error for error in watched.errors()))
         seen = len(watched.reports())
         eventually(lambda: len(watched.reports()) >= seen + 2)
-        assert samples(ask(watched.address)[2])["settings_errors",] == 1
+        assert samples(get(watched.address)[2])["settings_errors",] == 1
         assert len(watched.said(trouble)) == 1
     finally:
         away.rename(folder)
@@ -226,7 +226,7 @@ def test_a_bad_push_leaves_both_as_they_are(watched):
     (line,) = eventually(lambda: watched.said("Live config refused"))
     assert "prometheus_listen: 'example.org:9101' is not allowed" in line
     assert "prometheus_textfile: '/tmp/figures.txt' is not allowed" in line
-    assert ask(watched.address)[0] == 200
+    assert get(watched.address)[0] == 200
     before = watched.textfile.stat().st_mtime_ns
     eventually(lambda: watched.textfile.stat().st_mtime_ns > before)
 
@@ -236,7 +236,7 @@ def test_turned_off_nothing_is_left(watched):
     watched.push(prometheus_listen=None, prometheus_textfile=None)
     eventually(lambda: not watched.textfile.exists())
     with pytest.raises(ConnectionRefusedError):
-        ask(watched.address)
+        get(watched.address)
     seen = len(watched.reports())
     eventually(lambda: len(watched.reports()) >= seen + 1)
     watched.push(prometheus_listen=watched.address, prometheus_textfile=str(watched.textfile))
@@ -251,7 +251,7 @@ def test_a_killed_agents_file_stays_and_is_told_to_be_old(watched):
     def refused():
         """The port, no longer listened on."""
         try:
-            ask(watched.address)
+            get(watched.address)
         except (ConnectionRefusedError, ConnectionResetError):
             return True
         return False

@@ -1,4 +1,4 @@
-"""The directive's config block: what is allowed, and what is said of the rest."""
+"""The directive's config block: which values are allowed, and what is reported for the others."""
 
 import math
 from dataclasses import fields
@@ -45,7 +45,7 @@ GOOD = [
 
 
 def test_the_defaults_are_the_references():
-    """Nothing set means what the reference means."""
+    """An empty config gives the defaults of the reference."""
     settings = Settings.from_mapping({})
     assert {key: getattr(settings, key) for key in REFERENCE_KEYS} == {
         "check_interval_sec": 30,
@@ -61,7 +61,7 @@ def test_the_defaults_are_the_references():
 
 @pytest.mark.parametrize(("key", "value", "kept"), GOOD)
 def test_an_allowed_value_is_kept(key, value, kept):
-    """An allowed value is what the setting then has, as an int where it counts something."""
+    """An allowed value is stored; a whole number is stored as an int."""
     got = getattr(Settings.from_mapping({key: value}), key)
     assert got == kept
     assert type(got) is type(kept)
@@ -69,7 +69,7 @@ def test_an_allowed_value_is_kept(key, value, kept):
 
 @pytest.mark.parametrize(("key", "value"), BAD)
 def test_a_bad_value_is_named_and_the_default_stays(key, value):
-    """The mistake names key, value and what is allowed; the default is in force."""
+    """The mistake names key, value and what is allowed; the default is used."""
     outcome = SettingsOutcome.of({key: value})
     assert outcome.settings == Settings()
     (mistake,) = outcome.errors
@@ -78,8 +78,8 @@ def test_a_bad_value_is_named_and_the_default_stays(key, value):
     assert "\n" not in mistake
 
 
-def test_the_last_good_value_stays():
-    """A bad value leaves what was in force before it."""
+def test_a_bad_value_does_not_replace_a_good_one():
+    """A bad value leaves the base's value in force."""
     base = Settings.from_mapping({"conn_threshold": 7})
     assert SettingsOutcome.of({"conn_threshold": "x", "top_n_procs": 2}, base).settings == (
         Settings.from_mapping({"conn_threshold": 7, "top_n_procs": 2})
@@ -87,22 +87,22 @@ def test_the_last_good_value_stays():
 
 
 def test_all_mistakes_come_in_one_error():
-    """One error lists every mistake, the unknown key with its nearest neighbour."""
+    """One error lists every mistake; for an unknown key it names the nearest known one."""
     with pytest.raises(SettingsError) as caught:
         Settings.from_mapping({"check_interval_sec": 2.5, "conn_treshold": 1, "top_n_procs": None})
     assert len(caught.value.mistakes) == 3
     assert "did you mean conn_threshold?" in str(caught.value)
 
 
-def test_the_frameworks_own_keys_are_not_ours_to_judge():
-    """What the framework reads from the same block is passed over in silence."""
+def test_the_frameworks_own_keys_are_ignored():
+    """Keys that the framework reads from the same block are neither errors nor warnings."""
     outcome = SettingsOutcome.of({"service-manager": [{"role": ["x"]}], "factories": {}})
     assert (outcome.errors, outcome.warnings) == ((), ())
 
 
 @pytest.mark.parametrize("config", [None, [], "config", 3])
-def test_a_block_that_is_no_block_is_one_mistake(config):
-    """A config that is no mapping is told, and the defaults are in force."""
+def test_a_config_that_is_no_mapping_is_one_mistake(config):
+    """It gives one error, and the defaults are used."""
     outcome = SettingsOutcome.of(config)
     assert outcome.settings == Settings()
     assert len(outcome.errors) == 1
@@ -117,8 +117,8 @@ KEYS = st.sampled_from([f.name for f in fields(Settings)]) | st.text()
 
 
 @given(st.dictionaries(KEYS, ANYTHING))
-def test_no_config_breaks_it_and_what_it_keeps_is_allowed(config):
-    """Whatever the directive says: no exception, one line a mistake, and the result reads as good."""
+def test_any_config_gives_allowed_settings(config):
+    """For any config: no exception, one line for each mistake, and a result without mistakes."""
     outcome = SettingsOutcome.of(config)
     assert all("\n" not in mistake for mistake in outcome.errors + outcome.warnings)
     again = SettingsOutcome.of({f.name: getattr(outcome.settings, f.name) for f in fields(Settings)})

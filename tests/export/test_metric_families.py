@@ -1,4 +1,4 @@
-"""A report as Prometheus reads it. ``python -m tests.export.test_figures`` writes the golden texts anew."""
+"""A report in Prometheus' format. ``python -m tests.export.test_metric_families`` writes the golden texts."""
 
 import math
 import subprocess
@@ -14,19 +14,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from network_health import Monitor, Report, Settings
 from network_health.export import metric_families
-from network_health.export.metric_families import MOST_INTERFACES, ReportCollector, exposition
+from network_health.export.metric_families import MAX_INTERFACES, ReportCollector, exposition
 from network_health.model import Connections, Counters, Link, Share
 from tests.reporting.test_report import ETH0, REPORTS, Host
 
 GOLDEN = Path(__file__).parent / "golden"
-TOLD = ("healthy", "breached", "blind")
+REPORT_NAMES = ("healthy", "breached", "blind")
 
-#: What promtool says of a rate in bits, which operators of networks think in.
-ABOUT_BITS = 'use base unit "bytes" instead of "bits"'
+#: promtool's warning about rates in bits, which are the usual unit of networks.
+BITS_WARNING = 'use base unit "bytes" instead of "bits"'
 
 
 def text(name):
-    """A golden report as text, of one version for ever."""
+    """A golden report as text, with a fixed version."""
     with patch.object(metric_families, "_version", lambda: "1.2.3"):
         return exposition(REPORTS[name], 30).decode()
 
@@ -41,29 +41,29 @@ def samples(exposed):
 
 
 def promtool(exposed):
-    """What the linter of Prometheus says of a text."""
+    """The output of Prometheus' linter."""
     done = subprocess.run(
         ["promtool", "check", "metrics"], input=exposed, capture_output=True, check=False, timeout=60
     )
     return (done.stdout + done.stderr).decode().splitlines()
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_the_whole_text_is_the_golden_one(name):
-    """Every sample of a report that is healthy, that has everything to tell, that cannot see everything."""
+@pytest.mark.parametrize("name", REPORT_NAMES)
+def test_the_text_equals_the_golden_file(name):
+    """Every sample of a healthy report, of one with findings, and of one with a failed collector."""
     assert text(name) == (GOLDEN / f"{name}.prom").read_text()
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_promtool_has_nothing_to_say_but_of_bits(name):
-    """The names and texts are what Prometheus' own linter wants, but for the unit of rates."""
-    about = [line.split(" ", 1) for line in promtool(text(name).encode())]
-    assert {why for _, why in about} == {ABOUT_BITS}
-    assert all(metric.endswith("_bits_per_second") for metric, _ in about)
+@pytest.mark.parametrize("name", REPORT_NAMES)
+def test_promtool_warns_only_about_bits(name):
+    """Prometheus' linter accepts all names and help texts, except for the unit of rates."""
+    warnings = [line.split(" ", 1) for line in promtool(text(name).encode())]
+    assert {warning for _, warning in warnings} == {BITS_WARNING}
+    assert all(metric.endswith("_bits_per_second") for metric, _ in warnings)
 
 
 def test_base_units():
-    """Bits, seconds and ratios of the very figures of the report."""
+    """Values are the report's, converted to bits, seconds and ratios."""
     metrics, found = REPORTS["breached"].metrics, samples(text("breached"))
     eth0 = ("interface", "eth0")
     assert found["interface_transmit_bits_per_second", eth0] == 251.3e6
@@ -75,8 +75,8 @@ def test_base_units():
     assert found["last_check_timestamp_seconds",] == REPORTS["breached"].timestamp
 
 
-def test_what_stands_is_an_alert():
-    """One sample an alert, which is gone when it is over."""
+def test_each_active_alert_is_a_sample():
+    """One sample for each alert; it is gone when the alert is resolved."""
     alerts = {key[1:] for key in samples(text("breached")) if key[0] == "alert"}
     assert alerts == {
         (("check", alert["check"]), ("severity", alert["severity"]), ("subject", alert["subject"]))
@@ -85,8 +85,8 @@ def test_what_stands_is_an_alert():
     assert not [key for key in samples(text("healthy")) if key[0] == "alert"]
 
 
-def test_what_is_not_known_has_no_sample():
-    """No speed, no rate after a reset, nothing of a collector that failed: absent, and never 0."""
+def test_an_unknown_value_has_no_sample():
+    """An unknown speed, a rate after a reset and the metrics of a failed collector are absent, not 0."""
     found = samples(text("blind"))
     assert ("interface_speed_bits_per_second", ("interface", "lo")) not in found
     assert ("tcp_retransmit_ratio",) not in found
@@ -106,8 +106,8 @@ def test_what_is_not_known_has_no_sample():
     }
 
 
-def test_nothing_of_a_process_a_peer_or_a_user():
-    """Neither pids, names, addresses nor users, which nobody could bound."""
+def test_no_process_address_or_user_is_exported():
+    """Pids, names, addresses and users appear nowhere: their number has no bound."""
     exposed = text("breached")
     metrics = REPORTS["breached"].metrics
     for process in metrics["top_procs"]:
@@ -120,8 +120,8 @@ def test_nothing_of_a_process_a_peer_or_a_user():
     assert labels == {"check", "collector", "interface", "severity", "state", "status", "subject", "version"}
 
 
-def test_sockets_add_up():
-    """Each known state has a sample, be it 0; the others are counted as one."""
+def test_states_add_up():
+    """Each known state has a sample, even if it is 0; all other states are one sample."""
     report = replace(
         REPORTS["healthy"], metrics={"by_status": {"LISTEN": 3, "NONE": 2, "IDLE": 4, "BOUND": 1}}
     )
@@ -133,19 +133,19 @@ def test_sockets_add_up():
 
 
 def host_with(links):
-    """A made-up host with these links."""
+    """A simulated host with these links."""
     host = Host()
     host.links = links
     return host
 
 
-def check_of(readers, **config):
+def report_of(readers, **config):
     """The report of one check."""
     return Monitor(Settings(**config), readers=[readers]).check()
 
 
 def test_a_removed_interface_is_gone():
-    """The collector has what the last report has."""
+    """Only interfaces of the last report have samples."""
     collector, registry = ReportCollector(), CollectorRegistry()
     registry.register(collector)
     assert list(registry.collect()) == []
@@ -155,21 +155,21 @@ def test_a_removed_interface_is_gone():
         assert ("eth0" in names) is (name == "breached")
 
 
-def test_interfaces_past_the_most_are_left_out_and_counted():
-    """Those with an alert stay, then physical ones, then the oldest; how many are not shown is told."""
-    many = [Link(f"veth{n}", True, 10 + n, kind="veth", counters=Counters()) for n in range(MOST_INTERFACES)]
+def test_interfaces_above_the_maximum_are_left_out_and_counted():
+    """Those with an alert stay, then physical ones, then the oldest; the rest is counted."""
+    many = [Link(f"veth{n}", True, 10 + n, kind="veth", counters=Counters()) for n in range(MAX_INTERFACES)]
     loud = replace(many.pop(), name="loud", counters=Counters(rx_errors=7))
     links = (*many, loud, replace(ETH0, index=5000), replace(ETH0, name="eth1", index=5001))
-    found = samples(exposition(check_of(host_with(links).readers())))
+    found = samples(exposition(report_of(host_with(links).readers())))
     shown = {key[1][1] for key in found if key[0] == "interface_up"}
-    assert len(shown) == MOST_INTERFACES
+    assert len(shown) == MAX_INTERFACES
     assert found["interfaces_left_out",] == 2
-    assert shown == {"loud", "eth0", "eth1"} | {f"veth{n}" for n in range(MOST_INTERFACES - 3)}
+    assert shown == {"loud", "eth0", "eth1"} | {f"veth{n}" for n in range(MAX_INTERFACES - 3)}
 
 
 def test_excluded_interfaces_are_not_shown():
-    """Nor counted as left out."""
-    found = samples(exposition(check_of(host_with((ETH0,)).readers(), exclude_interfaces=("eth*",))))
+    """Excluded interfaces have no samples and do not count as left out."""
+    found = samples(exposition(report_of(host_with((ETH0,)).readers(), exclude_interfaces=("eth*",))))
     assert not [key for key in found if key[0].startswith("interface_")]
     assert found["interfaces_left_out",] == 0
 
@@ -205,9 +205,9 @@ READERS = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(READERS, st.integers(0, 10))
-def test_any_report_is_read_back(readers, limit):
-    """Whatever the kernel calls its interfaces: the text parses, no sample twice, the figures those told."""
-    report = check_of(readers, conn_threshold=limit)
+def test_any_report_can_be_parsed(readers, limit):
+    """For any interface name the text parses, has no sample twice, and has the report's values."""
+    report = report_of(readers, conn_threshold=limit)
     found = samples(exposition(report, 30))
     assert not [value for value in found.values() if math.isnan(value)]
     for entry in {entry["iface"]: entry for entry in report.metrics.get("interfaces", ())}.values():
@@ -219,14 +219,14 @@ def test_any_report_is_read_back(readers, limit):
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=15)
 @given(READERS)
-def test_any_report_is_read_by_prometheus(readers):
-    """By its own parser, in promtool."""
-    lines = promtool(exposition(check_of(readers)))
-    assert {line.split(" ", 1)[1] for line in lines} <= {ABOUT_BITS}
+def test_promtool_accepts_any_report(readers):
+    """promtool parses the text of any report."""
+    lines = promtool(exposition(report_of(readers)))
+    assert {line.split(" ", 1)[1] for line in lines} <= {BITS_WARNING}
 
 
-def test_a_report_without_a_distribution_is_shown(monkeypatch):
-    """Run from a folder that was never installed, the version is not known."""
+def test_without_an_installed_distribution_the_version_is_unknown(monkeypatch):
+    """When run from a source folder, the label is ``unknown``."""
     monkeypatch.setattr(
         metric_families, "version", lambda _: (_ for _ in ()).throw(metric_families.PackageNotFoundError)
     )
@@ -239,5 +239,5 @@ def test_a_report_without_a_distribution_is_shown(monkeypatch):
 
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
-    for each in TOLD:
+    for each in REPORT_NAMES:
         (GOLDEN / f"{each}.prom").write_text(text(each))

@@ -1,7 +1,7 @@
-"""The pipeline of one check: collect, evaluate, attribute, alert, report.
+"""Runs one check of the host: collect, evaluate, attribute, alert, report.
 
-Guarantees: `Monitor.check` never raises. Collectors are independent: one that fails or is late leaves the
-others their results, and does not change what the next check compares with.
+Guarantees: `Monitor.check` never raises. Collectors are independent: one that fails or times out affects
+neither the others nor the reading that its next run compares with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from network_health import alerting
 from network_health.collectors import (
     Collector,
-    CollectorRunner,
     ReportedCounters,
     observe_interfaces,
     observe_protocols,
@@ -50,13 +49,13 @@ Attributed = tuple[tuple[Finding, ...], Attribution] | None
 
 
 class Monitor:
-    """Watches this host. Building one takes the first sample; rates need some time between checks.
+    """Monitors this host. The constructor takes the first sample, so that the first check has rates.
 
     Args:
-        settings: the limits; may be replaced between checks through the attribute of that name.
+        settings: the limits; the attribute ``settings`` may be replaced between checks.
         reported: `reported` of an earlier monitor, so that no error is reported twice or missed.
-        readers: how to read, in the order of preference; default: what this system offers.
-        attributor: finds the culprits; default: the kernel's on Linux, none with ``readers`` of one's own.
+        readers: in order of preference; default: those of this system.
+        attributor: finds the culprits; default: the kernel's on Linux, none if ``readers`` is given.
         collector_timeout_s: how long one collector may take.
     """
 
@@ -74,35 +73,32 @@ class Monitor:
         self._reported = reported
         self._attributor = attributor or (None if readers else _kernel_attributor())
         self._run_attribution = Isolated[Attributed]("culprits", collector_timeout_s)
-        readers, timeout_s = tuple(readers or available_readers()), collector_timeout_s
-        self.interfaces = CollectorRunner(
-            Collector("interfaces", lambda reader: reader.links(), self._compare_links), readers, timeout_s
-        )
-        self.connections = CollectorRunner(
-            Collector("connections", lambda reader: reader.connections(), _latest), readers, timeout_s
-        )
-        self.processes = CollectorRunner(
-            Collector("processes", lambda reader: reader.processes(), self._rank_processes),
-            readers,
-            timeout_s,
-        )
+        readers = tuple(readers or available_readers())
         with_protocols = [reader for reader in readers if reader.protocols]
-        self.protocols = with_protocols and CollectorRunner(
-            Collector("protocols", self._read_protocols, _compare_protocols), with_protocols, timeout_s
+        options = readers, collector_timeout_s
+        self.interfaces = Collector(
+            "interfaces", lambda reader: reader.links(), self._compare_links, *options
         )
-        seen = self.interfaces.run().value or ()
+        self.connections = Collector("connections", lambda reader: reader.connections(), _latest, *options)
+        self.processes = Collector(
+            "processes", lambda reader: reader.processes(), self._rank_processes, *options
+        )
+        self.protocols = with_protocols and Collector(
+            "protocols", self._read_protocols, _compare_protocols, with_protocols, collector_timeout_s
+        )
+        interfaces = self.interfaces.run().value or ()
         self.processes.run()
         if self.protocols:
             self.protocols.run()
-        self._alerts = alerting.initial_state(seen, self.settings, time.monotonic())
+        self._alerts = alerting.initial_state(interfaces, self.settings, time.monotonic())
 
     @property
     def reported(self) -> ReportedCounters | None:
-        """The error counters up to which everything is reported; ``None`` before the first check."""
+        """The error counters at the last report; ``None`` before the first check."""
         return self._reported
 
-    def take_as_reported(self) -> None:
-        """Treat everything up to the last sample of the interfaces as reported."""
+    def skip_earlier_errors(self) -> None:
+        """Do not report the interface errors counted up to the last sample."""
         if self.interfaces.last:
             self._reported = reported_counters(self.interfaces.last.value)
 
@@ -116,37 +112,29 @@ class Monitor:
         return redacted(build_report(snapshot, verdict, self.settings_errors), settings.redact)
 
     def _collect(self, timestamp: float, started_s: float) -> Snapshot:
-        """Run each collector once."""
-        interfaces = self.interfaces.run()
-        connections = self.connections.run()
-        processes = self.processes.run()
-        protocols = self.protocols.run() if self.protocols else None
-        outcomes: dict[str, Outcome[Any]] = {
-            "interfaces": interfaces,
-            "connections": connections,
-            "processes": processes,
-            **({"protocols": protocols} if protocols else {}),
-        }
-        if interfaces.value is not None:
-            self.take_as_reported()
+        collectors = self.interfaces, self.connections, self.processes, self.protocols
+        outcomes: dict[str, Outcome[Any]] = {each.name: each.run() for each in collectors if each}
+        values = {name: outcome.value for name, outcome in outcomes.items()}
+        if values["interfaces"] is not None:
+            self.skip_earlier_errors()
         return Snapshot(
             timestamp=timestamp,
-            interfaces=interfaces.value,
-            connections=connections.value,
-            top_processes=processes.value,
+            interfaces=values["interfaces"],
+            connections=values["connections"],
+            top_processes=values["processes"],
             failures=tuple(outcome.failure for outcome in outcomes.values() if outcome.failure),
             cost=Cost(
                 total_ms=(time.monotonic() - started_s) * 1e3,
                 collectors_ms={name: outcome.ms for name, outcome in outcomes.items()},
                 readers={name: outcome.reader for name, outcome in outcomes.items() if outcome.reader},
             ),
-            protocols=protocols.value if protocols else None,
+            protocols=values.get("protocols"),
         )
 
     def _attribute(
         self, snapshot: Snapshot, findings: tuple[Finding, ...], settings: Settings, started_s: float
     ) -> tuple[Snapshot, tuple[Finding, ...]]:
-        """Add the culprits of the findings, where they can be found."""
+        """Add the culprits of the findings that can be found."""
         attributor = self._attributor
         if attributor is None:
             return snapshot, findings

@@ -1,4 +1,4 @@
-"""A day of checks in seconds: nothing piles up, nothing is left out, and the schedule does not drift."""
+"""Simulates a day of checks: memory does not grow, no check is missing, and the schedule does not drift."""
 
 import gc
 import json
@@ -14,15 +14,15 @@ import pytest
 from network_health import Monitor, Settings, monitor
 from network_health.delivery.schedule import Schedule
 from tests.checked_host import keys
-from tests.made_up_host import COLLECTORS, EPOCH, Clock, Host
+from tests.random_host import COLLECTORS, EPOCH, Clock, RandomHost
 
 INTERVAL_S = 30
 CHECKS = 24 * 3600 // INTERVAL_S
 QUARTER = CHECKS // 4
-#: At the end of each quarter the host rests for so many checks, longer than a flapping is remembered.
-REST = 10
+#: The host is reset for so many checks at the end of each quarter, longer than a flapping is remembered.
+RESET = 10
 FIRST_S = 4096.125
-#: In these checks the connections cannot be read, and whoever tries waits.
+#: In these checks reading the connections does not return.
 STUCK = range(1000, 1100)
 SETTINGS = Settings(
     alert_after_checks=2,
@@ -37,133 +37,133 @@ SETTINGS = Settings(
 
 
 class Day:
-    """A monitor's day, and what was noticed; ``due_s`` and ``seen_at`` have one entry a check."""
+    """Runs a day of checks and records what they report; ``due_s`` and ``seen_at`` have one entry a check."""
 
     def __init__(self):
         self.clock = Clock(FIRST_S - 1)
-        self.host = Host(self.clock, 7, INTERVAL_S)
-        self.monitor = self.begin()
+        self.host = RandomHost(self.clock, 7, INTERVAL_S)
+        self.monitor = self.new_monitor()
         self.due_s, self.seen_at = array("d", bytes(8 * CHECKS)), array("d", bytes(8 * CHECKS))
-        self.counts, self.standing = Counter(), set()
+        self.counts, self.active = Counter(), set()
         self.largest_report = self.most_threads = 0
-        self.failures_are_the_hosts = True
+        self.failures_match = True
         self.traced, self.kept, self.fresh = [], [], []
 
-    def begin(self):
-        """A monitor of the host as it is now."""
+    def new_monitor(self):
+        """A monitor of the host in its present state."""
         return Monitor(SETTINGS, readers=[self.host.readers()], collector_timeout_s=2.0)
 
-    def pass_by(self):
-        """All checks, each a little late, as the agent's slices of a second make it."""
+    def run(self):
+        """Make all checks, each up to a second late, as in the agent."""
         schedule, lateness = Schedule(FIRST_S, INTERVAL_S), random.Random(8)
         for number in range(CHECKS):
             self.due_s[number] = schedule.due_s
             self.clock.now_s = schedule.due_s + lateness.random()
             schedule.started(self.clock.now_s)
-            self.happen(number)
-            self.note(number, self.monitor.check())
+            self.change_host(number)
+            self.record(number, self.monitor.check())
             if number % QUARTER == QUARTER - 1:
-                self.take_stock()
+                self.measure_memory()
 
-    def happen(self, number):
-        """What the host does before this check."""
-        if number % QUARTER >= QUARTER - REST:
-            self.host.rest()
+    def change_host(self, number):
+        """Change the host before this check."""
+        if number % QUARTER >= QUARTER - RESET:
+            self.host.reset()
         else:
-            self.host.live()
+            self.host.advance()
         if number == STUCK.start:
             self.host.stuck = threading.Event()
         if number == STUCK.stop:
             self.host.stuck.set()
             self.host.stuck = None
-            for thread in collectors():
+            for thread in collector_threads():
                 thread.join()
         if number == CHECKS // 2:
-            self.clock.set_back_s = 3600.0  # somebody corrects the wall clock
+            self.clock.set_back_s = 3600.0  # the wall clock is corrected
 
-    def note(self, number, report):
-        """What a report says, in no more space than the one before took."""
+    def record(self, number, report):
+        """Record the facts of a report, in memory of constant size."""
         content = report.as_content()
         self.seen_at[number] = content["timestamp"]
         metrics = content["metrics"]
         self.counts["reports"] += report.due
         self.counts[report.severity] += 1
-        stands = set(keys(metrics.get("alerts", [])))
-        over = metrics.get("recovered", []) + metrics.get("ended", [])
-        self.counts["begun"] += len(stands - self.standing)
-        self.counts["over"] += len(over)
-        self.counts["over out of order"] += set(keys(over)) != self.standing - stands
-        self.counts["lasted too long"] += any(not 0 < end["lasted_s"] < 24 * 3600 for end in over)
-        self.standing = stands
+        active = set(keys(metrics.get("alerts", [])))
+        resolved = metrics.get("recovered", []) + metrics.get("ended", [])
+        self.counts["begun"] += len(active - self.active)
+        self.counts["resolved"] += len(resolved)
+        self.counts["resolved out of order"] += set(keys(resolved)) != self.active - active
+        self.counts["lasted too long"] += any(not 0 < end["lasted_s"] < 24 * 3600 for end in resolved)
+        self.active = active
         failed = {failure["collector"] for failure in metrics.get("failures", [])}
         self.counts.update(failed)
         stuck = {"connections"} if self.host.stuck else set()
-        self.failures_are_the_hosts &= failed == self.host.refusing | stuck
+        self.failures_match &= failed == self.host.failing | stuck
         self.largest_report = max(self.largest_report, len(json.dumps(content, allow_nan=False)))
-        self.most_threads = max(self.most_threads, len(collectors()))
+        self.most_threads = max(self.most_threads, len(collector_threads()))
 
-    def take_stock(self):
-        """How much is in memory, how much of it the monitor keeps, and how much a new one would."""
+    def measure_memory(self):
+        """Measure the memory in use, the size of the monitor's state, and that of a new monitor."""
         gc.collect()
         self.traced.append(tracemalloc.get_traced_memory()[0])
-        self.kept.append(kept(self.monitor))
-        fresh = self.begin()
+        self.kept.append(state_size(self.monitor))
+        fresh = self.new_monitor()
         fresh.check()
-        self.fresh.append(kept(fresh))
+        self.fresh.append(state_size(fresh))
 
 
-def kept(of):
-    """The size of all that a monitor keeps from check to check, in bytes."""
-    runners = of.interfaces, of.connections, of.processes, of.protocols
-    return len(pickle.dumps(([runner.last for runner in runners], of.reported, of._alerts, of.settings)))
+def state_size(of):
+    """The size in bytes of the state that a monitor keeps from check to check."""
+    collectors = of.interfaces, of.connections, of.processes, of.protocols
+    return len(pickle.dumps(([each.last for each in collectors], of.reported, of._alerts, of.settings)))
 
 
-def collectors():
+def collector_threads():
     """The threads in which collectors run."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("collector-")]
 
 
 @pytest.fixture(scope="module")
 def day():
-    """The day, gone by."""
-    passing = Day()
+    """A day whose checks have all been made."""
+    simulated = Day()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(monitor, "time", passing.clock)
+        patch.setattr(monitor, "time", simulated.clock)
         tracemalloc.start()
         try:
-            passing.pass_by()
+            simulated.run()
         finally:
             tracemalloc.stop()
-    return passing
+    return simulated
 
 
-def test_it_was_a_day_of_life(day):
-    """Interfaces and processes came and went, alerts of each severity began, every collector failed."""
-    print(day.counts, day.host.born, day.traced, day.kept, day.fresh, day.largest_report)
-    assert day.host.born["links"] > 300
-    assert day.host.born["processes"] > 300
+def test_the_day_had_all_kinds_of_events(day):
+    """Interfaces and processes came and went, alerts of each severity began, each collector failed."""
+    print(day.counts, day.host.created, day.traced, day.kept, day.fresh, day.largest_report)
+    assert day.host.created["links"] > 300
+    assert day.host.created["processes"] > 300
     assert day.counts["begun"] > 200
     assert all(day.counts[severity] > 100 for severity in ("INFO", "WARNING", "CRITICAL"))
     assert all(day.counts[collector] > 10 for collector in COLLECTORS)
 
 
 def test_there_is_a_report_for_each_check(day):
-    """2,880 of them, each of what was seen then, and of every failure there was and no other."""
+    """There are 2,880 reports, and each names exactly the failures of its check."""
     assert CHECKS == 2880
     assert day.counts["reports"] == CHECKS
-    assert day.failures_are_the_hosts
+    assert day.failures_match
 
 
-def test_every_alert_that_began_has_ended(day):
-    """Each once, whatever became of its subject, in the right order and by the clock that only goes on."""
-    assert day.standing == set()
-    assert day.counts["begun"] == day.counts["over"]
-    assert day.counts["over out of order"] == 0
+def test_every_alert_is_resolved(day):
+    """Each alert ends once, in the right order, with a duration by the monotonic clock."""
+    assert day.active == set()
+    assert day.counts["begun"] == day.counts["resolved"]
+    assert day.counts["resolved out of order"] == 0
     assert day.counts["lasted too long"] == 0
 
 
 def test_the_schedule_does_not_drift(day):
-    """Start k lies exactly k intervals after the first, and each observation within its own second."""
+    """Check k is due exactly k intervals after the first, and its observation is less than a second later."""
     assert list(day.due_s) == [FIRST_S + number * INTERVAL_S for number in range(CHECKS)]
     for number, seen_at in enumerate(day.seen_at):
         set_back_s = 3600 if number >= CHECKS // 2 else 0
@@ -171,21 +171,21 @@ def test_the_schedule_does_not_drift(day):
 
 
 def test_memory_is_flat(day):
-    """After half a day, when the interpreter's own stores are full, nothing is added any more."""
+    """After half a day, when the interpreter's own caches are full, memory does not grow."""
     assert max(day.traced[2:]) - day.traced[1] < 8 * 1024
 
 
-def test_what_is_kept_depends_on_what_is_there_now(day):
-    """A monitor that has seen a day keeps as much as one that has just begun."""
+def test_the_state_depends_only_on_the_present_host(day):
+    """After a day a monitor's state is as large as that of a new one."""
     assert day.kept == day.fresh
 
 
-def test_a_report_is_bounded_by_the_host(day):
-    """However much has happened before it."""
+def test_the_size_of_a_report_is_bounded(day):
+    """A report does not grow with the number of checks before it."""
     assert day.largest_report < 16 * 1024
 
 
-def test_a_hanging_collector_is_one_thread(day):
-    """A hundred checks passed it by, and it was started again when it was back."""
+def test_a_hanging_collector_uses_one_thread(day):
+    """It stays one thread over a hundred checks, and ends when the read returns."""
     assert day.most_threads == 1
-    assert collectors() == []
+    assert collector_threads() == []

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from network_health import Monitor, Settings, SettingsOutcome
 from network_health.export.metric_families import exposition
-from tests.made_up_host import Clock, Host
+from tests.random_host import Clock, RandomHost
 
 RECORDED = Path(__file__).parent / "golden" / "unchanged_reports.json"
 CHECKS = 200
@@ -41,14 +41,14 @@ def reports():
     """What each check says, with what it gives to Prometheus; how long it took is left out."""
     for seed, config in enumerate(CONFIGS):
         clock = Clock(4096.125)
-        host = Host(clock, seed, 30)
+        host = RandomHost(clock, seed, 30)
         outcome = SettingsOutcome.of(config)
         with patch("network_health.monitor.time", clock):
             monitor = Monitor(outcome.settings, readers=[host.readers()])
             monitor.settings_errors = outcome.errors
             for _ in range(CHECKS):
                 clock.now_s += 29
-                host.live()
+                host.advance()
                 report = monitor.check()
                 content = report.as_content()
                 del content["metrics"]["check"]

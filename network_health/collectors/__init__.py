@@ -1,12 +1,12 @@
-"""Compares two readings: what happened on interfaces, processes, protocols. Pure, the runner aside.
+"""Compares two successive readings. Pure, except for `Collector`, which also makes the readings.
 
-In: the readings of `network_health.sources`. Out: rates and counts of a window (`Interface`, `RankedProcess`,
-`Protocols`).
+In: the readings of `network_health.sources`. Out: rates and counts since the previous reading (`Interface`,
+`RankedProcess`, `Protocols`).
 """
 
 from __future__ import annotations
 
-from network_health.collectors.collector import Collector, CollectorRunner
+from network_health.collectors.collector import Collector
 from network_health.collectors.interfaces import (
     ReportedCounters,
     is_excluded,
@@ -18,7 +18,6 @@ from network_health.collectors.protocols import observe_protocols
 
 __all__ = [
     "Collector",
-    "CollectorRunner",
     "ReportedCounters",
     "is_excluded",
     "observe_interfaces",

@@ -1,9 +1,8 @@
-"""Runs one collector check after check: read, then compare with the reading of the check before."""
+"""Runs one collector in every check: reads, then compares with the previous reading."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from network_health.sources import Answer, Isolated, Outcome, Readers, first_answer
@@ -11,46 +10,47 @@ from network_health.sources import Answer, Isolated, Outcome, Readers, first_ans
 R = TypeVar("R")
 V = TypeVar("V")
 
+#: In a shorter window the duration of the two reads would distort a rate.
+MIN_WINDOW_S = 0.1
 
-@dataclass(frozen=True, slots=True)
+
 class Collector(Generic[R, V]):
-    """What is collected: its name, how to read it, and how to compare two readings.
+    """One collector and its last reading. A run that fails or times out leaves that reading unchanged.
 
-    ``compare`` gets the reading before (``None`` at first, or where another reader made it), the new
-    one, and the reader that made it.
+    Args:
+        name: its name in reports.
+        read: makes a reading.
+        compare: gets the previous reading, the new one, and the readers that made the new one. The previous
+            one is ``None`` in the first run, and if other readers made it.
+        readers: in order of preference.
+        timeout_s: how long a run may take.
     """
 
-    name: str
-    read: Callable[[Readers], R]
-    compare: Callable[[R | None, R, Readers], V]
-
-
-class CollectorRunner(Generic[R, V]):
-    """Keeps the last reading of one collector. A run that fails or is late leaves it unchanged."""
-
-    def __init__(self, collector: Collector[R, V], readers: Sequence[Readers], timeout_s: float) -> None:
-        self._collector = collector
-        self._readers = readers
-        self._isolated = Isolated[tuple[R, V]](collector.name, timeout_s)
-        self._last: Answer[R] | None = None
-
-    @property
-    def last(self) -> Answer[R] | None:
-        """The last reading; ``None`` before the first one."""
-        return self._last
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[Readers], R],
+        compare: Callable[[R | None, R, Readers], V],
+        readers: Sequence[Readers],
+        timeout_s: float,
+    ) -> None:
+        self.name = name
+        self.last: Answer[R] | None = None
+        self._read, self._compare, self._readers = read, compare, readers
+        self._isolated = Isolated[tuple[R, V]](name, timeout_s)
 
     def run(self) -> Outcome[V]:
         """Read and compare once; never raises."""
-        last, collector = self._last, self._collector
+        last = self.last
 
         def work(reader: Readers) -> tuple[R, V]:
-            reading = collector.read(reader)
+            reading = self._read(reader)
             before = last.value if last and last.reader == reader.name else None
-            return reading, collector.compare(before, reading, reader)
+            return reading, self._compare(before, reading, reader)
 
         outcome = self._isolated.run(lambda: first_answer(self._readers, work))
         if outcome.value is None or outcome.reader is None:
             return Outcome(None, outcome.failure, outcome.ms)
-        reading, seen = outcome.value
-        self._last = Answer(reading, outcome.reader)
-        return Outcome(seen, None, outcome.ms, outcome.reader)
+        reading, result = outcome.value
+        self.last = Answer(reading, outcome.reader)
+        return Outcome(result, None, outcome.ms, outcome.reader)

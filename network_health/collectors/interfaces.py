@@ -1,8 +1,7 @@
-"""Collector 1: what happened on each interface between two readings. Pure.
+"""Computes the rates and new errors of each interface from two readings. Pure.
 
-Laws: a window never mixes two lives of an interface. Counters that went back, or an index that
-changed under the same name, mean that the interface was created again: no rate for that window, and
-its error counts run from its creation.
+Guarantees: if counters went back, or the index of a name changed, the interface was created again. It
+then has no rate for that window, and its error counts start at its creation.
 """
 
 from __future__ import annotations
@@ -10,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from network_health.collectors.collector import MIN_WINDOW_S
 from network_health.model import ErrorCounters, Interface, Link, LinkReading
 
-#: Below this a rate says more about the two reads than about the traffic.
-SHORTEST_WINDOW_S = 0.1
-
-#: Per interface name, the error counters up to which everything has been reported.
+#: By interface name, the error counters at the last report.
 ReportedCounters = Mapping[str, ErrorCounters]
 
 _NOTHING_REPORTED = ErrorCounters(None, 0, 0, 0, 0)
@@ -27,26 +24,25 @@ def observe_interfaces(
     after: LinkReading,
     exclude: Sequence[str] = (),
 ) -> tuple[Interface, ...]:
-    """Rates since ``before`` and errors since ``reported``, for every link not excluded.
+    """Rates since ``before`` and errors since ``reported``, for every link that is not excluded.
 
-    ``reported`` is ``None`` when nothing is known of earlier checks: then errors run from each
-    interface's creation and are marked ``since_boot``. An interface that is not in ``reported`` is
-    new, so that all its counts fall in this window.
+    ``reported`` is ``None`` if nothing is known about earlier checks: errors then count from the creation of
+    the interface, with ``since_boot`` set. An interface that is not in ``reported`` is new.
     """
     seconds = after.at_s - before.at_s if before else 0.0
     earlier = {link.name: link for link in before.links} if before else {}
-    told = reported or {}
-    seen = []
-    for link in after.links:
-        if exclude and is_excluded(link.name, exclude):
-            continue
-        mark = told.get(link.name, _NOTHING_REPORTED)
-        seen.append(_interface(link, earlier.get(link.name), mark, seconds, reported is None))
-    return tuple(seen)
+    errors, since_boot = reported or {}, reported is None
+    return tuple(
+        _interface(
+            link, earlier.get(link.name), errors.get(link.name, _NOTHING_REPORTED), seconds, since_boot
+        )
+        for link in after.links
+        if not (exclude and is_excluded(link.name, exclude))
+    )
 
 
 def reported_counters(reading: LinkReading) -> dict[str, ErrorCounters]:
-    """What counts as reported once ``reading`` has been."""
+    """The error counters to pass as ``reported`` after ``reading`` was reported."""
     return {
         link.name: ErrorCounters(
             link.index,
@@ -61,12 +57,12 @@ def reported_counters(reading: LinkReading) -> dict[str, ErrorCounters]:
 
 
 def is_excluded(name: str, patterns: Sequence[str]) -> bool:
-    """Whether ``name`` is one of the names, or fits one of the shell patterns, in ``patterns``."""
+    """Whether ``name`` is one of ``patterns`` or matches one of them as a shell pattern."""
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _interface(
-    link: Link, before: Link | None, mark: ErrorCounters, seconds: float, since_boot: bool
+    link: Link, before: Link | None, reported: ErrorCounters, seconds: float, since_boot: bool
 ) -> Interface:
     now = link.counters
     if now is None:
@@ -74,13 +70,13 @@ def _interface(
     tx_bytes, rx_bytes, tx_packets, rx_packets, tx_errors, rx_errors, tx_drops, rx_drops = now
     drops, packets = tx_drops + rx_drops, tx_packets + rx_packets
     if (
-        packets < mark.packets
-        or drops < mark.drops
-        or tx_errors < mark.tx_errors
-        or rx_errors < mark.rx_errors
-        or _is_recreated(mark.index, link.index)
+        packets < reported.packets
+        or drops < reported.drops
+        or tx_errors < reported.tx_errors
+        or rx_errors < reported.rx_errors
+        or _is_recreated(reported.index, link.index)
     ):
-        mark = _NOTHING_REPORTED
+        reported = _NOTHING_REPORTED
     tx_mbps = rx_mbps = None
     reset = False
     if before is not None and before.counters is not None:
@@ -93,21 +89,21 @@ def _interface(
             or rx_packets < rx_packets_then
             or _is_recreated(before.index, link.index)
         )
-        if not reset and seconds >= SHORTEST_WINDOW_S:
+        if not reset and seconds >= MIN_WINDOW_S:
             tx_mbps, rx_mbps = round(sent / seconds * 8 / 1e6, 2), round(received / seconds * 8 / 1e6, 2)
     return Interface(
         link,
         tx_mbps,
         rx_mbps,
-        tx_errors - mark.tx_errors,
-        rx_errors - mark.rx_errors,
-        drops - mark.drops,
-        packets - mark.packets,
+        tx_errors - reported.tx_errors,
+        rx_errors - reported.rx_errors,
+        drops - reported.drops,
+        packets - reported.packets,
         reset,
         since_boot,
     )
 
 
 def _is_recreated(index_before: int | None, index: int | None) -> bool:
-    """Another index under the same name; one that is unknown tells nothing."""
+    """Whether the index of a name changed; False if one of them is unknown."""
     return index_before != index and index_before is not None and index is not None

@@ -1,8 +1,7 @@
-"""Collector 3: the busiest processes between two readings. Pure.
+"""Ranks the busiest processes of the time between two readings. Pure.
 
-Laws: a process is known by its pid *and* its start, so a reused pid is a new process. The order is
-CPU, then memory, then bytes written, highest first, then the lower pid. What only a tie at the edge
-of the list can need is asked of the processes in that tie alone.
+Guarantees: a process is identified by its pid and its start, so a reused pid is a new process. The order is
+CPU, memory, bytes written (each highest first), then the lowest pid.
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ from network_health.model import ProcessDetails, ProcessReading, ProcessSample, 
 def process_candidates(
     before: ProcessReading | None, after: ProcessReading, count: int
 ) -> tuple[RankedProcess, ...]:
-    """The first ``count`` of ``after`` by CPU and memory, and all that tie with the last of them.
+    """The first ``count`` processes of ``after`` by CPU and memory, and all that tie with the last of them.
 
-    Each with its CPU share since ``before``, in percent of one CPU; ``None`` without ``before``, or where
-    the process did not tell. A process that ``before`` does not have was born in between: all its CPU
-    time counts.
+    The CPU use since ``before`` is in percent of one CPU; ``None`` without ``before``, or if the CPU time
+    cannot be read. A process that is not in ``before`` is new: all its CPU time counts.
     """
     seconds = after.at_s - before.at_s if before else 0.0
     earlier = {sample.pid: sample for sample in before.processes} if before and seconds > 0 else None
@@ -29,9 +27,9 @@ def process_candidates(
     weights = [_weight(share, s.rss_bytes) for share, s in zip(shares, after.processes, strict=True)]
     if count < 1 or not weights:
         return ()
-    edge = heapq.nlargest(count, weights)[-1]
+    lowest = heapq.nlargest(count, weights)[-1]
     rows = zip(after.processes, shares, weights, strict=True)
-    return tuple(RankedProcess(sample, share) for sample, share, weight in rows if weight >= edge)
+    return tuple(RankedProcess(sample, share) for sample, share, weight in rows if weight >= lowest)
 
 
 def _share(
@@ -40,7 +38,7 @@ def _share(
     if earlier is None or sample.cpu_s is None:
         return None
     then = earlier.get(sample.pid)
-    if then is sample:  # the reader saw no change
+    if then is sample:  # the reader keeps the sample of an idle process
         return 0.0
     if then is None or then.started != sample.started:
         return round(sample.cpu_s / seconds * 100, 1)
@@ -54,7 +52,7 @@ def _weight(cpu_percent: float | None, rss_bytes: int | None) -> tuple[float, in
 def top_processes(
     processes: Sequence[RankedProcess], details: Mapping[int, ProcessDetails], count: int
 ) -> tuple[RankedProcess, ...]:
-    """The ``count`` busiest of ``processes``; one without ``details`` has vanished and is left out."""
+    """The ``count`` busiest of ``processes``. A process without ``details`` has ended and is left out."""
     known = [replace(p, details=details[p.sample.pid]) for p in processes if p.sample.pid in details]
     known.sort(key=lambda p: p.sample.pid)
     known.sort(

@@ -1,7 +1,7 @@
-"""Collector 4: what happened to the protocols between two readings. Pure.
+"""Computes the rates of the protocol counters from two readings. Pure.
 
-Laws: a counter that went back, or that one reading lacks, yields no rate for that window. A CPU
-counts only where both readings have it, since one that comes online brings its old counts along.
+Guarantees: a counter that went back, or that is missing in one reading, has no rate for that window. Only
+CPUs that are in both readings count, because a CPU that comes online keeps its old counters.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from network_health.collectors.collector import MIN_WINDOW_S
 from network_health.model import ProtocolCounters, ProtocolReading, Protocols, SoftnetCounters
 
-#: Below this a rate says more about the two reads than about the traffic.
-SHORTEST_WINDOW_S = 0.1
-
-#: Below this a handful of lost segments would make a large share.
-FEWEST_SEGMENTS_PER_S = 100.0
+#: With fewer segments, very few lost ones would be a large share.
+MIN_SEGMENTS_PER_S = 100.0
 
 
 def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) -> Protocols:
-    """Rates since ``before``, and what ``after`` says is in use."""
+    """Rates since ``before``, and the resources in use in ``after``."""
     seconds = after.at_s - before.at_s if before else 0.0
     in_use = Protocols(
         conntrack=after.conntrack,
@@ -27,7 +25,7 @@ def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) ->
         tcp_memory=after.tcp_memory,
         busiest_ports=after.busiest_ports,
     )
-    if before is None or seconds < SHORTEST_WINDOW_S:
+    if before is None or seconds < MIN_WINDOW_S:
         return in_use
     then, now = before.counters, after.counters
 
@@ -61,7 +59,7 @@ def _new(earlier: int | None, later: int | None) -> int | None:
 def _retransmit_percent(then: ProtocolCounters, now: ProtocolCounters, seconds: float) -> float | None:
     sent = _new(then.out_segments, now.out_segments)
     again = _new(then.retransmitted_segments, now.retransmitted_segments)
-    if sent is None or again is None or sent < FEWEST_SEGMENTS_PER_S * seconds:
+    if sent is None or again is None or sent < MIN_SEGMENTS_PER_S * seconds:
         return None
     return round(again / sent * 100, 2)
 

@@ -1,4 +1,4 @@
-"""What happened on each interface between two readings."""
+"""Tests of the rates and new errors of each interface from two readings."""
 
 from dataclasses import replace
 
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health.collectors.interfaces import SHORTEST_WINDOW_S, observe_interfaces, reported_counters
+from network_health.collectors.collector import MIN_WINDOW_S
+from network_health.collectors.interfaces import observe_interfaces, reported_counters
 from network_health.model import Counters, ErrorCounters, Interface, Link, LinkReading
 
 ETH0 = Link("eth0", up=True, index=2, counters=Counters(1_000_000, 2_000_000, 1000, 2000, 1, 2, 3, 4))
@@ -24,7 +25,7 @@ def later(link, **added):
 
 
 def observed(before, after, seconds=1.0, **kwargs):
-    """One link, seen twice, with everything before reported."""
+    """One link in two readings, the first of which was reported."""
     (seen,) = observe_interfaces(
         reading(10, before), reported_counters(reading(10, before)), reading(10 + seconds, after), **kwargs
     )
@@ -44,16 +45,16 @@ def observed(before, after, seconds=1.0, **kwargs):
     ],
 )
 def test_rates_are_mbps_of_a_million_bits(octets, seconds, mbps):
-    """Bytes over seconds, in 10^6 bits/s with two decimals, each way."""
+    """A rate is bytes over seconds, in 10^6 bits/s with two decimals, in each direction."""
     seen = observed(ETH0, later(ETH0, tx_bytes=octets), seconds)
     assert (seen.tx_mbps, seen.rx_mbps) == (mbps, 0.0)
     seen = observed(ETH0, later(ETH0, rx_bytes=octets), seconds)
     assert (seen.tx_mbps, seen.rx_mbps) == (0.0, mbps)
 
 
-@pytest.mark.parametrize("seconds", [0, -1, SHORTEST_WINDOW_S / 2, 1e-9])
-def test_no_rate_over_next_to_no_time(seconds):
-    """Two reads at once, or a clock that stood, give no rate."""
+@pytest.mark.parametrize("seconds", [0, -1, MIN_WINDOW_S / 2, 1e-9])
+def test_no_rate_over_a_very_short_window(seconds):
+    """Two reads at the same time, or a clock that did not advance, give no rate."""
     seen = observed(ETH0, later(ETH0, tx_bytes=10**9), seconds)
     assert (seen.tx_mbps, seen.rx_mbps, seen.counters_reset) == (None, None, False)
 
@@ -69,51 +70,51 @@ def test_no_rate_over_next_to_no_time(seconds):
     ids=["zeroed", "bytes went back", "packets went back", "another index"],
 )
 def test_a_reset_counter_yields_no_rate(after):
-    """An interface that was created again has no rate in that window, and says so."""
+    """An interface that was created again has no rate in that window, and ``counters_reset`` is set."""
     seen = observed(ETH0, after)
     assert (seen.tx_mbps, seen.rx_mbps, seen.counters_reset) == (None, None, True)
 
 
-def test_errors_of_a_new_life_count_from_its_creation():
-    """After a reset the new interface's errors are all new."""
+def test_errors_after_a_reset_count_from_the_creation():
+    """After a reset all errors of the interface are new."""
     seen = observed(ETH0, replace(ETH0, index=9, counters=Counters(5, 5, 5, 5, 7, 0, 1, 1)))
     assert (seen.new_tx_errors, seen.new_rx_errors, seen.new_drops) == (7, 0, 2)
 
 
 def test_only_new_errors_count():
-    """Errors that a check before has reported are not told again."""
+    """Errors that an earlier check has reported are not reported again."""
     seen = observed(ETH0, later(ETH0, tx_errors=1, rx_errors=2, tx_drops=3, rx_drops=4, tx_packets=9))
     assert (seen.new_tx_errors, seen.new_rx_errors, seen.new_drops, seen.new_packets) == (1, 2, 7, 9)
     assert observed(ETH0, ETH0).new_drops == 0
 
 
 def test_the_first_window_runs_from_creation():
-    """With nothing known of earlier checks, all that is there is told, marked."""
+    """If nothing is known about earlier checks, all errors are reported, with ``since_boot`` set."""
     (seen,) = observe_interfaces(None, None, reading(1, ETH0))
     assert seen == Interface(
         ETH0, new_tx_errors=1, new_rx_errors=2, new_drops=7, new_packets=3000, since_boot=True
     )
 
 
-def test_a_respawned_monitor_goes_on_where_the_last_one_was():
-    """Marks from before a restart: neither repeated nor missed, although there is no rate yet."""
+def test_a_restarted_monitor_continues_from_the_saved_counters():
+    """With saved counters no error is repeated or missed, although there is no rate yet."""
     (seen,) = observe_interfaces(None, {"eth0": ErrorCounters(2, 1, 2, 5, 2900)}, reading(1, ETH0))
     assert (seen.new_tx_errors, seen.new_rx_errors, seen.new_drops, seen.since_boot) == (0, 0, 2, False)
 
 
 def test_an_interface_that_is_new_has_no_rate_but_all_its_errors():
-    """Its whole life lies in this window."""
+    """A new interface was created in this window, so all its errors are new."""
     (seen,) = observe_interfaces(reading(1), {}, reading(2, ETH0))
     assert (seen.tx_mbps, seen.new_tx_errors, seen.since_boot) == (None, 1, False)
 
 
-def test_a_vanished_interface_is_not_seen():
-    """What is gone is not in the list."""
+def test_a_vanished_interface_is_left_out():
+    """An interface that is gone is not in the result."""
     assert observe_interfaces(reading(1, ETH0), reported_counters(reading(1, ETH0)), reading(2)) == ()
 
 
 def test_an_interface_without_counters_is_unknown_not_zero():
-    """No counters, no rate."""
+    """Without counters there is no rate."""
     bare = replace(ETH0, counters=None)
     assert observed(bare, bare) == Interface(bare)
     assert observed(ETH0, bare) == Interface(bare)
@@ -132,13 +133,13 @@ def test_an_interface_without_counters_is_unknown_not_zero():
     ],
 )
 def test_exclusion_takes_names_and_patterns(exclude, left):
-    """Exact names and shell patterns, in the case they are written."""
+    """Exact names and shell patterns exclude an interface; upper and lower case differ."""
     links = [replace(ETH0, name=name) for name in ("lo", "eth0", "veth1", "veth2")]
     assert [i.link.name for i in observe_interfaces(None, None, reading(1, *links), exclude)] == left
 
 
 def test_a_name_with_brackets_is_excluded_by_itself():
-    """A name is matched as it stands before it is read as a pattern."""
+    """A name is compared exactly before it is used as a pattern."""
     assert observe_interfaces(None, None, reading(1, replace(ETH0, name="a[1]")), ("a[1]",)) == ()
 
 
@@ -151,7 +152,7 @@ READINGS = st.lists(LINKS, unique_by=lambda link: link.name).map(tuple)
 
 @given(READINGS, READINGS, st.floats(-10, 100), st.booleans())
 def test_nothing_is_ever_negative(before, after, seconds, known):
-    """Whatever two readings say: one result a link, no negative rate, no negative count."""
+    """Any two readings give one result per link, without a negative rate or count."""
     first = LinkReading(0, before)
     seen = observe_interfaces(first, reported_counters(first) if known else None, LinkReading(seconds, after))
     assert [i.link for i in seen] == list(after)
@@ -160,13 +161,13 @@ def test_nothing_is_ever_negative(before, after, seconds, known):
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 50)), min_size=2, max_size=20))
-def test_over_many_windows_no_error_is_missed_or_told_twice(steps):
+def test_over_many_windows_no_error_is_missed_or_repeated(steps):
     """The new errors of all windows add up to the interface's total."""
-    link, told, reported = ETH0, 0, reported_counters(LinkReading(0, (ETH0,)))
+    link, total, reported = ETH0, 0, reported_counters(LinkReading(0, (ETH0,)))
     for at_s, (octets, errors) in enumerate(steps):
         link = later(link, tx_bytes=octets, tx_errors=errors)
         now = LinkReading(at_s, (link,))
         (seen,) = observe_interfaces(None, reported, now)
-        told += seen.new_tx_errors
+        total += seen.new_tx_errors
         reported = reported_counters(now)
-    assert told == link.counters.tx_errors - ETH0.counters.tx_errors
+    assert total == link.counters.tx_errors - ETH0.counters.tx_errors

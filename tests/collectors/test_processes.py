@@ -1,4 +1,4 @@
-"""The busiest processes between two readings."""
+"""Tests of the ranking of processes from two readings."""
 
 import random
 from dataclasses import replace
@@ -37,16 +37,16 @@ def cpu(before, after, seconds=2.0):
         ((sample(1, None),), sample(1, 5.0), None),
         ((sample(1, 5.0),), sample(1, None), None),
     ],
-    ids=["idle", "half", "two CPUs", "one decimal", "born since", "pid reused", "was unread", "unread"],
+    ids=["idle", "half", "two CPUs", "one decimal", "new", "pid reused", "was unread", "unread"],
 )
 def test_cpu_is_the_share_of_one_cpu_in_the_window(before, after, percent):
-    """CPU seconds over wall seconds; another start is another process."""
+    """The share is CPU seconds over wall seconds; a process with another start is another process."""
     assert cpu(before, after) == percent
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
 def test_no_share_over_no_time(seconds):
-    """Without a window there is nothing to divide by."""
+    """Without a window the CPU share is unknown."""
     assert cpu((sample(1, 1.0),), sample(1, 2.0), seconds) is None
     (seen,) = process_candidates(None, ProcessReading(1, (sample(1, 5.0),)), 1)
     assert seen.cpu_percent is None
@@ -57,7 +57,7 @@ def ranked(pid, percent=0.0, rss=0):
 
 
 def shortlist(rows, count):
-    """The process_candidates out of (pid, CPU seconds, rss); in a window of 1 s, so that 0.01 s are 1 %."""
+    """The candidates among (pid, CPU seconds, rss), in a window of 1 s: 0.01 s is 1 %."""
     before = ProcessReading(0, tuple(sample(pid) for pid, _, _ in rows))
     after = ProcessReading(1, tuple(sample(pid, cpu_s, rss) for pid, cpu_s, rss in rows))
     return process_candidates(before, after, count)
@@ -68,14 +68,14 @@ def pids(processes):
 
 
 def test_cpu_before_memory_before_bytes_written_before_pid():
-    """The order of the list, and that unknown counts as nothing."""
-    process_candidates = [ranked(6), ranked(5), ranked(4), ranked(3, 0.0, 9), ranked(2, 1.0), ranked(1, None)]
+    """Processes are listed in this order, and an unknown value counts as 0."""
+    processes = [ranked(6), ranked(5), ranked(4), ranked(3, 0.0, 9), ranked(2, 1.0), ranked(1, None)]
     details = {n: ProcessDetails(write_bytes=100 if n == 6 else None) for n in range(1, 7)}
-    assert pids(top_processes(process_candidates, details, 6)) == [2, 3, 6, 1, 4, 5]
+    assert pids(top_processes(processes, details, 6)) == [2, 3, 6, 1, 4, 5]
 
 
 def test_the_candidates_are_all_that_could_make_the_list():
-    """All that tie with the last place are asked for their I/O, and nobody else."""
+    """The candidates are the listed processes and all that tie with the last of them."""
     rows = [(1, 0.09, 0), (2, 0.01, 5), (3, 0.01, 5), (4, 0.01, 5), (5, 0.0, 0)]
     assert pids(shortlist(rows, 2)) == [1, 2, 3, 4]
     assert pids(shortlist(rows, 1)) == [1]
@@ -85,7 +85,7 @@ def test_the_candidates_are_all_that_could_make_the_list():
 
 
 def test_a_process_that_vanished_meanwhile_is_left_out():
-    """No details, no row."""
+    """A process without details is not listed."""
     assert pids(top_processes([ranked(1), ranked(2)], {2: ProcessDetails()}, 2)) == [2]
 
 
@@ -95,7 +95,7 @@ def test_a_process_that_vanished_meanwhile_is_left_out():
     st.randoms(),
 )
 def test_choosing_candidates_first_changes_nothing(rows, count, shuffle: random.Random):
-    """The list from the process_candidates is the list from all, in whatever order they were read."""
+    """The list made from the candidates equals the list made from all, whatever their order."""
     processes = [(pid, cpu_s, rss) for pid, (cpu_s, rss, _) in enumerate(rows)]
     details = {pid: ProcessDetails(write_bytes=written) for pid, (_, _, written) in enumerate(rows)}
     best = top_processes(shortlist(processes, len(rows)), details, count)
@@ -105,6 +105,6 @@ def test_choosing_candidates_first_changes_nothing(rows, count, shuffle: random.
 
 
 def test_details_are_kept_with_the_process():
-    """The list carries what was read last."""
+    """A listed process has the details that were read for it."""
     details = ProcessDetails("name", 1, 2, "root", "prog")
     assert top_processes([ranked(1)], {1: details}, 1) == (replace(ranked(1), details=details),)

@@ -1,4 +1,4 @@
-"""Protocol figures: what two readings make, what is judged, and how the kernel's files are read."""
+"""Tests of the protocol metrics: comparing two readings, limits, and parsing of the kernel's files."""
 
 import runpy
 import struct
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from network_health import Monitor, Settings
 from network_health.alerting.protocol_limits import is_known, protocol_findings
-from network_health.collectors.protocols import SHORTEST_WINDOW_S, observe_protocols
+from network_health.collectors.collector import MIN_WINDOW_S
+from network_health.collectors.protocols import observe_protocols
 from network_health.model import (
     PortUse,
     ProtocolCounters,
@@ -46,7 +47,7 @@ def recorded(name, kernel="linux-6.18"):
 
 
 def test_events_over_seconds_are_rates():
-    """Each counter gives its own rate, and the share sent again is of the segments of the window."""
+    """Each counter has its own rate; the retransmit share is of the segments in the window."""
     added = {name: 10 * number for number, name in enumerate(NAMES, start=1)}
     softnet = {0: SoftnetCounters(30, 60)}
     assert observe_protocols(START, later(10.0, softnet, **{**added, "out_segments": 4000})) == Protocols(
@@ -77,13 +78,13 @@ def test_events_over_seconds_are_rates():
     ],
 )
 def test_retransmits_need_100_segments_a_second(sent, again, percent):
-    """Below the floor a few lost segments say nothing; all lost more than once is above 100 %."""
+    """With fewer segments the share is unknown; if segments are sent again repeatedly, it exceeds 100 %."""
     after = later(10.0, out_segments=sent, retransmitted_segments=again)
     assert observe_protocols(START, after).retransmit_percent == percent
 
 
 def test_a_counter_that_went_back_has_no_rate():
-    """A wrapped or reset counter yields none for that window; the others stand."""
+    """A counter that wrapped or was reset has no rate in that window; the others have one."""
     seen = observe_protocols(START, later(listen_overflows=-1, listen_drops=5))
     assert (seen.listen_overflows_per_sec, seen.listen_drops_per_sec) == (None, 0.5)
     assert observe_protocols(START, later(out_segments=-1)).retransmit_percent is None
@@ -95,7 +96,7 @@ def test_a_counter_that_went_back_has_no_rate():
 
 @pytest.mark.parametrize("missing", ["before", "after"])
 def test_a_counter_that_a_kernel_lacks_has_no_rate(missing):
-    """Unknown in either reading is unknown, not 0."""
+    """A counter that is unknown in one reading has an unknown rate, not 0."""
     after = later(listen_drops=5)
     without = replace((START if missing == "before" else after).counters, syn_cookies_sent=None)
     before = replace(START, counters=without) if missing == "before" else START
@@ -117,7 +118,7 @@ def test_a_counter_that_a_kernel_lacks_has_no_rate(missing):
     ids=["summed", "came-online", "went-offline", "wrapped", "no-file", "all-swapped"],
 )
 def test_softnet_counts_only_cpus_in_both_readings(before, after, dropped, squeezed):
-    """A CPU that comes online brings its old counts along: they are not of this window."""
+    """A CPU that comes online keeps its old counts, which are not of this window."""
     then = replace(START, softnet={cpu: SoftnetCounters(*c) for cpu, c in before.items()})
     seen = observe_protocols(
         then, later(10.0, {cpu: SoftnetCounters(*c) for cpu, c in after.items()} or None)
@@ -129,11 +130,11 @@ def test_softnet_counts_only_cpus_in_both_readings(before, after, dropped, squee
         assert (seen.softnet_dropped_per_sec, seen.softnet_squeezed_per_sec) == (None, None)
 
 
-@pytest.mark.parametrize("before", [None, later(0.0), later(-1.0), later(-SHORTEST_WINDOW_S / 2)])
-def test_without_a_window_only_what_is_in_use_is_known(before):
-    """The first reading, or one right after another, has no rates, but its shares hold."""
+@pytest.mark.parametrize("before", [None, later(0.0), later(-1.0), later(-MIN_WINDOW_S / 2)])
+def test_without_a_window_only_shares_are_known(before):
+    """The first reading, or one right after another, has no rates, but it has shares."""
     after = replace(START, conntrack=Share(1, 4), orphans=Share(0, 9))
-    if before and before.at_s < START.at_s - SHORTEST_WINDOW_S:
+    if before and before.at_s < START.at_s - MIN_WINDOW_S:
         after = replace(after, at_s=before.at_s)
     assert observe_protocols(before, after) == Protocols(conntrack=Share(1, 4), orphans=Share(0, 9))
 
@@ -151,7 +152,7 @@ readings = st.builds(
 
 @given(readings, readings)
 def test_no_two_readings_make_a_negative_rate(before, after):
-    """Whatever the counters did, a rate is unknown or at least 0."""
+    """For any counters a rate is unknown or at least 0."""
     seen = observe_protocols(before, after)
     assert all(v is None or v >= 0 for v in (getattr(seen, f.name) for f in fields(seen)))
 
@@ -204,7 +205,7 @@ def found(protocols, limits):
 
 
 def test_every_breach_has_its_sentence():
-    """Each figure above its limit is a finding: what, how much, and how much is allowed."""
+    """Each metric above its limit is a finding that names the metric, its value and the limit."""
     findings = found(BUSY, LIMITS)
     assert {finding.check: finding.text for finding in findings} == SENTENCES
     assert len(findings) == len(SENTENCES)
@@ -214,13 +215,13 @@ def test_every_breach_has_its_sentence():
 
 
 def test_all_limits_are_off_by_default():
-    """Nobody who did not ask for them gets these findings."""
+    """Without configured limits there are no such findings."""
     assert found(BUSY, {}) == []
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_each_limit_judges_its_own_figures_alone(limit):
-    """One limit set finds exactly what all limits find for it."""
+def test_each_limit_applies_to_its_own_metrics_alone(limit):
+    """One limit alone gives exactly the findings that it gives among all limits."""
     alone = found(BUSY, {limit: LIMITS[limit]})
     assert alone
     rest = found(BUSY, {other: value for other, value in LIMITS.items() if other != limit})
@@ -228,7 +229,7 @@ def test_each_limit_judges_its_own_figures_alone(limit):
 
 
 def test_equal_is_not_a_breach_and_unknown_neither():
-    """A limit is breached by more than it; what is not known, or does not apply, breaches nothing."""
+    """An equal value, an unknown one, and a resource that does not exist breach nothing."""
     at_limit = Protocols(
         retransmit_percent=2.0, listen_overflows_per_sec=1.0, conntrack=Share(3, 4), orphans=Share(1, 4)
     )
@@ -237,8 +238,8 @@ def test_equal_is_not_a_breach_and_unknown_neither():
     assert found(None, LIMITS) == []
 
 
-def test_unknown_is_told_from_quiet():
-    """A window without a rate ends no alert; too few segments, or a table that is not there, may."""
+def test_unknown_differs_from_quiet():
+    """A window without a rate resolves no alert; too few segments, or a table that does not exist, may."""
     nothing, quiet = Protocols(), Protocols(out_segments_per_sec=5.0)
     rates = set(SENTENCES) - {"conntrack", "orphans", "tcp_memory", "ephemeral_ports"}
     assert {check for check in SENTENCES if not is_known(check, nothing)} == rates
@@ -246,8 +247,8 @@ def test_unknown_is_told_from_quiet():
     assert all(is_known(check, replace(BUSY, out_segments_per_sec=500.0)) for check in SENTENCES)
 
 
-def test_the_report_tells_unknown_from_not_there():
-    """An unknown rate is null; a table that does not exist here, or was not asked for, has no key."""
+def test_the_report_distinguishes_unknown_from_missing():
+    """An unknown rate is null; a table that does not exist, or was not requested, has no key."""
     nothing = protocol_metrics(Protocols())
     assert set(nothing.values()) == {None}
     assert set(nothing) == {f.name for f in fields(Protocols) if f.name.endswith(("_percent", "_per_sec"))}
@@ -270,21 +271,21 @@ def with_protocols(read):
     return replace(PORTABLE, protocols=read)
 
 
-def test_a_system_without_such_figures_is_no_failure():
-    """Off Linux the fourth collector is not there: no figures, no cost, no failure."""
+def test_a_system_without_such_metrics_is_no_failure():
+    """Off Linux there is no fourth collector: no metrics, no cost, no failure."""
     report = Monitor(readers=[PORTABLE]).check()
     assert "protocols" not in report.metrics
     assert set(report.metrics["check"]["collectors"]) == {"interfaces", "connections", "processes"}
     assert "failures" not in report.metrics
 
 
-def test_a_refused_reading_is_a_failure_of_its_own():
-    """A source that is there but refused fails this collector alone."""
+def test_a_denied_reading_is_a_failure_of_its_own():
+    """A source that exists but denies access fails this collector alone."""
 
-    def refuse(_with_ports):
+    def deny(_with_ports):
         raise PermissionError(13, "Permission denied", "/proc/net/snmp")
 
-    report = Monitor(readers=[with_protocols(refuse)]).check()
+    report = Monitor(readers=[with_protocols(deny)]).check()
     (failure,) = report.metrics["failures"]
     assert failure["collector"] == "protocols"
     assert "PermissionError" in failure["reason"]
@@ -293,7 +294,7 @@ def test_a_refused_reading_is_a_failure_of_its_own():
 
 
 def test_a_failed_reading_leaves_a_longer_window():
-    """The window after a failure runs from the last reading that was there."""
+    """The window after a failure starts at the last successful reading."""
     answers = [START, OSError("no"), later(20.0, listen_drops=40)]
 
     def read(_with_ports):
@@ -307,26 +308,26 @@ def test_a_failed_reading_leaves_a_longer_window():
     assert monitor.check().metrics["protocols"]["listen_drops_per_sec"] == 2.0
 
 
-def test_ports_are_counted_only_for_those_who_ask():
-    """The walk of all sockets is made only when its limit is set, and from the next check on."""
-    asked = []
+def test_ports_are_counted_only_if_their_limit_is_set():
+    """All sockets are listed only if the limit is set, from the next check on."""
+    options = []
 
     def read(with_ports):
-        asked.append(with_ports)
+        options.append(with_ports)
         return START
 
     monitor = Monitor(readers=[with_protocols(read)])
     monitor.check()
     monitor.settings = Settings.from_mapping({"ephemeral_port_threshold_percent": 80})
     monitor.check()
-    assert asked == [False, False, True]
+    assert options == [False, False, True]
 
 
 # The kernel's files
 
 
 def test_the_recorded_files_give_these_counters():
-    """Recorded where 38 connections, 436 datagrams over IPv4 and IPv6, and 195 SYNs had found no room."""
+    """The recording has 38 overflows, 436 lost datagrams over IPv4 and IPv6, and 195 SYN cookies."""
     tables = proc_net.parse_tables(recorded("snmp") + recorded("netstat"))
     assert counters(tables, proc_net.parse_snmp6(recorded("snmp6"))) == ProtocolCounters(
         out_segments=248,
@@ -344,7 +345,7 @@ def test_the_recorded_files_give_these_counters():
 
 
 def test_softnet_is_read_with_and_without_cpu_numbers():
-    """Since Linux 5.10 a line names its CPU, so that a missing one shows; before, lines are numbered."""
+    """Since Linux 5.10 a line has its CPU number; before, the line number is used."""
     lines = recorded("softnet_stat").splitlines()
     assert set(proc_net.parse_softnet("\n".join(lines))) == {0, 1}
     assert set(proc_net.parse_softnet(lines[1])) == {1}
@@ -352,8 +353,8 @@ def test_softnet_is_read_with_and_without_cpu_numbers():
     assert old == {0: SoftnetCounters(7, 43), 1: SoftnetCounters(0, 2**32 - 1)}
 
 
-def test_udp_counts_are_of_all_its_kinds():
-    """UDP and UDP-Lite, IPv4 and IPv6; without IPv6 or UDP-Lite, those that are there."""
+def test_udp_counts_are_sums():
+    """UDP and UDP-Lite over IPv4 and IPv6 are added, as far as the kernel has them."""
     tables = {"Udp": {"RcvbufErrors": 1}, "UdpLite": {"RcvbufErrors": 10}}
     six = {"Udp6RcvbufErrors": 100, "UdpLite6RcvbufErrors": 1000}
     assert counters(tables, six).udp_receive_buffer_errors == 1111
@@ -362,7 +363,7 @@ def test_udp_counts_are_of_all_its_kinds():
 
 
 def test_names_without_values_are_no_counters():
-    """A kernel that gives the names alone, as an emulated one may, has nothing to count."""
+    """If a kernel gives only the names, as an emulated one may, there are no counters."""
     assert proc_net.parse_tables("TcpExt: ListenDrops\n") == {}
 
 
@@ -380,15 +381,15 @@ def test_names_without_values_are_no_counters():
         (lambda text: sysctl.parse_numbers("ipv4/tcp_mem", text), "1 two 3"),
     ],
 )
-def test_another_format_is_named(parse, text):
-    """What is not in the format that is known says so, and where it came from."""
+def test_an_unknown_format_is_an_error_with_its_file(parse, text):
+    """A file in an unknown format raises an error that names the file."""
     with pytest.raises(KernelFormatError, match="/proc/"):
         parse(text)
 
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_no_text_breaks_a_parser(text):
-    """Whatever a file holds, it is read or refused by name."""
+    """Any text is parsed or raises the documented error."""
     for parse in (
         proc_net.parse_tables,
         proc_net.parse_snmp6,
@@ -401,8 +402,8 @@ def test_no_text_breaks_a_parser(text):
             continue
 
 
-def test_what_is_not_there_is_not_an_error():
-    """A file or a limit that this kernel does not have reads as nothing."""
+def test_a_missing_file_is_not_an_error():
+    """A file or a limit that this kernel does not have is empty or ``None``."""
     assert proc_net.read_net("no_such_file") == ""
     assert sysctl.read_numbers("netfilter/no_such_limit") is None
 
@@ -429,7 +430,7 @@ MAPPED = (0,) * 10 + (255, 255)
 
 
 def test_sockets_are_counted_by_route():
-    """One datagram: three sockets to one remote, one to another port of it, and the end of the dump."""
+    """The datagram has three sockets to one remote, one to another port of it, and the end of the dump."""
     https, http = route(V4, NEAR, FAR, 443), route(V4, NEAR, FAR, 80)
     counted = Counter()
     datagram = b"".join(map(message, [https, http, https])) + message(https, extra=bytes(8))
@@ -440,7 +441,7 @@ def test_sockets_are_counted_by_route():
 
 
 def test_an_ipv4_connection_of_an_ipv6_socket_takes_the_same_ports():
-    """``::ffff:10.0.0.2`` is 10.0.0.2: its sockets add up with IPv4's."""
+    """``::ffff:10.0.0.2`` is 10.0.0.2: its sockets are added to those of IPv4."""
     counted = {
         route(V4, NEAR, FAR, 443): 2,
         route(V6, MAPPED + NEAR, MAPPED + FAR, 443): 3,
@@ -450,7 +451,7 @@ def test_an_ipv4_connection_of_an_ipv6_socket_takes_the_same_ports():
 
 
 def test_another_local_address_has_ports_of_its_own():
-    """Two local addresses can each use every port towards one remote."""
+    """Each local address can use every port for one remote."""
     counted = {route(V4, NEAR, FAR, 443): 4, route(V4, (10, 0, 0, 9), FAR, 443): 5}
     assert ephemeral_ports.busiest(counted, 10) == PortUse("10.0.0.9", "10.0.0.2", 443, Share(5, 10))
     assert ephemeral_ports.busiest({}, 10) is None
@@ -467,11 +468,11 @@ def test_a_damaged_dump_is_refused(datagram):
         ephemeral_ports.count_routes(datagram, Counter())
 
 
-def test_a_refused_dump_is_an_os_error():
-    """The kernel's refusal keeps its number."""
-    refusal = struct.pack("=IHHIIi16x", 36, 2, 0, 1, 0, -13)
+def test_a_denied_dump_is_an_os_error():
+    """The error has the kernel's error number."""
+    denied = struct.pack("=IHHIIi16x", 36, 2, 0, 1, 0, -13)
     with pytest.raises(PermissionError):
-        ephemeral_ports.count_routes(refusal, Counter())
+        ephemeral_ports.count_routes(denied, Counter())
 
 
 # The documentation
@@ -485,13 +486,13 @@ def rows(table):
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
-def test_every_figure_is_documented():
-    """The page's figures are those of a report, in its order."""
+def test_every_metric_is_documented():
+    """The page lists the metrics of a report, in the same order."""
     assert [row[0].strip("`") for row in rows("figures")] == list(protocol_metrics(BUSY))
 
 
 def test_the_recommended_limits_are_the_directives():
-    """The page, the directive and the settings name the same limits, with the same values."""
+    """The page, the directive and the settings have the same limits with the same values."""
     tree = runpy.run_path(str(ROOT / "directives" / "network_health_recommended.py"))["matrix_directive"]
     (config,) = [node["config"] for node in tree["children"] if node["name"] == "network_health"]
     recommended = {row[0].strip("`"): float(row[1]) for row in rows("limits")}
@@ -500,10 +501,10 @@ def test_the_recommended_limits_are_the_directives():
     assert set(recommended) == limits
 
 
-def test_the_documented_figures_of_a_limit_are_the_ones_it_judges():
-    """With one limit at 0 and one documented figure above it, there is one finding."""
-    for setting, _, judged, _ in rows("limits"):
-        for figure in judged.replace("`", "").split(", "):
-            field = "busiest_ports" if figure == "ephemeral_ports" else figure
+def test_each_limit_applies_to_its_documented_metrics():
+    """With one limit at 0 and one documented metric above it, there is one finding."""
+    for setting, _, metrics, _ in rows("limits"):
+        for metric in metrics.replace("`", "").split(", "):
+            field = "busiest_ports" if metric == "ephemeral_ports" else metric
             only = Protocols(**{field: getattr(BUSY, field)})
-            assert len(found(only, {setting.strip("`"): 0})) == 1, figure
+            assert len(found(only, {setting.strip("`"): 0})) == 1, metric

@@ -1,6 +1,6 @@
-"""A host that lives fast: what kernels answered in the recordings, and random life on top.
+"""A simulated host: it starts with recorded answers of a kernel and changes at random.
 
-Nothing of it grows: what comes goes again, and after `Host.rest` it is as it was at first.
+Its size is bounded, and `RandomHost.reset` brings it back to the recordings.
 """
 
 import errno
@@ -33,7 +33,7 @@ MOST_LINKS, MOST_PROCESSES = 16, 40
 
 
 class Clock:
-    """Both clocks of the ``time`` module, which move when they are told to."""
+    """Both clocks of the ``time`` module; a test sets them."""
 
     def __init__(self, now_s):
         self.now_s = now_s
@@ -46,51 +46,51 @@ class Clock:
         return EPOCH + self.now_s - self.set_back_s
 
 
-class Host:
-    """``live`` for one interval, then read. ``refusing`` are the collectors that fail until the next.
+class RandomHost:
+    """Call ``advance`` for each interval. ``failing`` are the collectors that fail in this interval.
 
-    ``born`` counts what came into being, by kind.
+    ``created`` counts new links and processes. If ``stuck`` is an event, reading connections waits for it.
     """
 
     def __init__(self, clock, seed, interval_s):
-        self.clock, self.chance, self.interval_s = clock, random.Random(seed), interval_s
+        self.clock, self.random, self.interval_s = clock, random.Random(seed), interval_s
         self.numbers = 1000
-        self.born = {"links": 0, "processes": 0}
+        self.created = {"links": 0, "processes": 0}
         self.stuck = None
         self.recording = recorded_links(), recorded_processes(), *recorded_protocols()
-        self.rest()
+        self.reset()
 
-    def rest(self):
-        """All is as it was recorded, with two cards for which no kernel had to be found, and quiet."""
+    def reset(self):
+        """Everything is as recorded, with the two `CARDS` added and no traffic."""
         links, processes, self.protocols, self.softnet = self.recording
         self.links, self.processes = dict(links), dict(processes)
         for name in CARDS:
             self.add_link(name, CARDS.index(name) + 100, "")
         self.sockets = {"ESTABLISHED": 9, "LISTEN": 3, "TIME_WAIT": 6, "NONE": 4}
         self.busy = set()
-        self.refusing = set()
+        self.failing = set()
 
-    def live(self):
-        """One interval."""
-        self.links_live()
-        self.processes_live()
-        self.protocols_live()
+    def advance(self):
+        """Change everything as in one interval."""
+        self.advance_links()
+        self.advance_processes()
+        self.advance_protocols()
         if self.happens(0.1):
-            self.sockets["ESTABLISHED"] = self.chance.choice([0, 10, 20, 850, 1200, 4000])
-        self.refusing = {name for name in COLLECTORS if self.happens(0.01)}
+            self.sockets["ESTABLISHED"] = self.random.choice([0, 10, 20, 850, 1200, 4000])
+        self.failing = {name for name in COLLECTORS if self.happens(0.01)}
 
     def happens(self, probability):
-        return self.chance.random() < probability
+        return self.random.random() < probability
 
     def number(self):
-        """One that nothing had before: an index, a pid, a moment."""
+        """A number that was not used before, for an index, a pid or a start time."""
         self.numbers += 1
         return self.numbers
 
-    def links_live(self):
+    def advance_links(self):
         for name, link in self.links.items():
             self.links[name] = replace(link, counters=self.counted(link.counters, name in self.busy))
-        name = self.chance.choice(list(self.links))
+        name = self.random.choice(list(self.links))
         if self.busy or self.happens(0.04):
             self.busy = set() if self.happens(0.3) else self.busy | {name}
         if self.happens(0.02) or not self.links[name].up:
@@ -100,31 +100,31 @@ class Host:
                 self.add_link(name, self.number(), "")
         if self.happens(0.3) and len(self.links) < MOST_LINKS:
             self.add_link(
-                f"if{self.number()}", self.numbers, self.chance.choice(["veth", "tun", "bridge", None])
+                f"if{self.number()}", self.numbers, self.random.choice(["veth", "tun", "bridge", None])
             )
-        gone = self.chance.choice(list(self.links))
+        gone = self.random.choice(list(self.links))
         if self.happens(0.02 if gone in CARDS else 0.3) and len(self.links) > 5:
             del self.links[gone]
             self.busy.discard(gone)
 
     def counted(self, before, busy):
-        """The counters after an interval, in which a busy one loses packets, or after they began anew."""
+        """The counters after an interval; a busy link loses packets, and sometimes counters are reset."""
         if self.happens(0.002):
             return Counters()
-        octets = self.interval_s * (15_000_000 if busy else self.chance.randrange(1_000_000))
+        octets = self.interval_s * (15_000_000 if busy else self.random.randrange(1_000_000))
         lost = {"rx_drops": 9, "tx_errors": 1} if busy else {}
         added = {"tx_bytes": octets, "rx_bytes": octets // 3, "tx_packets": 500, "rx_packets": 400} | lost
         return before._replace(**{name: getattr(before, name) + more for name, more in added.items()})
 
     def switch(self, name):
-        """Up or down, and perhaps a few times more on the way."""
+        """Change the link between up and down, sometimes several times."""
         link = self.links[name]
-        up, changes = not link.up, (link.carrier_changes or 0) + self.chance.choice([1, 1, 7])
+        up, changes = not link.up, (link.carrier_changes or 0) + self.random.choice([1, 1, 7])
         state = "up" if up else "down"
         self.links[name] = replace(link, up=up, operstate=state, carrier_changes=changes)
 
     def add_link(self, name, index, kind):
-        self.born["links"] += 1
+        self.created["links"] += 1
         self.links[name] = Link(
             name,
             up=True,
@@ -136,26 +136,26 @@ class Host:
             carrier_changes=1,
         )
 
-    def processes_live(self):
-        for pid in self.chance.sample(list(self.processes), 5):
-            used_s = self.chance.uniform(0, self.interval_s)
+    def advance_processes(self):
+        for pid in self.random.sample(list(self.processes), 5):
+            used_s = self.random.uniform(0, self.interval_s)
             sample = self.processes[pid]
             self.processes[pid] = replace(sample, cpu_s=sample.cpu_s + used_s)
         if self.happens(0.5) and len(self.processes) < MOST_PROCESSES:
-            self.born["processes"] += 1
-            pid = self.chance.choice([1, 2, self.number()])  # the pid of another, or a new one
+            self.created["processes"] += 1
+            pid = self.random.choice([1, 2, self.number()])  # the pid of another, or a new one
             self.processes[pid] = replace(
                 self.processes[max(self.processes)], pid=pid, name=f"p{pid}", started=self.numbers
             )
         if self.happens(0.5) and len(self.processes) > 10:
-            del self.processes[self.chance.choice(list(self.processes))]
+            del self.processes[self.random.choice(list(self.processes))]
 
-    def protocols_live(self):
+    def advance_protocols(self):
         if self.happens(0.01):
             self.protocols = ProtocolCounters(*[0] * len(fields(ProtocolCounters)))
         busy = 100 if self.happens(0.05) else 1
         names = [f.name for f in fields(ProtocolCounters) if getattr(self.protocols, f.name) is not None]
-        more = {name: getattr(self.protocols, name) + busy * self.chance.randrange(30) for name in names}
+        more = {name: getattr(self.protocols, name) + busy * self.random.randrange(30) for name in names}
         self.protocols = replace(self.protocols, **more)
         self.softnet = {
             cpu: SoftnetCounters(seen.dropped + busy, seen.squeezed + busy)
@@ -163,9 +163,9 @@ class Host:
         }
 
     def readers(self):
-        """What a monitor reads it by; a read takes a moment of its time."""
+        """The readers for a monitor; each read takes 0.25 s of the clock."""
         return Readers(
-            name="made-up",
+            name="simulated",
             links=lambda: self.answer("interfaces", lambda at_s: LinkReading(at_s, (*self.links.values(),))),
             connections=lambda: self.answer("connections", lambda at_s: self.connections()),
             processes=lambda: self.answer(
@@ -178,8 +178,8 @@ class Host:
     def answer(self, collector, reading):
         at_s = self.clock.now_s
         self.clock.now_s += 0.25
-        if collector in self.refusing:
-            raise OSError(errno.EIO, "made up")
+        if collector in self.failing:
+            raise OSError(errno.EIO, "made up")  # the recorded digests of reports contain this text
         return reading(at_s)
 
     def connections(self):
@@ -193,20 +193,20 @@ class Host:
 
 
 def recorded_links():
-    """By name, with their counters."""
+    """The recorded links by name, with their counters."""
     links = recorded.parsed(parse_links, {}, "rtnetlink/links")
     stats = recorded.parsed(parse_stats, {}, "rtnetlink/stats")
     return {link.name: replace(link, counters=parse_counters(stats[index])) for index, link in links.items()}
 
 
 def recorded_processes():
-    """Thirty of the recorded one, by pid."""
+    """Thirty copies of the recorded process, by pid."""
     sample = parse_stat(recorded.raw("procfs/busy/stat"))
     return {pid: replace(sample, pid=pid) for pid in range(1, 31)}
 
 
 def recorded_protocols():
-    """The counters of the protocols, and those of the CPUs."""
+    """The recorded counters of the protocols and of the CPUs."""
     snmp, netstat, snmp6, softnet = (
         recorded.text(f"protocols/linux-6.18/{name}") for name in ("snmp", "netstat", "snmp6", "softnet_stat")
     )

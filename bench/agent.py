@@ -72,10 +72,11 @@ class AgentCost:
     def markdown(self) -> str:
         """The section's text and table."""
         lines = [
-            f"Two swarms at once, {self.load}. Both monitors check every {INTERVAL_S} s (the default), each "
-            "with a `forensic_detective` of its own to report to; the bare agent only sleeps in its "
-            f"`worker()`. CPU over {self.window_s:.0f} s, as CPU seconds per hour, and resident memory at "
-            "the end. Sending the reports is part of it, and dear where the swarm encrypts.\n",
+            f"Two swarms run at the same time, {self.load}. Both monitors check every {INTERVAL_S} s (the "
+            "default) and report to a `forensic_detective` of their own. The bare agent only sleeps in its "
+            f"`worker()`. The table shows the CPU time over {self.window_s:.0f} s, as CPU seconds per hour, "
+            "and the resident memory at the end. The cost of sending the reports is included. It is high in "
+            "an encrypted swarm.\n",
             "| | swarm | CPU, s per hour | above bare | resident, MB | above bare | reports received |",
             "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
             *self._rows("encrypted (default)", self.encrypted),

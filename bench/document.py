@@ -20,54 +20,57 @@ from bench.targets import Verdict, verdicts
 INTRODUCTION = """\
 # What a check costs
 
-Written by `make bench`, in one run, from loads that the bench builds itself. Do not edit: run it again.
-Absolute times belong to the machine; the ratios are what to look at.
+`make bench` writes this page in one run, with loads that it creates itself. Do not edit it; run `make bench`.
+Absolute times depend on the machine. Compare the ratios.
 """
 
 HEADINGS = {
     "connections": (
         "Connections by state",
-        "Both ends of loopback connections, held by one process for every 10,000, which listens as well; 100 "
-        "processes sleep beside them. *On a breach* is a whole check that names the culprits of a breached "
-        "limit: of connections, or of an interface's rate, by two listings a second apart. `ss` and this "
-        "project count TCP and UDP, the exporter TCP only.",
+        "Both ends of loopback connections. There is one process for every 10,000 sockets, which also "
+        "listens; 100 sleeping processes run beside them. *On a breach* is a whole check that names the "
+        "culprits of a breached limit: of connections, or of an interface's rate, which needs two lists "
+        "of sockets one second apart. `ss` and this project count TCP and UDP, the exporter only TCP.",
     ),
     "processes": (
         "Top processes",
-        "Sleeping processes of different size, of which one in ten changes between two readings. `ps` sorts "
-        "by CPU. The reference agent reads every process's I/O counters; this project those of the processes "
-        "that make the list and of ties at its edge.",
+        "Sleeping processes of different sizes. One in ten changes between two readings. `ps` sorts by "
+        "CPU. The reference agent reads the I/O counters of every process. This project reads them only "
+        "for the processes in the list and for those with the same rank as the last one.",
     ),
     "interfaces": (
         "Interfaces",
-        "Loopback and veth devices, all up, one IPv4 and one IPv6 address each, and a packet on each "
-        "between two readings. `ip` and the exporter read no addresses.",
+        "Loopback and veth devices. All are up, with one IPv4 and one IPv6 address each, and each "
+        "carries one packet between two readings. `ip` and the exporter read no addresses.",
     ),
 }
 
 HOW = """\
-Each load stands in network, PID and mount namespaces of its own. Against a standing load, the contenders run
-one after the other, each in a fresh process that warms up once: {rounds} rounds, every second one in reverse
-order, {least} or more measured runs each, of which the **median** is given.
+Each load runs in its own network, PID and mount namespace, and stays the same during the measurement. All
+programs are measured one after the other, each in a new process with one warm-up run. There are {rounds}
+rounds. Every second round has the reverse order. Each program has at least {least} measured runs, and the
+tables show the **median**.
 
-- Before each run of every contender, some processes change and interfaces carry packets, as said with each
-  load: one that remembers the reading before must not meet a host where nothing happens, nor one that is
-  run at once again a CPU whose caches are still warm.
-- **CPU** is user + system time: of the contender's own process in Python and C, of the tool's process for
-  `ss`, `ps` and `ip`, of the exporter's process for a scrape (its CPU clock before and after). Nothing is
-  charged to a tool for the reading and parsing of its text: its output goes to `/dev/null`.
-- **Wall** is the same run by the clock; the machine has other work to do, so compare the CPU.
-- **Memory** is how far the peak of resident memory rose above what the process had before its first run;
-  for a tool, which is a new process every time, its whole peak. **Kept** is how much larger the process is
-  after its last run than before its first.
-- **Counted** is the contender's own answer (the median, where a load moves). The load is what the kernel's
-  own counters say before and after. An answer outside of that is marked **wrong**, and no ratio is built on
-  it; {slack} more or less are allowed for a contender's own sockets and processes, none for interfaces.
-- The **limit** is a C program on the same kernel interface that receives and does nothing else (`bench/*.c`).
-- The **reference agent** is the one that matrixswarm ships: its own collector methods, called on an agent
-  that was not booted.
+- Before each run, some processes change and the interfaces carry packets, as described for each load. So a
+  program that compares with its previous reading finds changes, and no program gains from warm CPU caches
+  because it runs twice in a row.
+- **CPU** is user + system time. It is the time of the program's own process for Python and C, of the tool's
+  process for `ss`, `ps` and `ip`, and of the exporter's process for one scrape (its CPU clock before and
+  after). The cost of reading and parsing a tool's text is not included: the output goes to `/dev/null`.
+- **Wall** is the wall-clock time of the same run. The machine has other work to do, so compare the CPU
+  time.
+- **Memory** is the increase of the peak resident memory above the value before the first run. For a tool,
+  which is a new process in every run, it is the whole peak. **Kept** is the increase of the resident memory
+  from before the first run to after the last run.
+- **Counted** is the number that the program itself reports (the median, if the load changes). It is
+  compared with the kernel's own counters before and after the run. A number outside of this range is marked
+  **wrong**, and no ratio is calculated from it. A difference of {slack} is allowed for the program's own
+  sockets and processes, and none for interfaces.
+- The **limit** is a C program that uses the same kernel interface and only receives the data (`bench/*.c`).
+- The **reference agent** is the agent that matrixswarm ships. Its own collector methods are called on an
+  agent that was not booted.
 - **This project** is one whole collector as the monitor runs it: reading, arithmetic, ranking, and the
-  thread that isolates it. The targets are judged by that; *reading alone* shows what of it is the reader.
+  thread that isolates it. The targets refer to this. *Reading alone* is the part of the reader.
 """
 
 

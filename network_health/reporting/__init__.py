@@ -1,6 +1,6 @@
-"""Makes the JSON-safe report of one check.
+"""Builds the report of one check.
 
-In: a `Snapshot` and a `Verdict`. Out: a `Report`, masked as the setting ``redact`` asks.
+In: a `Snapshot` and a `Verdict`. Out: a JSON-safe `Report`, masked by the setting ``redact``.
 """
 
 from __future__ import annotations

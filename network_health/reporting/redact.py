@@ -1,7 +1,7 @@
-"""What the setting ``redact`` keeps out of a report. Pure.
+"""Masks what the setting ``redact`` names in a report. Pure.
 
-Laws: "addresses" masks every IPv4 and IPv6 address and network, wherever a text of the report has one;
-"users" masks every value under a key ``user``. Nothing else is changed, and nothing is left of them.
+Guarantees: "addresses" masks every IPv4 and IPv6 address and network in any text of the report; "users" masks
+every value with the key ``user``. Nothing else changes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from network_health.reporting.report import Report
 
 ADDRESS, USER = "<address>", "<user>"
 
-#: What may be an address; whether it is one, `ipaddress` says.
+#: Candidates for an address; `ipaddress` decides.
 _V4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?:/\d+)?(?![\w.])")
 _V6 = re.compile(
     r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?::\d+(?:\.\d+){3})?(?:/\d+)?(?![\w:])"
@@ -24,7 +24,7 @@ _V6 = re.compile(
 
 
 def redacted(report: Report, what: Collection[str]) -> Report:
-    """The report without what is to be kept out."""
+    """The report with everything masked that ``what`` names: "addresses", "users"."""
     if not what:
         return report
     return replace(
@@ -37,7 +37,7 @@ def redacted(report: Report, what: Collection[str]) -> Report:
 
 def _masked(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - whatever JSON can hold
     if isinstance(value, str) and "addresses" in what:
-        return _V4.sub(_mask, _V6.sub(_mask, value))
+        return _V4.sub(_mask_if_address, _V6.sub(_mask_if_address, value))
     if isinstance(value, Mapping):
         return {
             key: USER if key == "user" and inner and "users" in what else _masked(inner, what)
@@ -46,9 +46,9 @@ def _masked(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - whateve
     return [_masked(inner, what) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def _mask(found: re.Match[str]) -> str:
+def _mask_if_address(match: re.Match[str]) -> str:
     try:
-        ipaddress.ip_address(found[0].partition("/")[0])
+        ipaddress.ip_address(match[0].partition("/")[0])
     except ValueError:
-        return found[0]
+        return match[0]
     return ADDRESS

@@ -1,7 +1,7 @@
-"""Snapshot + verdict -> the packet's content. Pure.
+"""Converts a snapshot and a verdict to the packet's content. Pure.
 
-Laws: plain types only, JSON-safe; the reference's fields keep name, type and meaning; here, and only
-here, unknown becomes what the contract wants in its place.
+Guarantees: only plain, JSON-safe types. The reference's fields keep their name, type and meaning: an unknown
+value becomes what the reference reports for it, such as 0.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ HEALTHY_DETAILS = "Network health within normal bounds."
 class Report:
     """One report. ``timestamp`` is epoch seconds; ``metrics`` is JSON-safe.
 
-    ``due`` says whether the settings want it sent; ``changes`` has a sentence, for a log, for whatever is
-    new since the check before. Neither is part of the content.
+    ``due`` says whether the report is to be sent; ``changes`` has one sentence for the log for each change
+    since the previous check. Neither is part of the content.
     """
 
     status: str
@@ -46,7 +46,7 @@ class Report:
     changes: tuple[str, ...] = ()
 
     def as_content(self) -> dict[str, Any]:
-        """The ``content`` of the packet, under the reference's names."""
+        """The ``content`` of the packet, with the reference's names."""
         return {
             "source_agent": SOURCE_AGENT,
             "service_name": SERVICE_NAME,
@@ -61,8 +61,8 @@ class Report:
 def build_report(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence[str] = ()) -> Report:
     """The report of one check.
 
-    A failed collector leaves its metrics out and is named in ``failures``; with no finding it makes the
-    report ``check_failed``, because "healthy" must not mean "blind". A return to normal says what is over.
+    A failed collector has no metrics and is named in ``failures``. If there is no finding, it makes the
+    report ``check_failed``: not everything was checked. A healthy report names the resolved alerts.
     """
     if verdict.findings:
         status, severity = "network_issue", verdict.severity
@@ -73,7 +73,7 @@ def build_report(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence
     else:
         status, severity = "healthy", "INFO"
         details = " ".join((HEALTHY_DETAILS, *(f"{s}." for s in resolved_sentences(verdict.resolved))))
-    metrics = _metrics(snapshot, settings_errors) | _alerting(verdict)
+    metrics = _metrics(snapshot, settings_errors) | _alert_metrics(verdict)
     changes = tuple(map(_text, verdict.changes))
     return Report(status, severity, _text(details), metrics, snapshot.timestamp, verdict.due, changes)
 
@@ -100,7 +100,7 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
     return metrics
 
 
-def _alerting(verdict: Verdict) -> dict[str, Any]:
+def _alert_metrics(verdict: Verdict) -> dict[str, Any]:
     recovered = [_resolved(r) for r in verdict.resolved if r.reason == "normal"]
     ended = [_resolved(r) | {"reason": r.reason} for r in verdict.resolved if r.reason != "normal"]
     lists = {"alerts": [_alert(alert) for alert in verdict.alerts], "recovered": recovered, "ended": ended}
@@ -133,7 +133,7 @@ def _resolved(resolved: ResolvedAlert) -> dict[str, Any]:
 
 
 def interface_metrics(interfaces: Sequence[Interface]) -> list[dict[str, Any]]:
-    """``metrics.interfaces``: the reference's fields, then this port's additions."""
+    """``metrics.interfaces``: the reference's fields, then the added ones."""
     return [_interface(interface) for interface in interfaces]
 
 
@@ -186,7 +186,7 @@ def _process(process: RankedProcess) -> dict[str, Any]:
 
 
 def protocol_metrics(protocols: Protocols) -> dict[str, Any]:
-    """``metrics.protocols``: a rate that is not known is null; what does not apply here has no key."""
+    """``metrics.protocols``: an unknown rate is null; a resource that the host does not have has no key."""
     rates = (field.name for field in fields(protocols) if field.name.endswith(("_percent", "_per_sec")))
     metrics: dict[str, Any] = {name: getattr(protocols, name) for name in rates}
     for name in ("conntrack", "orphans", "tcp_memory"):
@@ -209,7 +209,7 @@ def _share(share: Share) -> dict[str, Any]:
 
 
 def _add_culprits(metrics: dict[str, Any], attribution: Attribution) -> None:
-    """``culprits``; with bytes also ``top_network``, ``coverage_percent`` and the processes' own fields."""
+    """Add ``culprits``, and if bytes were counted the bytes of processes."""
     evidence = _plain(attribution.evidence)
     if attribution.failure:
         evidence["failure"] = _text(attribution.failure)
@@ -219,44 +219,43 @@ def _add_culprits(metrics: dict[str, Any], attribution: Attribution) -> None:
         return
     entries = network_metrics(attribution.traffic, attribution.owners)
     metrics["top_network"], metrics["coverage_percent"] = entries, attribution.traffic.coverage_percent
-    moved = {entry["pid"]: entry for entry in network_metrics(attribution.traffic, {})}
+    by_pid = {entry["pid"]: entry for entry in network_metrics(attribution.traffic, {})}
     for process in metrics.get("top_procs", ()):
-        entry = moved.get(process["pid"], {})
-        process.update({key: entry[key] for key in (*_NET, "sockets") if key in entry})
+        entry = by_pid.get(process["pid"], {})
+        process.update({key: entry[key] for key in _TRAFFIC_KEYS if key in entry})
 
 
-_NET = ("net_tx_bytes", "net_rx_bytes", "net_tx_mbps", "net_rx_mbps")
+_TRAFFIC_KEYS = ("net_tx_bytes", "net_rx_bytes", "net_tx_mbps", "net_rx_mbps", "sockets")
 
 
 def network_metrics(traffic: Traffic, owners: Mapping[int, Owner]) -> list[dict[str, Any]]:
-    """``metrics.top_network``: the processes that are known by name, or all; then what is nobody's."""
+    """``metrics.top_network``: the processes in ``owners``, or all if it is empty; last the unattributed."""
     entries = []
     for process in traffic.processes:
-        owner = owners.get(process.pid, Owner(process.pid))
         if owners and process.pid not in owners:
             continue
+        owner = owners.get(process.pid, Owner(process.pid))
         places = {"container": owner.container, "unit": owner.unit}
-        moved = _moved(process.sent, process.received, traffic.seconds)
         entries.append(
             {"pid": process.pid, "name": owner.name and _text(owner.name), "user": owner.user}
             | {key: place for key, place in places.items() if place}
-            | moved
-            | {"sockets": process.sockets}
+            | _traffic_metrics(process.sent, process.received, traffic.seconds, process.sockets)
         )
     sent = traffic.sent - sum(p.sent for p in traffic.processes)
     received = traffic.received - sum(p.received for p in traffic.processes)
-    rest = _moved(sent, received, traffic.seconds) | {"sockets": traffic.unattributed_sockets}
-    nobody = {"pid": None, "name": "unattributed", "user": None}
-    return [*entries, nobody | rest | ({} if traffic.is_whole else {"is_whole": False})]
+    unattributed = {"pid": None, "name": "unattributed", "user": None} | _traffic_metrics(
+        sent, received, traffic.seconds, traffic.unattributed_sockets
+    )
+    return [*entries, unattributed | ({} if traffic.is_whole else {"is_whole": False})]
 
 
-def _moved(sent: int, received: int, seconds: float) -> dict[str, Any]:
+def _traffic_metrics(sent: int, received: int, seconds: float, sockets: int) -> dict[str, Any]:
     mbps = [round(octets / seconds * 8 / 1e6, 2) for octets in (sent, received)]
-    return dict(zip(_NET, (sent, received, *mbps), strict=True))
+    return dict(zip(_TRAFFIC_KEYS, (sent, received, *mbps, sockets), strict=True))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
-    """The same with every text made safe, and tuples as lists."""
+    """The same value with every text safe for JSON, and lists for tuples."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
@@ -273,5 +272,5 @@ def _cost(cost: Cost) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    """Names come from the kernel as bytes: what is not UTF-8 must not break a JSON file."""
+    """A text safe for JSON: a name from the kernel may have bytes that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""What is masked is masked wherever it stands; nothing else changes."""
+"""The setting ``redact``: what it masks is masked everywhere, and nothing else changes."""
 
 import ipaddress
 import json
@@ -17,7 +17,7 @@ def report(details="", **metrics):
 
 
 def test_addresses_are_masked_everywhere():
-    """In sentences, in lists, under any key: with a port, in brackets, as a network."""
+    """In sentences, in lists, under any key; also with a port, in brackets, or as a network."""
     masked = redacted(
         report(
             "High connection count: 9 > 5 (80% to 10.0.0.7:80 owned by a[1], 9% from 2001:db8::/64)",
@@ -35,23 +35,23 @@ def test_addresses_are_masked_everywhere():
     }
 
 
-def test_users_are_masked_where_they_are_known():
-    """Each value under ``user``; an unknown one stays unknown, and an address stays as it is."""
+def test_known_users_are_masked():
+    """Each value under ``user`` is masked; an unknown user stays null, and addresses stay."""
     processes = [{"user": "www", "name": "www"}, {"user": None, "ip": "10.0.0.1"}]
     assert redacted(report(top_procs=processes), ["users"]).metrics == {
         "top_procs": [{"user": USER, "name": "www"}, {"user": None, "ip": "10.0.0.1"}]
     }
 
 
-def test_what_only_looks_like_an_address_stays():
-    """Times, versions, ports, hardware addresses and programs with colons in their names are no addresses."""
+def test_text_that_resembles_an_address_stays():
+    """Times, versions, ports, hardware addresses and program names with colons are not masked."""
     text = "at 12:30:45, 1.2.3, 999.1.1.1, :8080, aa:bb:cc:dd:ee:ff, kworker/0:1, Foo::Bar, 81.5%"
     assert redacted(report(text), ["addresses", "users"]).details == text
 
 
 @given(st.lists(ADDRESSES, min_size=1), st.sampled_from(["{}", "from {}", "to [{}]:80,", "({})", "{}/64"]))
 def test_no_address_is_left(addresses, form):
-    """Whatever address, in whatever words of a report: it is gone."""
+    """Any address, in any text of a report, is masked."""
     masked = redacted(report(" ".join(form.format(a) for a in addresses), seen=addresses), ["addresses"])
     words = json.dumps([masked.details, masked.metrics])
     words = words.translate(str.maketrans('[](),"', "      ")).replace(ADDRESS, " ").split()
@@ -64,6 +64,6 @@ def test_no_address_is_left(addresses, form):
 
 
 def test_nothing_to_mask_changes_nothing():
-    """Without the setting the report is the same object."""
+    """Without the setting, the same report object is returned."""
     plain = report("10.0.0.1")
     assert redacted(plain, ()) is plain

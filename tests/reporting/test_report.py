@@ -1,4 +1,7 @@
-"""Whole reports of a made-up host, compared with files (``python -m tests.reporting.test_report`` writes)."""
+"""Complete reports of a simulated host equal the golden files.
+
+``python -m tests.reporting.test_report`` writes the files.
+"""
 
 import json
 from contextlib import contextmanager
@@ -36,8 +39,8 @@ CONFIG = {
     "top_n_procs": 2,
     "retransmit_threshold_percent": 2,
 }
-#: Every check whose culprits can be told.
-ACCUSING = {
+#: Enables every check that names culprits.
+CULPRIT_CONFIG = {
     "tx_threshold_mbps": 250,
     "conn_threshold": 2000,
     "top_n_procs": 2,
@@ -58,7 +61,7 @@ QUIET = ProtocolCounters(*[1000] * 9)
 
 
 class Host:
-    """What the readers answer, and the one clock that everything is told by."""
+    """The results of the readers, and the clock of the whole test."""
 
     def __init__(self):
         self.clock_s = 1000.0
@@ -96,7 +99,7 @@ class Host:
 
 @contextmanager
 def clock_of(host):
-    """Everything is told the time by this host's clock."""
+    """Replaces the clocks of the library by this host's clock."""
     clocks = {"time": lambda: 1.7e9 + host.clock_s, "monotonic": lambda: host.clock_s}
     with (
         patch.multiple("network_health.monitor.time", **clocks),
@@ -106,7 +109,7 @@ def clock_of(host):
 
 
 def reports():
-    """A healthy report, one with everything to tell, and one that cannot see everything."""
+    """A healthy report, one with findings, and one with a failed collector."""
     host = Host()
     with clock_of(host):
         monitor = Monitor(SettingsOutcome.of(CONFIG).settings, readers=[host.readers()])
@@ -131,12 +134,14 @@ def reports():
         yield "blind", monitor.check()
 
 
-def accusing_report(sees_holders):
-    """All culprits of a breach, or what is told without the rights to see whose sockets they are."""
+def report_with_culprits(sees_owners):
+    """A report with all culprits of a breach; without ``sees_owners``, access to socket owners is denied."""
     host, kernel = Host(), Kernel()
     with clock_of(host) as monotonic, told_by(kernel, monotonic):
-        way = replace(host.readers(), protocols=lambda with_ports: host.read_routes())
-        monitor = Monitor(SettingsOutcome.of(ACCUSING).settings, readers=[way], attributor=Attributor())
+        readers = replace(host.readers(), protocols=lambda with_ports: host.read_routes())
+        monitor = Monitor(
+            SettingsOutcome.of(CULPRIT_CONFIG).settings, readers=[readers], attributor=Attributor()
+        )
         host.clock_s += 1
         monitor.check()
         host.clock_s += 30
@@ -146,24 +151,24 @@ def accusing_report(sees_holders):
         host.processes = (replace(BUSY, cpu_s=115.0), replace(IDLE, cpu_s=7.3))
         host.protocols = replace(QUIET, listen_overflows=7852)
         kernel.sent, kernel.refused, kernel.lost = 870_000_000, 6855, {"rx_crc": 3, "rx_missed": 4}
-        kernel.sees_holders = sees_holders
+        kernel.sees_holders = sees_owners
         return monitor.check()
 
 
 REPORTS = dict(reports()) | {
-    "accused": accusing_report(sees_holders=True),
-    "accused_unseen": accusing_report(sees_holders=False),
+    "culprits": report_with_culprits(sees_owners=True),
+    "culprits_denied": report_with_culprits(sees_owners=False),
 }
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_the_whole_report_is_the_golden_one(name):
-    """Every field of the content, in its place, with its value."""
+def test_the_report_equals_the_golden_file(name):
+    """Every field of the content has the recorded value."""
     assert REPORTS[name].as_content() == json.loads((GOLDEN / f"{name}.json").read_text())
 
 
-def test_the_findings_read_as_the_contract_has_them():
-    """The sentences of the reference, to the letter, in its order."""
+def test_the_findings_have_the_sentences_of_the_contract():
+    """The sentences equal the reference's, in its order."""
     assert REPORTS["healthy"].details == "Network health within normal bounds."
     assert REPORTS["breached"].details == (
         "eth0 outbound 251.3 Mbps > 250 Mbps; eth0 errors: TX=0 RX=0 drops=3; "
@@ -172,16 +177,16 @@ def test_the_findings_read_as_the_contract_has_them():
     assert (REPORTS["breached"].status, REPORTS["breached"].severity) == ("network_issue", "WARNING")
 
 
-def test_a_report_of_anything_is_json():
-    """Content survives JSON unchanged: plain types only."""
+def test_every_report_is_json():
+    """The content is unchanged after a round trip through JSON."""
     for report in REPORTS.values():
         content = report.as_content()
         assert json.loads(json.dumps(content, allow_nan=False)) == content
 
 
 @given(st.text() | st.binary(max_size=15).map(lambda b: b.decode("utf-8", "surrogateescape")))
-def test_a_name_from_the_kernel_never_breaks_the_report(name):
-    """Whatever bytes a process or an interface is called by, the report can be written as UTF-8."""
+def test_any_name_from_the_kernel_can_be_reported(name):
+    """With any bytes in the name of a process or an interface, the report can be written as UTF-8."""
     host = Host()
     host.links = (replace(ETH0, name=name),)
     host.processes = (replace(IDLE, name=name),)

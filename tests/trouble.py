@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from network_health.model import BYTE_COUNTER, ProcessDetails, Socket, SocketGroup
 from network_health.sources.linux.byte_counters import ByteCounters
-from network_health.sources.linux.owners import Owned
+from network_health.sources.linux.owners import SocketOwners
 from network_health.sources.linux.socket_groups import SocketListing
 from network_health.sources.linux.tcp_bytes import TcpBytes
 
@@ -68,7 +68,7 @@ class Kernel:
         if self.sees_holders:
             return SocketListing(bundles)
         users = Counter({(33, 0): 1321, (1000, 0): 597, (34, 0): 1, (0, 0): 2})
-        return SocketListing(tuple(b._replace(holders={}) for b in bundles), is_refused=True, users=users)
+        return SocketListing(tuple(b._replace(owners={}) for b in bundles), access_denied=True, users=users)
 
     def moving(self, before, *, is_last=False):
         """The transfer, and what a container sends that is of another namespace's process."""
@@ -89,8 +89,8 @@ class Kernel:
 
     def find(self, inodes):
         if self.sees_holders:
-            return Owned({inode: HOLDERS[inode] for inode in inodes if inode in HOLDERS})
-        return Owned({}, is_refused=True)
+            return SocketOwners({inode: HOLDERS[inode] for inode in inodes if inode in HOLDERS})
+        return SocketOwners({}, access_denied=True)
 
     def kinds(self):
         return {2: dict(self.lost)}
@@ -110,7 +110,7 @@ def told_by(kernel, monotonic):
         f"{lookup}.read_listeners": kernel.listeners,
         f"{lookup}.read_loss_kinds": kernel.kinds,
         f"{lookup}.read_conntrack_sources": kernel.sources,
-        f"{lookup}.read_place": lambda pid: PLACES[pid],
+        f"{lookup}.read_container_and_unit": lambda pid: PLACES[pid],
         f"{lookup}.read_process_details": lambda pids: {pid: PEOPLE[pid] for pid in pids},
         f"{lookup}.user_name": {33: "www-data", 34: "backup", 1000: "1000", 0: "root"}.get,
         "network_health.attribution.attributor.read_listeners": kernel.listeners,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from network_health.attribution.ownership import settled
-from network_health.model import Interface, Moved, Owner, SocketGroup
+from network_health.model import Interface, Owner, SocketGroup, SocketTraffic
 
 LEAST_PERCENT = 10
 INVISIBLE = "owner not visible without root or CAP_SYS_PTRACE"
@@ -73,9 +73,9 @@ def of_connections(bundles: Sequence[SocketGroup], named: Named, count: int, not
         "states": [{"state": key} | shared(n, total) for key, n in most(tally.states, count)],
         "owners": [
             owner(pid) | shared(n, total) | {"state": _state(everyone, pid)}
-            for pid, n in most(tally.holders, count)
+            for pid, n in most(tally.owners, count)
         ],
-        "coverage_percent": percent_of(tally.holders.total(), total),
+        "coverage_percent": percent_of(tally.owners.total(), total),
     }
     if note:
         evidence["note"] = note
@@ -90,10 +90,10 @@ class _Tally:
         self.sources: Counter[bytes] = Counter()
         self.endpoints: Counter[tuple[bytes, int]] = Counter()
         self.states: Counter[str] = Counter()
-        self.holders: Counter[int] = Counter()
+        self.owners: Counter[int] = Counter()
         for each in bundles:
             self.states[each.state] += each.sockets
-            self.holders.update(each.holders)
+            self.owners.update(each.owners)
             if each.remote_port:
                 self.endpoints[each.remote, each.remote_port] += each.sockets
                 continue
@@ -104,7 +104,7 @@ class _Tally:
 
 def _owner_of_port(bundles: Sequence[SocketGroup]) -> int | None:
     """Who listens there, else who holds most of its sockets."""
-    listening = [pid for each in bundles if each.state == "LISTEN" for pid in each.holders]
+    listening = [pid for each in bundles if each.state == "LISTEN" for pid in each.owners]
     return min(listening, default=None) or _holder(bundles)
 
 
@@ -112,7 +112,7 @@ def _holder(bundles: Iterable[SocketGroup]) -> int | None:
     """Who holds most of these sockets; ``None`` where that is not known."""
     held: Counter[int] = Counter()
     for each in bundles:
-        held.update(each.holders)
+        held.update(each.owners)
     return most(held, 1)[0][0] if held else None
 
 
@@ -120,7 +120,7 @@ def _state(bundles: Iterable[SocketGroup], pid: int) -> str:
     """The state in which a process has most of its sockets."""
     states: Counter[str] = Counter()
     for each in bundles:
-        states[each.state] += each.holders.get(pid, 0)
+        states[each.state] += each.owners.get(pid, 0)
     return most(states, 1)[0][0]
 
 
@@ -148,7 +148,7 @@ def _connections_clause(evidence: Mapping[str, Any], note: str) -> str:
 def of_rate(
     interface: Interface,
     way: str,
-    moves: Sequence[tuple[Moved, int | None]],
+    moves: Sequence[tuple[SocketTraffic, int | None]],
     carried: int,
     named: Named,
     ports: set[int],
@@ -254,7 +254,7 @@ def _joined(peer: Mapping[str, Any]) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def routed(moves: Iterable[Moved], interfaces: Sequence[Interface]) -> dict[str, list[int]]:
+def routed(moves: Iterable[SocketTraffic], interfaces: Sequence[Interface]) -> dict[str, list[int]]:
     """By interface, which of ``moves`` (their positions) it carried, by the local address.
 
     One without an address is a part of another, or its parts: it may have carried all that left the host.

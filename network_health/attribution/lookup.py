@@ -17,19 +17,19 @@ from network_health.attribution.tcp_window import Window
 from network_health.model import Attribution, Finding, Owner, Snapshot, Socket, Traffic
 from network_health.settings import Settings
 from network_health.sources.linux import (
-    Owned,
     OwnerFinder,
     SocketListing,
+    SocketOwners,
     SocketUser,
-    place_of,
+    container_and_unit,
     read_cgroup_path,
+    read_connected_to,
     read_conntrack_sources,
+    read_container_and_unit,
     read_listeners,
     read_loss_kinds,
-    read_place,
     read_process_details,
     read_socket_groups,
-    read_talking_to,
     user_name,
 )
 
@@ -103,10 +103,10 @@ class Lookup:
 
     def _connections(self, _: Finding) -> Culprits:
         everyone = self._everyone
-        held = sum(each.sockets - each.unheld for each in everyone.bundles)
-        hidden = sum(each.hidden for each in everyone.bundles)
+        held = sum(each.sockets - each.without_owner for each in everyone.groups)
+        hidden = sum(each.owner_unknown for each in everyone.groups)
         note = _note(hidden, held, everyone)
-        clause, found = connection_culprits.of_connections(everyone.bundles, self._named, self._count, note)
+        clause, found = connection_culprits.of_connections(everyone.groups, self._named, self._count, note)
         return clause, found | ({"users": self._users(everyone.users)} if note else {})
 
     def _rate(self, finding: Finding) -> Culprits | None:
@@ -151,23 +151,23 @@ class Lookup:
         use = self._snapshot.protocols.busiest_ports if self._snapshot.protocols else None
         if use is None:
             return None
-        return loss_culprits.of_route(use, self._everyone.bundles, self._named, self._count)
+        return loss_culprits.of_route(use, self._everyone.groups, self._named, self._count)
 
     def _conntrack(self, _: Finding) -> Culprits | None:
         sources = read_conntrack_sources()
         return loss_culprits.of_conntrack(sources, self._count) if sources else None
 
     @cached_property
-    def _movers(self) -> tuple[Owned, list[int | None]]:
+    def _movers(self) -> tuple[SocketOwners, list[int | None]]:
         """The holder of each socket of the window's moves."""
         if self._window is None:
-            return Owned({}), []
+            return SocketOwners({}), []
         moved, listeners = [move.socket for move in self._window.moves], self._window.listeners
         ports = {each.local_port for each in listeners}
         opened = [s for s in moved if s.state == "CLOSE" and s.local_port not in ports]
-        talking = read_talking_to({(s.remote, s.remote_port) for s in opened}) if opened else []
+        talking = read_connected_to({(s.remote, s.remote_port) for s in opened}) if opened else []
         owned = self._find([*moved, *listeners, *talking])
-        return owned, ownership.holders(moved, owned.pids, listeners, talking)
+        return owned, ownership.owners_of(moved, owned.pids, listeners, talking)
 
     def _traffic(self) -> Traffic | None:
         window = self._window
@@ -178,14 +178,14 @@ class Lookup:
             window.moves, self._movers[1], window.seconds, carried, window.is_whole
         )
 
-    def _find(self, involved: Iterable[Socket]) -> Owned:
+    def _find(self, involved: Iterable[Socket]) -> SocketOwners:
         return self._finder.find((s.inode for s in involved), self._until_s)
 
     def _users(self, users: Counter[SocketUser]) -> list[dict[str, object]]:
         """Whose the sockets are whose processes are not visible: the kernel tells user and cgroup."""
         found: list[dict[str, object]] = []
         for (uid, cgroup), n in users.most_common(self._count):
-            container, unit = place_of(read_cgroup_path(cgroup)) if cgroup else (None, None)
+            container, unit = container_and_unit(read_cgroup_path(cgroup)) if cgroup else (None, None)
             found.append({"user": user_name(uid), "container": container, "unit": unit, "count": n})
         return found
 
@@ -193,20 +193,20 @@ class Lookup:
         if pid not in self._people:
             seen = read_process_details([pid]).get(pid)
             name, user = (seen.name, seen.user) if seen else (None, None)
-            self._people[pid] = Owner(pid, name, user, *read_place(pid))
+            self._people[pid] = Owner(pid, name, user, *read_container_and_unit(pid))
         return self._people[pid]
 
 
-def _note(hidden: int, held: int, search: SocketListing | Owned) -> str:
+def _note(hidden: int, held: int, search: SocketListing | SocketOwners) -> str:
     """What to say where many owners are missing because not every process could be looked at."""
     if not hidden or 100 * hidden < connection_culprits.LEAST_PERCENT * held:
         return ""
-    if search.is_late:
+    if search.timed_out:
         return connection_culprits.LATE
-    return connection_culprits.INVISIBLE if search.is_refused else ""
+    return connection_culprits.INVISIBLE if search.access_denied else ""
 
 
-def _note_of_moves(owned: Owned, involved: Iterable[Socket]) -> str:
+def _note_of_moves(owned: SocketOwners, involved: Iterable[Socket]) -> str:
     held = [s.inode for s in involved if s.inode]
     return _note(sum(inode not in owned.pids for inode in held), len(held), owned)
 

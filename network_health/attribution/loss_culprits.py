@@ -73,7 +73,7 @@ def of_route(use: PortUse, bundles: Sequence[SocketGroup], named: Named, count: 
     for each in settled(bundles):
         if (each.local, each.remote, each.remote_port) == route:
             states[each.state] += each.sockets
-            held.update(each.holders)
+            held.update(each.owners)
     total = states.total()
     entries = [owner_fields(named(pid)) | shared(n, total) for pid, n in most(held, count)]
     parts = [f"{e['percent']:.0f}% owned by {owner_text(e)}" for e in entries[:1]]

@@ -37,17 +37,17 @@ class _Likely:
 
 def settled(bundles: Sequence[SocketGroup]) -> list[SocketGroup]:
     """The bundles, with those of their sockets that no process holds given to whom they are likely of."""
-    remotes = {(b.remote, b.remote_port) for b in bundles if b.unheld and b.remote_port}
+    remotes = {(b.remote, b.remote_port) for b in bundles if b.without_owner and b.remote_port}
     likely = _Likely(
-        (((b.local, b.local_port), min(b.holders, default=None)) for b in bundles if b.state == "LISTEN"),
+        (((b.local, b.local_port), min(b.owners, default=None)) for b in bundles if b.state == "LISTEN"),
         (
             ((b.remote, b.remote_port), pid)
             for b in bundles
             if (b.remote, b.remote_port) in remotes
-            for pid in b.holders
+            for pid in b.owners
         ),
     )
-    return [_with_likely(each, likely) if each.unheld else each for each in bundles]
+    return [_with_likely(each, likely) if each.without_owner else each for each in bundles]
 
 
 def _with_likely(bundle: SocketGroup, likely: _Likely) -> SocketGroup:
@@ -55,11 +55,11 @@ def _with_likely(bundle: SocketGroup, likely: _Likely) -> SocketGroup:
     if pid is None or bundle.protocol != "tcp":
         return bundle
     return bundle._replace(
-        unheld=0, holders={**bundle.holders, pid: bundle.holders.get(pid, 0) + bundle.unheld}
+        without_owner=0, owners={**bundle.owners, pid: bundle.owners.get(pid, 0) + bundle.without_owner}
     )
 
 
-def holders(
+def owners_of(
     sockets: Sequence[Socket],
     pids: Mapping[int, int],
     listeners: Sequence[Socket],

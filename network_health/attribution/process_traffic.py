@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from network_health.model import BYTE_COUNTER, Interface, Moved, ProcessTraffic, Socket, Traffic
+from network_health.model import BYTE_COUNTER, Interface, ProcessTraffic, Socket, SocketTraffic, Traffic
 
 
 def remember(
@@ -20,7 +20,9 @@ def remember(
     return {cookie: before[cookie] for cookie in before if cookie not in now and cookie not in ended}
 
 
-def moved(before: Mapping[int, bytes], gone: Mapping[int, bytes], now: Iterable[Socket]) -> tuple[Moved, ...]:
+def moved(
+    before: Mapping[int, bytes], gone: Mapping[int, bytes], now: Iterable[Socket]
+) -> tuple[SocketTraffic, ...]:
     """The sockets that moved something since their mark in ``before`` or ``gone``; of one the last counts."""
     found = []
     for cookie, each in {each.cookie: each for each in now}.items():
@@ -28,12 +30,12 @@ def moved(before: Mapping[int, bytes], gone: Mapping[int, bytes], now: Iterable[
         sent, received, inode = BYTE_COUNTER.unpack(mark) if mark else (0, 0, 0)
         sent, received = max(each.sent - sent, 0), max(each.received - received, 0)
         if sent or received:
-            found.append(Moved(each if each.inode else each._replace(inode=inode), sent, received))
+            found.append(SocketTraffic(each if each.inode else each._replace(inode=inode), sent, received))
     return tuple(found)
 
 
 def of_processes(
-    moves: Sequence[Moved],
+    moves: Sequence[SocketTraffic],
     pids: Sequence[int | None],
     seconds: float,
     carried: tuple[int, int],

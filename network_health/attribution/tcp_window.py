@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from network_health.attribution import process_traffic
-from network_health.model import Moved, Socket
+from network_health.model import Socket, SocketTraffic
 from network_health.sources.linux import ClosedSockets, read_tcp_bytes
 
 
@@ -20,7 +20,7 @@ class Window:
     """What the TCP sockets moved between two listings; ``listeners`` are those of the later one."""
 
     seconds: float
-    moves: tuple[Moved, ...]
+    moves: tuple[SocketTraffic, ...]
     listeners: tuple[Socket, ...]
     is_whole: bool
 
@@ -52,7 +52,10 @@ class TcpWindows:
             () if last_s is None else process_traffic.moved(self._open, self._gone, (*here.changed, *closed))
         )
         if not is_last:
-            self._open, self._gone = here.marks, process_traffic.remember(self._open, here.marks, closed)
+            self._open, self._gone = (
+                here.counters,
+                process_traffic.remember(self._open, here.counters, closed),
+            )
         return Window(self._at_s - (last_s or self._at_s), moves, tuple(here.listeners), is_whole)
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""Frozen value types that the stages exchange; standard library only, no behaviour beyond small properties.
+"""Defines the frozen value types that the stages exchange, with the standard library alone.
 
-In: nothing; this package imports none of the others. Out: readings, sockets and their owners, findings.
+In: nothing; this package imports no other one. Out: readings, sockets and their owners, findings.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from network_health.model.readings import (
 from network_health.model.sockets import (
     BYTE_COUNTER,
     Attribution,
-    Moved,
     Owner,
     ProcessTraffic,
     Socket,
     SocketGroup,
+    SocketTraffic,
     Traffic,
 )
 
@@ -47,7 +47,6 @@ __all__ = [
     "Interface",
     "Link",
     "LinkReading",
-    "Moved",
     "Owner",
     "PortUse",
     "ProcessDetails",
@@ -62,6 +61,7 @@ __all__ = [
     "Snapshot",
     "Socket",
     "SocketGroup",
+    "SocketTraffic",
     "SoftnetCounters",
     "Traffic",
 ]

@@ -1,4 +1,4 @@
-"""The value types of one check: what was seen, what failed, what breached a limit."""
+"""Defines the result of one check: its readings, its failures and the limits that were breached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from network_health.model.sockets import Attribution
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A collector that could not answer: ``Failure("connections", "PermissionError: …")``."""
+    """A collector that failed: ``Failure("connections", "PermissionError: …")``."""
 
     collector: str
     reason: str
@@ -19,7 +19,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a check took, in milliseconds of wall time, and which reader served each collector."""
+    """The wall time of a check in milliseconds, and which reader served each collector."""
 
     total_ms: float
     collectors_ms: Mapping[str, float]
@@ -28,7 +28,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What one check saw, at ``timestamp`` (epoch). A failed collector leaves ``None`` and a `Failure`."""
+    """The readings of one check at ``timestamp`` (epoch seconds); ``None`` where a collector failed."""
 
     timestamp: float
     interfaces: tuple[Interface, ...] | None
@@ -42,12 +42,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A breached limit: which check, on what, and the sentence for the report.
+    """A breached limit: the check, its subject, and the sentence for the report.
 
-    ``(check, subject)`` identifies the condition over time, ``("tx_rate", "eth0")`` for example; a subject
-    that is no interface is ``host``. With ``breached`` false the value is within its limit again, but not
-    yet at the level where an alert ends. ``aspect`` tells the conditions apart that one check can find.
-    ``culprit`` says who is behind it, ready to follow the text: ``" (81% on :8080)"``, or is empty.
+    ``(check, subject)`` identifies the condition over time: ``("tx_rate", "eth0")``. The subject is an
+    interface or ``host``. With ``breached`` false the value is within its limit again, but has not reached
+    the level where an alert ends. ``aspect`` separates the conditions that one check can find.
+    ``culprit`` is the clause that follows the text: ``" (81% on :8080)"``. It is empty if none is known.
     """
 
     check: str
@@ -61,5 +61,5 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """The text, and who is behind it where that is known."""
+        """The text, followed by the clause about the culprit."""
         return self.text + self.culprit

@@ -1,9 +1,11 @@
-"""The value types that flow from the readers to the report.
+"""Defines the readings of the host, from the readers to the report.
 
-Laws: immutable and slotted, standard library only, no behaviour beyond small properties. ``None`` is
-unknown, ``0`` is measured. Times called ``at_s`` are `time.monotonic` seconds unless said otherwise.
-What is made anew for every interface in every check is a tuple: that takes a quarter of the time.
+Guarantees: values are immutable. ``None`` is unknown, ``0`` is measured. ``at_s`` is in `time.monotonic`
+seconds.
 """
+
+# `Counters` and `Interface` are created for every interface in every check. They are named tuples because a
+# frozen dataclass takes four times as long to create.
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ from typing import NamedTuple
 
 
 class Counters(NamedTuple):
-    """Lifetime counters of one interface, as the kernel keeps them.
+    """The kernel's lifetime counters of one interface.
 
-    ``rx_drops`` is rx_dropped + rx_missed, as ``/proc/net/dev`` and psutil count it.
+    ``rx_drops`` is rx_dropped + rx_missed, the same as in ``/proc/net/dev`` and psutil.
     """
 
     tx_bytes: int = 0
@@ -29,12 +31,12 @@ class Counters(NamedTuple):
 
     @property
     def drops(self) -> int:
-        """Packets dropped in either direction."""
+        """Packets dropped, sent and received."""
         return self.tx_drops + self.rx_drops
 
     @property
     def packets(self) -> int:
-        """Packets carried in either direction."""
+        """Packets sent and received."""
         return self.tx_packets + self.rx_packets
 
 
@@ -42,8 +44,8 @@ class Counters(NamedTuple):
 class Link:
     """One interface at one moment.
 
-    ``kind`` is the kernel's link kind (``veth``, ``bridge``, ``vlan``, ``bond``, …), ``""`` for an
-    interface that has none (a physical one, or loopback), ``None`` where it cannot be read.
+    ``kind`` is the kernel's link kind (``veth``, ``bridge``, ``vlan``, ``bond``, …). It is ``""`` for
+    physical interfaces and loopback, and ``None`` if it cannot be read.
     """
 
     name: str
@@ -69,7 +71,7 @@ class LinkReading:
 
 @dataclass(frozen=True, slots=True)
 class ErrorCounters:
-    """Error counters of one interface up to which everything has been reported."""
+    """The error counters of one interface at the last report."""
 
     index: int | None
     tx_errors: int
@@ -79,10 +81,10 @@ class ErrorCounters:
 
 
 class Interface(NamedTuple):
-    """A link, with what happened on it since the check before.
+    """A link, with its rates and new errors since the previous check.
 
-    Rates are ``None`` where no earlier sample or a counter reset leaves nothing to compare with.
-    ``since_boot`` says that the ``new_*`` counts run from the interface's creation.
+    Rates are ``None`` without an earlier sample and after a counter reset. With ``since_boot`` the ``new_*``
+    counts start at the creation of the interface.
     """
 
     link: Link
@@ -98,21 +100,21 @@ class Interface(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """Sockets by state, under psutil's names: ``{"ESTABLISHED": 12, "NONE": 3}``; UDP is ``NONE``."""
+    """Sockets by state, with psutil's names: ``{"ESTABLISHED": 12, "NONE": 3}``; UDP is ``NONE``."""
 
     by_status: Mapping[str, int]
 
     @property
     def total(self) -> int:
-        """All sockets counted."""
+        """The number of sockets in all states."""
         return sum(self.by_status.values())
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSample:
-    """What one cheap read tells of a process.
+    """The values that are read for every process.
 
-    ``started`` only has to tell two users of one pid apart: its unit is the reader's own.
+    ``started`` distinguishes two processes that had the same pid. Its unit depends on the reader.
     """
 
     pid: int
@@ -132,7 +134,7 @@ class ProcessReading:
 
 @dataclass(frozen=True, slots=True)
 class ProcessDetails:
-    """What is read only of the processes that make the list; ``None`` where the kernel refuses."""
+    """The values that are read only for the listed processes; ``None`` where the kernel denies access."""
 
     name: str | None = None
     read_bytes: int | None = None
@@ -143,7 +145,7 @@ class ProcessDetails:
 
 @dataclass(frozen=True, slots=True)
 class RankedProcess:
-    """A process with its CPU share of the window, in percent of one CPU."""
+    """A process with its CPU use since the previous check, in percent of one CPU."""
 
     sample: ProcessSample
     cpu_percent: float | None
@@ -152,20 +154,20 @@ class RankedProcess:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How much of a limited resource is in use; ``limit`` is above 0."""
+    """The use of a limited resource; ``limit`` is above 0."""
 
     used: int
     limit: int
 
     @property
     def percent(self) -> float:
-        """The share in use, two decimals; above 100 where the kernel lets a limit be passed."""
+        """The used share, two decimals. It can exceed 100: the kernel does not enforce every limit."""
         return round(self.used / self.limit * 100, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class PortUse:
-    """Ephemeral ports of one local address that are taken towards one remote address and port."""
+    """The ephemeral ports of one local address that are in use for one remote address and port."""
 
     local: str
     remote: str
@@ -175,9 +177,9 @@ class PortUse:
 
 @dataclass(frozen=True, slots=True)
 class ProtocolCounters:
-    """Lifetime counters of the protocols; ``None`` where this kernel has no such counter.
+    """Lifetime counters of the protocols; ``None`` if the kernel has no such counter.
 
-    UDP counts are those of UDP and UDP-Lite, IPv4 and IPv6.
+    The UDP counters are the sum of UDP and UDP-Lite, over IPv4 and IPv6.
     """
 
     out_segments: int | None = None
@@ -193,7 +195,7 @@ class ProtocolCounters:
 
 @dataclass(frozen=True, slots=True)
 class SoftnetCounters:
-    """Lifetime counters of one CPU's receive work."""
+    """Lifetime counters of one CPU's receive processing."""
 
     dropped: int
     squeezed: int
@@ -201,10 +203,10 @@ class SoftnetCounters:
 
 @dataclass(frozen=True, slots=True)
 class ProtocolReading:
-    """The protocols at one moment. ``softnet`` is per CPU number, of those online.
+    """The protocols at one moment. ``softnet`` has the online CPUs, by CPU number.
 
-    A `Share` is ``None`` where the resource does not exist here; ``busiest_ports`` also when it was
-    not asked for or no ephemeral port is in use.
+    A `Share` is ``None`` if the resource does not exist here. ``busiest_ports`` is ``None`` also if it was
+    not requested, and if no ephemeral port is in use.
     """
 
     at_s: float
@@ -218,10 +220,10 @@ class ProtocolReading:
 
 @dataclass(frozen=True, slots=True)
 class Protocols:
-    """What happened to the protocols since the check before, per second, and what is in use now.
+    """The rates of the protocols since the previous check, per second, and the resources in use now.
 
-    A rate is ``None`` where nothing earlier is known or a counter went back. ``retransmit_percent`` is
-    the share of TCP segments sent again, ``None`` also when too few were sent to tell.
+    A rate is ``None`` without an earlier reading and after a counter reset. ``retransmit_percent`` is the
+    share of TCP segments that were sent again. It is ``None`` also if too few segments were sent.
     """
 
     out_segments_per_sec: float | None = None

@@ -1,7 +1,4 @@
-"""The value types of what is known of a culprit: sockets, their owners, the bytes they moved.
-
-Laws: those of `network_health.model.readings`.
-"""
+"""Defines sockets, their owners and the bytes that they carried."""
 
 from __future__ import annotations
 
@@ -12,11 +9,12 @@ from typing import NamedTuple
 
 
 class SocketGroup(NamedTuple):
-    """The sockets, of maybe 100,000, that differ in nothing that tells who is behind them.
+    """The number of sockets that have protocol, state, addresses and one port in common.
 
-    Addresses are packed, 4 bytes or 16. Connections that were accepted at a port, and sockets without a
-    remote, have that port and no remote one; those that were opened have no local port. Of the ``sockets``,
-    ``unheld`` are held by no process (any more, or yet); ``holders`` has the known ones by pid.
+    Addresses are packed, 4 or 16 bytes. Accepted connections, and sockets without a remote address, have
+    ``local_port`` and a ``remote_port`` of 0. Outgoing connections have ``remote_port`` and a ``local_port``
+    of 0. ``without_owner`` is the number of sockets that no process has open. ``owners`` is the number of
+    sockets by pid, of the processes that are known.
     """
 
     protocol: str
@@ -26,21 +24,22 @@ class SocketGroup(NamedTuple):
     remote: bytes
     remote_port: int
     sockets: int = 1
-    unheld: int = 0
-    holders: Mapping[int, int] = {}
+    without_owner: int = 0
+    owners: Mapping[int, int] = {}
 
     @property
-    def hidden(self) -> int:
-        """Those that a process holds which is not known."""
-        return self.sockets - self.unheld - sum(self.holders.values())
+    def owner_unknown(self) -> int:
+        """The number of sockets whose process exists but is not known."""
+        return self.sockets - self.without_owner - sum(self.owners.values())
 
 
 class Socket(NamedTuple):
     """One TCP socket, as the kernel lists it.
 
-    Addresses are packed, 4 bytes or 16. ``inode`` is 0 for a socket that no process holds (any more, or
-    yet). ``sent`` and ``received`` are bytes that were acknowledged, 0 where not asked for. Of a listener,
-    ``waiting`` connections of at most ``backlog`` are not accepted yet, and ``drops`` were refused.
+    Addresses are packed, 4 or 16 bytes. ``inode`` is 0 if no process has the socket open. ``sent`` and
+    ``received`` are acknowledged bytes, 0 if they were not requested. For a listener, ``waiting`` is the
+    number of connections that are not accepted yet, ``backlog`` their maximum, and ``drops`` the number of
+    refused connections.
     """
 
     state: str
@@ -57,13 +56,13 @@ class Socket(NamedTuple):
     drops: int = 0
 
 
-#: What is remembered of a socket from one listing to the next: bytes sent, bytes received, inode. Packed,
-#: because there may be 100,000.
+#: The byte counter of a socket, kept from one listing to the next: bytes sent, bytes received, inode. Packed,
+#: because there can be 100,000 sockets.
 BYTE_COUNTER = struct.Struct("=QQI")
 
 
-class Moved(NamedTuple):
-    """The bytes of one socket's payload in a window."""
+class SocketTraffic(NamedTuple):
+    """The payload bytes of one socket in a window."""
 
     socket: Socket
     sent: int
@@ -72,12 +71,9 @@ class Moved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who holds a socket: a process, and the container or systemd unit that it runs in.
+    """The process that has a socket open, and its container or systemd unit; ``None`` is unknown."""
 
-    Without the right to see the process, ``pid`` is ``None`` and ``user`` that of the socket.
-    """
-
-    pid: int | None
+    pid: int
     name: str | None = None
     user: str | None = None
     container: str | None = None
@@ -86,7 +82,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class ProcessTraffic:
-    """What the TCP sockets of one process moved in a window; ``sockets`` are those that moved it."""
+    """The bytes that the TCP sockets of one process carried in a window; ``sockets`` is their number."""
 
     pid: int
     sent: int
@@ -96,9 +92,10 @@ class ProcessTraffic:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes per process over ``seconds``, the most first.
+    """The bytes of each process in a window of ``seconds``, the largest first.
 
-    ``sent`` and ``received`` are all bytes that the interfaces carried, headers and other protocols too.
+    ``sent`` and ``received`` are all bytes of the interfaces, with headers and other protocols.
+    ``is_whole`` is false if the kernel lost messages about closed sockets.
     """
 
     seconds: float
@@ -106,22 +103,21 @@ class Traffic:
     sent: int
     received: int
     unattributed_sockets: int = 0
-    #: False where sockets came and went that nothing is known of.
     is_whole: bool = True
 
     @property
     def coverage_percent(self) -> float:
-        """The share of all bytes whose process is known, one decimal; 0 where nothing moved."""
+        """The share of all bytes whose process is known, one decimal; 0 without traffic."""
         known = sum(p.sent + p.received for p in self.processes)
         return round(known / ((self.sent + self.received) or 1) * 100, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What was found out about who is behind the findings of a check.
+    """The culprits of a check's findings.
 
-    ``evidence`` is plain and JSON-safe but for names, by check; ``owners`` has the processes by pid.
-    ``failure`` says why nothing was.
+    ``evidence`` is by check, of plain types; its texts may hold surrogate escapes. ``owners`` has the
+    processes by pid. ``failure`` is the reason why culprits are missing.
     """
 
     evidence: Mapping[str, object] = field(default_factory=dict)

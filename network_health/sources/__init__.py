@@ -1,8 +1,8 @@
-"""Reads the host: no arithmetic, only I/O and parsing.
+"""Reads the host, with I/O and parsing but no arithmetic.
 
 In: a request for one kind of reading. Out: the value types of `network_health.model`, from the kernel's own
-interfaces (``linux/``) or from psutil (``portable``), and the isolation that keeps a failed reading from
-stopping the others.
+interfaces (``linux/``) or from psutil (``portable``), and `Isolated`, which turns an error or a timeout of a
+reading into a value.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Runs a collector so that neither its error nor its silence reaches the others.
+"""Runs a collector in a thread of its own, with a timeout, so that its errors do not affect other collectors.
 
-Laws: a run that raises or does not answer in time is a `Failure`, never an exception; a collector
-whose last run is still out is not started again; a late answer is thrown away.
+Guarantees: an error or a timeout is a `Failure`, never an exception. While the last run has not ended, the
+collector is not started again. A late answer is discarded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
-    """What came of one run: a value or a failure, whose reading it was, and the wall time it took."""
+    """The result of one run: a value or a failure, the wall time, and the name of the reader."""
 
     value: T | None
     failure: Failure | None
@@ -31,7 +31,7 @@ class Outcome(Generic[T]):
 
 
 class _Run(threading.Thread, Generic[T]):
-    """One run of a collector in a thread of its own, which nobody has to wait for."""
+    """One run of a collector."""
 
     def __init__(self, collector: str, work: Callable[[], Answer[T]]) -> None:
         super().__init__(name=f"collector-{collector}", daemon=True)
@@ -44,13 +44,13 @@ class _Run(threading.Thread, Generic[T]):
     def run(self) -> None:
         try:
             self.answer = self._work()
-        except Exception as error:  # noqa: BLE001 - the one place where any error becomes a value
+        except Exception as error:  # noqa: BLE001 - the only place where any error becomes a value
             self.failure = Failure(self._collector, f"{type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """A reading makes thousands of objects and no cycle: looking for some took a third of the CPU time."""
+    # A reading creates thousands of objects and no cycles; the search for cycles took a third of the time.
     if not gc.isenabled():
         yield
         return
@@ -62,20 +62,20 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 class Isolated(Generic[T]):
-    """One collector, run after run."""
+    """Runs one collector, again and again, each time for ``timeout_s`` at most."""
 
     def __init__(self, collector: str, timeout_s: float) -> None:
         self.collector = collector
         self._timeout_s = timeout_s
-        self._out: _Run[T] | None = None
+        self._running: _Run[T] | None = None
 
     def run(self, work: Callable[[], Answer[T]]) -> Outcome[T]:
-        """Run ``work`` for at most the timeout; never raises."""
-        if self._out is not None and self._out.is_alive():
-            waited_s = time.monotonic() - self._out.started_s
+        """Run ``work``; never raises."""
+        if self._running is not None and self._running.is_alive():
+            waited_s = time.monotonic() - self._running.started_s
             reason = f"TimeoutError: still without an answer after {waited_s:.0f} s; not started again"
             return Outcome(None, Failure(self.collector, reason), 0.0)
-        run = self._out = _Run(self.collector, work)
+        run = self._running = _Run(self.collector, work)
         with _without_garbage_collection():
             run.start()
             run.join(self._timeout_s)
@@ -83,7 +83,7 @@ class Isolated(Generic[T]):
         if run.is_alive():
             reason = f"TimeoutError: no answer within {self._timeout_s:g} s"
             return Outcome(None, Failure(self.collector, reason), ms)
-        self._out = None
+        self._running = None
         if run.answer is None:
             return Outcome(None, run.failure, ms)
         return Outcome(run.answer.value, None, ms, run.answer.reader)

@@ -1,8 +1,6 @@
-"""The readings that every platform can give, from psutil.
+"""Reads the host with psutil, on any platform and where the kernel denies access to its own interfaces.
 
-Serves the same types as ``linux/``, slower: used off Linux, and when the kernel refuses its own
-interfaces. See psutil's documentation of ``net_if_stats``, ``net_io_counters``, ``net_connections``
-and ``Process``. The only module that imports psutil.
+See psutil's documentation of ``net_if_stats``, ``net_io_counters``, ``net_connections`` and ``Process``.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from network_health.model import (
     ProcessSample,
 )
 
-#: psutil's names for the fields of `Counters`, in its order; ``dropin`` has rx_missed in it.
+#: psutil's names for the fields of `Counters`, in its order; ``dropin`` includes rx_missed.
 _COUNTER_FIELDS = (
     "bytes_sent",
     "bytes_recv",
@@ -42,11 +40,11 @@ def read_links() -> LinkReading:
     """All interfaces, in psutil's order.
 
     Raises:
-        OSError: the system refuses.
+        OSError: the system denies access.
     """
     stats = psutil.net_if_stats()
-    addresses, indexes = _from_the_c_library()
-    # nowrap would add a re-created interface's counters to those of the one before it.
+    addresses, indexes = _addresses_and_indexes()
+    # nowrap would add the counters of a re-created interface to those of the old one.
     counters = psutil.net_io_counters(pernic=True, nowrap=False)
     at_s = time.monotonic()
     links = []
@@ -68,26 +66,25 @@ def read_links() -> LinkReading:
     return LinkReading(at_s, tuple(links))
 
 
-def _from_the_c_library() -> tuple[Mapping[str, Sequence[Any]], Mapping[str, int]]:
-    """Addresses and indexes by interface; glibc asks netlink for both, and may be refused."""
+def _addresses_and_indexes() -> tuple[Mapping[str, Sequence[Any]], Mapping[str, int]]:
     try:
         return psutil.net_if_addrs(), {name: index for index, name in socket.if_nameindex()}
-    except OSError:
+    except OSError:  # glibc uses netlink for both, and the kernel can deny access
         return {}, {}
 
 
 def read_connections() -> Connections:
-    """TCP and UDP sockets over IPv4 and IPv6, counted by state.
+    """The TCP and UDP sockets over IPv4 and IPv6 by state.
 
     Raises:
-        OSError: the system refuses.
-        psutil.Error: the system refuses (macOS asks for root).
+        OSError: the system denies access.
+        psutil.Error: the system denies access (macOS requires root).
     """
     return Connections(Counter(c.status for c in psutil.net_connections(kind="inet")))
 
 
 def read_processes() -> ProcessReading:
-    """All processes; what one of them refuses is ``None``, a vanished one is left out."""
+    """All processes; values without access are ``None``, and a process that has ended is left out."""
     at_s = time.monotonic()
     attributes = ["pid", "name", "create_time", "cpu_times", "memory_info"]
     return ProcessReading(at_s, tuple(_sample(p.info) for p in psutil.process_iter(attributes)))
@@ -105,7 +102,7 @@ def _sample(info: dict[str, object]) -> ProcessSample:
 
 
 def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
-    """Name, I/O, user and program of each of ``pids``; one that has vanished is left out."""
+    """Name, I/O, user and program of each of ``pids``; one that has ended is left out."""
     details = {}
     for pid in pids:
         try:
@@ -128,5 +125,5 @@ def _details(process: psutil.Process) -> ProcessDetails:
 
 
 def boot_id() -> str:
-    """A name for the time since this host booted, the same until it boots again."""
+    """An id of the current boot, from the boot time."""
     return f"boot-{psutil.boot_time():.0f}"

@@ -1,6 +1,6 @@
-"""Which readers serve a check: the kernel's own first, then psutil.
+"""Selects the readers of a check: the kernel's own first, then psutil.
 
-Guarantees: the order is tried anew in every check, so that a kernel that refused once is asked again.
+Guarantees: every check tries all readers in this order, also those that failed before.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """One set of functions that read everything; each is documented in `network_health.sources.portable`."""
+    """The functions that read a host; each is documented in `network_health.sources.portable`."""
 
     name: str
     links: Callable[[], LinkReading]
     connections: Callable[[], Connections]
     processes: Callable[[], ProcessReading]
     process_details: Callable[[Sequence[int]], dict[int, ProcessDetails]]
-    #: The argument says whether to count ephemeral ports too; ``None`` where the system has no such counters.
+    #: The argument adds ephemeral ports; ``None`` if the system has no protocol counters.
     protocols: Callable[[bool], ProtocolReading] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """A reading with the name of its reader: samples of different readers are not comparable."""
+    """A reading with the name of its reader. Readings of different readers are not comparable."""
 
     value: T
     reader: str
@@ -47,10 +47,10 @@ PORTABLE = Readers(
 
 
 def first_answer(readers: Sequence[Readers], read: Callable[[Readers], T]) -> Answer[T]:
-    """The answer of the first of ``readers`` that does not refuse (`OSError`, `ValueError`).
+    """The answer of the first of ``readers`` that does not raise `OSError` or `ValueError`.
 
     Raises:
-        Exception: what the last of them raised.
+        Exception: the error of the last reader.
     """
     for reader in readers[:-1]:
         try:
@@ -61,15 +61,12 @@ def first_answer(readers: Sequence[Readers], read: Callable[[Readers], T]) -> An
 
 
 def available_readers() -> tuple[Readers, ...]:
-    """The readers of this system, the cheapest first.
-
-    Each call makes new ones: those of the kernel remember what they read last.
-    """
+    """New readers for this system, the cheapest first. The kernel's readers cache their last reading."""
     return (_kernel(), PORTABLE) if sys.platform == "linux" else (PORTABLE,)
 
 
 def boot_id() -> str:
-    """A name for the time since this host booted, the same until it boots again."""
+    """An id of the current boot."""
     if sys.platform == "linux":
         from network_health.sources.linux import read_boot_id
 
@@ -81,8 +78,7 @@ def boot_id() -> str:
 
 
 def _kernel() -> Readers:
-    # Imported here: these modules need what only Linux has.
-    from network_health.sources import linux
+    from network_health.sources import linux  # imported here, because it needs Linux
 
     return Readers(
         name="kernel",

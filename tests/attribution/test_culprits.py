@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from network_health.attribution import connection_culprits, loss_culprits, ownership, process_traffic
-from network_health.model import BYTE_COUNTER, Interface, Link, Moved, Owner, Socket, SocketGroup
+from network_health.model import BYTE_COUNTER, Interface, Link, Owner, Socket, SocketGroup, SocketTraffic
 from network_health.reporting.report import network_metrics
 
 HOST, PEER, OTHER = (ipaddress.ip_address(f"10.0.0.{n}").packed for n in (1, 7, 9))
@@ -90,9 +90,9 @@ def test_what_nobody_holds_is_given_to_whom_it_is_likely_of():
     waiting = opened(OTHER, 443, 4, NOBODY, "TIME_WAIT")
     talking = opened(OTHER, 443, 1, APP2)
     settled = ownership.settled([listening(80, APP1), half_open, waiting, talking])
-    assert [(b.unheld, b.holders) for b in settled[1:3]] == [(0, {APP1: 3}), (0, {APP2: 4})]
+    assert [(b.without_owner, b.owners) for b in settled[1:3]] == [(0, {APP1: 3}), (0, {APP2: 4})]
     two = ownership.settled([waiting, talking, opened(OTHER, 443, 1, APP1, "CLOSE_WAIT")])
-    assert (two[0].unheld, two[0].holders) == (4, {})
+    assert (two[0].without_owner, two[0].owners) == (4, {})
 
 
 def test_what_is_not_visible_is_said():
@@ -148,8 +148,8 @@ def test_shares_are_of_everything(bundles):
 def test_to_settle_makes_no_socket(bundles):
     """Each bundle keeps its sockets, and what is hidden stays so."""
     for before, after in zip(bundles, ownership.settled(bundles), strict=True):
-        assert (after.sockets, after.hidden) == (before.sockets, before.hidden)
-        assert after.unheld in (0, before.unheld)
+        assert (after.sockets, after.owner_unknown) == (before.sockets, before.owner_unknown)
+        assert after.without_owner in (0, before.without_owner)
 
 
 def interface(name, *addresses, mbps=8.0):
@@ -160,7 +160,7 @@ def rate(moves, way="outbound", carried=0):
     return connection_culprits.of_rate(interface("eth0"), way, moves, carried, named, {80}, 5)[0]
 
 
-BULK = Moved(tcp(40000, OTHER, 873), 900, 1)
+BULK = SocketTraffic(tcp(40000, OTHER, 873), 900, 1)
 
 
 @pytest.mark.parametrize(
@@ -172,12 +172,12 @@ BULK = Moved(tcp(40000, OTHER, 873), 900, 1)
         ([(BULK, None)], 1000, " (90% to 10.0.0.9:873)"),
         ([(BULK, 1001)], 100_000, ""),
         (
-            [(BULK, 1001), (Moved(tcp(80), 300, 0), 1002)],
+            [(BULK, 1001), (SocketTraffic(tcp(80), 300, 0), 1002)],
             1200,
             " (75% by app1[1001] to 10.0.0.9:873, 25% by app2[1002] to 10.0.0.7)",
         ),
         (
-            [(Moved(tcp(80, bytes([10, 0, 1, n])), 100, 0), 1002) for n in range(5)],
+            [(SocketTraffic(tcp(80, bytes([10, 0, 1, n])), 100, 0), 1002) for n in range(5)],
             0,
             " (100% by app2[1002] to 5 peers)",
         ),
@@ -191,10 +191,10 @@ def test_rates_are_explained(moves, carried, clause):
 def test_bytes_belong_to_the_interface_of_their_address():
     """By the local address; what stays on the host is loopback's; a bridge's port may have had any."""
     moves = [
-        Moved(tcp(1, PEER), 1, 1),
-        Moved(tcp(1, HOST), 1, 1),
-        Moved(tcp(1, bytes([127, 0, 0, 1])), 1, 1),
-        Moved(tcp(1, PEER, local=OTHER), 1, 1),
+        SocketTraffic(tcp(1, PEER), 1, 1),
+        SocketTraffic(tcp(1, HOST), 1, 1),
+        SocketTraffic(tcp(1, bytes([127, 0, 0, 1])), 1, 1),
+        SocketTraffic(tcp(1, PEER, local=OTHER), 1, 1),
     ]
     interfaces = [interface("eth0", "10.0.0.1"), interface("port"), interface("lo", "127.0.0.1")]
     assert connection_culprits.routed(moves, interfaces) == {"eth0": [0], "port": [0, 3], "lo": [1, 2]}
@@ -260,7 +260,7 @@ def test_a_socket_that_went_without_a_word_is_kept_for_one_window():
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99), st.integers(0, 99)), max_size=20))
 def test_what_is_attributed_and_what_is_not_add_up(rows):
     """The entries of a report have all bytes, those that are nobody's in the last one."""
-    moves = [Moved(tcp(n), sent, received) for n, sent, received in rows]
+    moves = [SocketTraffic(tcp(n), sent, received) for n, sent, received in rows]
     pids = [n % 3 or None for n, _, _ in rows]
     seen = process_traffic.of_processes(moves, pids, 2.0, (500, 40), True)
     entries = network_metrics(seen, {})

@@ -1,44 +1,44 @@
-"""Readings from the Linux kernel's own interfaces: one kernel source a file, reading and parsing apart.
+"""Reads the Linux kernel's own interfaces: one module per source, reading separate from parsing.
 
-In: nothing, or what to ask for. Out: the value types of `network_health.model`.
+In: the parameters of one reading. Out: the value types of `network_health.model`.
 """
 
 from __future__ import annotations
 
 from network_health.sources.linux.boot import read_boot_id
-from network_health.sources.linux.cgroups import place_of, read_cgroup_path, read_place
+from network_health.sources.linux.cgroups import container_and_unit, read_cgroup_path, read_container_and_unit
 from network_health.sources.linux.closed_sockets import ClosedSockets
 from network_health.sources.linux.connection_counts import read_connections
 from network_health.sources.linux.conntrack import read_conntrack_sources
 from network_health.sources.linux.link_loss import read_loss_kinds
-from network_health.sources.linux.owners import Owned, OwnerFinder, user_name
-from network_health.sources.linux.procfs import ProcessReader, read_process_details
+from network_health.sources.linux.owners import OwnerFinder, SocketOwners
+from network_health.sources.linux.procfs import ProcessReader, read_process_details, user_name
 from network_health.sources.linux.protocols import read_protocols
 from network_health.sources.linux.rtnetlink import LinkReader
 from network_health.sources.linux.socket_groups import SocketListing, SocketUser, read_socket_groups
-from network_health.sources.linux.sockets import read_listeners, read_talking_to
+from network_health.sources.linux.sockets import read_connected_to, read_listeners
 from network_health.sources.linux.tcp_bytes import read_tcp_bytes
 
 __all__ = [
     "ClosedSockets",
     "LinkReader",
-    "Owned",
     "OwnerFinder",
     "ProcessReader",
     "SocketListing",
+    "SocketOwners",
     "SocketUser",
-    "place_of",
+    "container_and_unit",
     "read_boot_id",
     "read_cgroup_path",
+    "read_connected_to",
     "read_connections",
     "read_conntrack_sources",
+    "read_container_and_unit",
     "read_listeners",
     "read_loss_kinds",
-    "read_place",
     "read_process_details",
     "read_protocols",
     "read_socket_groups",
-    "read_talking_to",
     "read_tcp_bytes",
     "user_name",
 ]

@@ -1,4 +1,4 @@
-"""From ``/proc/sys/kernel/random/boot_id``; see random(4)."""
+"""Reads the kernel's boot id from ``/proc/sys/kernel/random/boot_id``; see random(4)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def read_boot_id() -> str:
-    """The UUID that the kernel chose when it booted.
+    """The UUID of the current boot.
 
     Raises:
-        OSError: the system refuses, or is not Linux.
-        ValueError: that is no UUID.
+        OSError: the file cannot be read.
+        ValueError: its content is not a UUID.
     """
     text = _PATH.read_text(encoding="ascii").strip()
     if not _UUID.fullmatch(text):

@@ -1,7 +1,7 @@
-"""The last word of TCP sockets that are closed, from the groups of ``NETLINK_SOCK_DIAG``.
+"""Receives the final state of TCP sockets when they are closed, from ``NETLINK_SOCK_DIAG`` multicast groups.
 
-See sock_diag(7) and the kernel's sock_diag.h (``SKNLGRP_INET_TCP_DESTROY``). Laws: a closed socket has
-its final bytes and its cookie, but no inode. What did not fit into the buffer is lost, and said so.
+See sock_diag(7) and ``SKNLGRP_INET_TCP_DESTROY`` in the kernel's sock_diag.h. Guarantees: a closed socket has
+its cookie and its final byte counts, but no inode.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from network_health.sources.linux import inet_diag, sockets
 
 _GROUPS = 1 << 0 | 1 << 2  # SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY
 _SO_RCVBUFFORCE = 33
-#: A message takes about 1,280 bytes of it, so this holds some 6,500 closed sockets.
+#: Room for about 6,500 closed sockets; a message takes about 1,280 bytes of it.
 _BUFFER_BYTES = 8 << 20
 _MESSAGE_BYTES = 8192
 
 
 class ClosedSockets:
-    """Listens to the sockets that are closed in the calling thread's network namespace.
+    """Subscribes to the sockets that are closed in the calling thread's network namespace.
 
     Raises:
-        OSError: the kernel refuses.
+        OSError: the kernel denies access.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class ClosedSockets:
         try:
             try:
                 self._kernel.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
-            except PermissionError:  # without CAP_NET_ADMIN: as much as anybody may have
+            except PermissionError:  # without CAP_NET_ADMIN net.core.rmem_max is the limit
                 self._kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
             self._kernel.setblocking(False)
             self._kernel.bind((0, _GROUPS))
@@ -40,11 +40,11 @@ class ClosedSockets:
             raise
 
     def take(self) -> tuple[list[Socket], bool]:
-        """The sockets closed since the last call, and whether these are all of them.
+        """The sockets closed since the last call; the flag is false if the buffer overflowed meanwhile.
 
         Raises:
-            KernelFormatError: what the kernel tells cannot be read.
-            OSError: the kernel refuses.
+            KernelFormatError: a message has an unknown format.
+            OSError: the kernel reports an error.
         """
         closed: list[Socket] = []
         is_whole = True
@@ -59,5 +59,5 @@ class ClosedSockets:
                 is_whole = False
 
     def close(self) -> None:
-        """Stop listening."""
+        """Unsubscribe."""
         self._kernel.close()

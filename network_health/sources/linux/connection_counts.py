@@ -1,10 +1,11 @@
-"""Connections by state from ``NETLINK_SOCK_DIAG``; see sock_diag(7) and inet_diag.h.
+"""Counts connections by state, from ``NETLINK_SOCK_DIAG``; see sock_diag(7) and inet_diag.h.
 
-Laws: what the kernel has counted is not fetched. ESTABLISHED and TIME_WAIT, which may be many, are
-filtered out of the dump and taken from the namespace's accounts: ``inuse`` and ``tw`` of
-``/proc/net/sockstat``, with ``CurrEstab`` of ``/proc/net/snmp`` as a witness. Where the accounts do
-not agree with each other and with the dump, every socket is dumped and counted instead.
+Guarantees: the counts are those of a dump of all sockets.
 """
+
+# Most sockets are ESTABLISHED or TIME_WAIT. To save time the dump leaves these out; their number comes from
+# the kernel's totals: inuse and tw of /proc/net/sockstat. CurrEstab of /proc/net/snmp is the cross-check.
+# If the totals do not agree with each other and with the dump, all sockets are dumped.
 
 from __future__ import annotations
 
@@ -25,25 +26,25 @@ _NLM_F_MULTI = 2
 
 _HEADER = netlink.HEADER.size
 _FAMILY, _STATE = 0, 1  # in the body
-_ATTRIBUTE = BODY + (2 if sys.byteorder == "little" else 3)  # what tells the first attribute's type
-_SHUTDOWN = 8  # INET_DIAG_SHUTDOWN, the first attribute of every whole socket
+_ATTRIBUTE = BODY + (2 if sys.byteorder == "little" else 3)  # the low byte of the first attribute's type
+_SHUTDOWN = 8  # INET_DIAG_SHUTDOWN, the first attribute of every full socket
 
 _ESTABLISHED, _FIN_WAIT2, _TIME_WAIT, _CLOSE_WAIT = 1, 5, 6, 8
-_FEW = inet_diag.ALL & ~(1 << _ESTABLISHED | 1 << _TIME_WAIT)
+_DUMPED = inet_diag.ALL & ~(1 << _ESTABLISHED | 1 << _TIME_WAIT)
 _ATTEMPTS = 2
 
-#: Sockets by state and type of the first attribute. The kernel keeps no whole socket for a connection
-#: that is half open, or only waits its time out (in FIN_WAIT2 or TIME_WAIT): `_SHUTDOWN` is missing.
+#: Sockets by state and type of the first attribute. Half-open connections, and those that only wait for a
+#: timeout (in FIN_WAIT2 or TIME_WAIT), are no full sockets: they have no `_SHUTDOWN` attribute.
 Sockets = Counter[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
-    """What the kernel keeps of a namespace's TCP sockets.
+class TcpTotals:
+    """The kernel's totals of the TCP sockets of a network namespace.
 
-    ``in_use`` are the whole ones; ``time_wait`` those that only wait their time out; ``opened`` all
-    that ever were. ``established`` has those in CLOSE_WAIT in it or not, which depends on the kernel:
-    Linux 6.10 changed that, and kept-up older ones took it over.
+    ``in_use`` counts full sockets, ``time_wait`` those that only wait for a timeout, and ``opened`` all
+    connections since boot. Since Linux 6.10 ``established`` includes CLOSE_WAIT; stable releases of older
+    kernels have that change too.
     """
 
     established: int
@@ -53,13 +54,13 @@ class Accounts:
 
 
 def read_connections() -> Connections:
-    """TCP and UDP sockets of the calling thread's network namespace, counted by state.
+    """The TCP and UDP sockets of the calling thread's network namespace by state.
 
     Raises:
-        OSError: the kernel refuses.
-        KernelFormatError: what it answers cannot be read.
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
     """
-    tcp = _filtered()
+    tcp = _count_with_totals()
     if tcp is None:
         tcp = _states(_dump(inet_diag.tcp_request(inet_diag.ALL)))
     counts = {STATES[state]: count for state, count in sorted(tcp.items()) if count}
@@ -67,39 +68,38 @@ def read_connections() -> Connections:
     return Connections(counts | {"NONE": udp} if udp else counts)
 
 
-def by_state(before: Accounts, few: Sockets, after: Accounts) -> Mapping[int, int] | None:
-    """All sockets by state: of a dump without ESTABLISHED and TIME_WAIT, and the accounts around it.
+def by_state(before: TcpTotals, dumped: Sockets, after: TcpTotals) -> Mapping[int, int] | None:
+    """All sockets by state, from a dump without ESTABLISHED and TIME_WAIT and the totals before and after it.
 
-    ``None`` where the accounts contradict each other by more than what was opened and closed
-    meanwhile can explain.
+    ``None`` if the totals differ by more than the sockets opened and closed during the dump.
     """
-    counts = _states(few)
-    established = after.in_use - sum(n for (_, first), n in few.items() if first == _SHUTDOWN)
-    time_wait = after.time_wait - counts[_FIN_WAIT2] + few[_FIN_WAIT2, _SHUTDOWN]
-    moved = (
+    counts = _states(dumped)
+    established = after.in_use - sum(n for (_, first), n in dumped.items() if first == _SHUTDOWN)
+    time_wait = after.time_wait - counts[_FIN_WAIT2] + dumped[_FIN_WAIT2, _SHUTDOWN]
+    tolerance = (
         2 * (after.opened - before.opened)
         + abs(after.in_use - before.in_use)
         + abs(after.established - before.established)
     )
-    witnesses = after.established, after.established - counts[_CLOSE_WAIT]
-    if established < 0 or time_wait < 0 or min(abs(established - w) for w in witnesses) > moved:
+    expected = after.established, after.established - counts[_CLOSE_WAIT]
+    if established < 0 or time_wait < 0 or min(abs(established - e) for e in expected) > tolerance:
         return None
     counts[_ESTABLISHED], counts[_TIME_WAIT] = established, time_wait
     return counts
 
 
-def parse_accounts(snmp: str, sockstat: str, sockstat6: str) -> Accounts:
-    """The accounts, of the texts of these three files; without IPv6 the last one is empty.
+def parse_totals(snmp: str, sockstat: str, sockstat6: str) -> TcpTotals:
+    """The totals, from the texts of these three files; without IPv6 the last one is empty.
 
     Raises:
-        KernelFormatError: they are not in there.
+        KernelFormatError: a total is missing.
     """
-    lines = [line for line in snmp.splitlines() if line.startswith("Tcp:")]  # of many others
+    lines = [line for line in snmp.splitlines() if line.startswith("Tcp:")]
     tcp = proc_net.parse_tables("\n".join(lines)).get("Tcp", {})
     sockets = proc_net.parse_sockstat(sockstat).get("TCP", {})
     sockets6 = proc_net.parse_sockstat(sockstat6).get("TCP6", {}) if sockstat6 else {"inuse": 0}
     try:
-        return Accounts(
+        return TcpTotals(
             established=tcp["CurrEstab"],
             in_use=sockets["inuse"] + sockets6["inuse"],
             time_wait=sockets["tw"],
@@ -110,13 +110,13 @@ def parse_accounts(snmp: str, sockstat: str, sockstat6: str) -> Accounts:
 
 
 def count_sockets(datagram: bytes, sockets: Sockets) -> bool:
-    """Add the sockets of one datagram of a dump to ``sockets``; True when the dump ends with it.
+    """Add the sockets of one datagram of a dump to ``sockets``; True if the dump ends here.
 
     Raises:
-        OSError: the datagram says that the kernel refuses.
-        KernelFormatError: it is not a datagram of such messages.
+        OSError: the kernel reports an error.
+        KernelFormatError: the datagram has an unknown format.
     """
-    offset = _count_even(datagram, sockets)
+    offset = _count_equal_messages(datagram, sockets)
     done = offset < len(datagram) and _count_one_by_one(datagram, offset, sockets)
     unknown = [state for state, _ in sockets if state not in STATES]
     if unknown or not datagram:
@@ -124,10 +124,10 @@ def count_sockets(datagram: bytes, sockets: Sockets) -> bool:
     return done
 
 
-def _count_even(datagram: bytes, sockets: Sockets) -> int:
-    """Count leading messages of one length by slices with that stride; returns where the rest begins.
+def _count_equal_messages(datagram: bytes, sockets: Sockets) -> int:
+    """Count messages of equal length with strided slices; returns the offset of the rest.
 
-    Nothing is counted, and 0 returned, where lengths are mixed or the first message is no socket.
+    Counts nothing and returns 0 if the lengths differ or the first message is not a socket.
     """
     if len(datagram) < _HEADER + BODY:
         return 0
@@ -137,7 +137,7 @@ def _count_even(datagram: bytes, sockets: Sockets) -> int:
         return 0
     count = len(datagram) // length
     end = count * length
-    # Every header is the first one again, so the stride meets each message at its start.
+    # All headers are equal, so the stride meets the start of each message.
     if any(datagram[at:end:length] != datagram[at : at + 1] * count for at in range(_HEADER)):
         return 0
     families = datagram[_HEADER + _FAMILY : end : length]
@@ -162,34 +162,34 @@ def _count_one_by_one(datagram: bytes, offset: int, sockets: Sockets) -> bool:
     return False
 
 
-def _filtered() -> Mapping[int, int] | None:
-    """TCP sockets by state without a dump of those that may be many; ``None`` where that is not exact."""
-    if not _tw_is_of_one_namespace(os.uname().release):
+def _count_with_totals() -> Mapping[int, int] | None:
+    """TCP sockets by state, without a dump of the most frequent states; ``None`` if that is not exact."""
+    if not _tw_is_per_namespace(os.uname().release):
         return None
     try:
         for _ in range(_ATTEMPTS):
-            before = _read_accounts()
-            few = _dump(inet_diag.tcp_request(_FEW))
-            counts = by_state(before, few, _read_accounts())
+            before = _read_totals()
+            dumped = _dump(inet_diag.tcp_request(_DUMPED))
+            counts = by_state(before, dumped, _read_totals())
             if counts is not None:
                 return counts
     except (OSError, KernelFormatError):
-        pass  # no such accounts here; if it is the dump that was refused, the next one is, too
+        pass  # no totals here; if the dump failed, the full dump will fail too and raise
     return None
 
 
-def _tw_is_of_one_namespace(release: str) -> bool:
-    """Since Linux 4.11 ``tw`` is a namespace's own; 4.14 is the first kept up for long."""
+def _tw_is_per_namespace(release: str) -> bool:
+    """Linux 4.11 made ``tw`` per namespace; 4.14 is the first long-term release with it."""
     version = re.match(r"(\d+)\.(\d+)", release)
     return version is not None and tuple(map(int, version.groups())) >= (4, 14)
 
 
-def _read_accounts() -> Accounts:
-    return parse_accounts(*map(proc_net.read_net, ("snmp", "sockstat", "sockstat6")))
+def _read_totals() -> TcpTotals:
+    return parse_totals(*map(proc_net.read_net, ("snmp", "sockstat", "sockstat6")))
 
 
 def _dump(request: bytes) -> Sockets:
-    return netlink.dump(inet_diag.PROTOCOL, request, Counter, count_sockets)
+    return inet_diag.dump(request, Counter, count_sockets)
 
 
 def _states(sockets: Sockets) -> Counter[int]:

@@ -1,6 +1,6 @@
-"""Who fills the connection tracking table, from ``/proc/<thread>/net/nf_conntrack``.
+"""Counts the entries of the connection tracking table by source, from ``/proc/<thread>/net/nf_conntrack``.
 
-Law: the source of an entry is who opened the connection, the first ``src=`` of its line.
+Guarantees: the source of an entry is the address that opened the connection, the first ``src=`` of its line.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _SOURCE = re.compile(r" src=([0-9a-fA-F:.]+) ")
 
 
 def read_conntrack_sources() -> Counter[bytes] | None:
-    """Entries by packed source address; ``None`` where this kernel does not list them.
+    """The number of entries by packed source address; ``None`` if the kernel has no such file.
 
     Raises:
-        OSError: the kernel refuses: it wants root.
-        KernelFormatError: what it answers cannot be read.
+        OSError: the kernel denies access; it requires root.
+        KernelFormatError: the file has an unknown format.
     """
     try:
         with Path("/proc/thread-self/net/nf_conntrack").open(encoding="ascii") as lines:
@@ -31,10 +31,10 @@ def read_conntrack_sources() -> Counter[bytes] | None:
 
 
 def parse_sources(lines: Iterable[str]) -> Counter[bytes]:
-    """The same of the file's lines.
+    """The number of lines by packed source address.
 
     Raises:
-        KernelFormatError: a line has no source.
+        KernelFormatError: a line has no valid source.
     """
     texts: Counter[str] = Counter()
     for line in lines:
@@ -42,11 +42,7 @@ def parse_sources(lines: Iterable[str]) -> Counter[bytes]:
         if not found:
             raise KernelFormatError(f"/proc/net/nf_conntrack: no source in {line[:80]!r}")
         texts[found[1]] += 1
-    return Counter({_packed(text): count for text, count in texts.items()})
-
-
-def _packed(text: str) -> bytes:
     try:
-        return ipaddress.ip_address(text).packed
+        return Counter({ipaddress.ip_address(text).packed: count for text, count in texts.items()})
     except ValueError as error:
         raise KernelFormatError(f"/proc/net/nf_conntrack: {error}") from error

@@ -1,7 +1,7 @@
-"""What can be wrong with an answer of the kernel."""
+"""Defines the error of a reader that does not understand the kernel's answer."""
 
 from __future__ import annotations
 
 
 class KernelFormatError(ValueError):
-    """The kernel's answer is not in the format that this reader knows; says which source and what."""
+    """The kernel's answer has an unknown format. The text names the source and the problem."""

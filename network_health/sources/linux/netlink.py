@@ -1,7 +1,6 @@
-"""Netlink framing and dumps, shared by the readers; see netlink(7).
+"""Requests netlink dumps and walks their messages and attributes; see netlink(7).
 
-Laws: a dump is taken whole or raises; every length is checked before it is trusted; a walk always
-moves forward, so it ends. Byte order is the machine's, as netlink's is.
+Guarantees: a dump is complete, or raises. Every length is checked before it is used.
 """
 
 from __future__ import annotations
@@ -29,31 +28,31 @@ _ATTRIBUTE = struct.Struct("=HH")  # nlattr: length, type
 _ATTRIBUTE_TYPE = 0x3FFF  # NLA_TYPE_MASK
 _BUFFER_BYTES = 65536  # the kernel makes batches of 32 KiB at most
 _ATTEMPTS = 5
-_SILENCE_S = 5  # a dump is answered at once: do not wait for ever on a kernel that does not answer
+_TIMEOUT_S = 5
 
 
 def dump_request(kind: int, body: bytes) -> bytes:
-    """The message that asks for a dump of ``kind``."""
+    """The request for a dump with this message type and body."""
     return HEADER.pack(HEADER.size + len(body), kind, _DUMP_REQUEST, 1, 0) + body
 
 
-def dump(protocol: int, request: bytes, start: Callable[[], T], take: Callable[[bytes, T], bool]) -> T:
-    """Send ``request`` and hand every datagram of the answer to ``take``, until that returns True.
+def dump(protocol: int, request: bytes, empty: Callable[[], T], parse: Callable[[bytes, T], bool]) -> T:
+    """Send ``request`` and call ``parse`` with each datagram of the answer, until it returns True.
 
-    ``start`` makes the empty result that ``take`` fills. When the kernel says that the listing changed
-    under it, everything is asked again, a few times.
+    ``empty`` creates the result that ``parse`` adds to. If the data changed during the dump
+    (``NLM_F_DUMP_INTR``), the dump is repeated, up to five attempts.
 
     Raises:
-        OSError: the kernel refused, did not answer, or was interrupted each time.
-        KernelFormatError: the answer is damaged.
+        OSError: the kernel reports an error, does not answer in time, or was interrupted each time.
+        KernelFormatError: the answer has an unknown format.
     """
     buffer = bytearray(_BUFFER_BYTES)
     for _ in range(_ATTEMPTS):
-        result = start()
+        result = empty()
         try:
             with _connect(protocol) as kernel:
                 kernel.send(request)
-                while not take(_receive(kernel, buffer), result):
+                while not parse(_receive(kernel, buffer), result):
                     pass
             return result
         except InterruptedError as error:
@@ -62,12 +61,11 @@ def dump(protocol: int, request: bytes, start: Callable[[], T], take: Callable[[
 
 
 def messages(datagram: bytes, offset: int = 0) -> Iterator[tuple[int, int, int]]:
-    """Walk the messages from ``offset`` on: type, start and end of each body. `DONE` is the last.
+    """Walk the messages from ``offset`` on: type, start and end of each body; `DONE` is the last.
 
     Raises:
-        OSError: the message is an error, whose name is in the text, or says that the dump is not
-            whole (`InterruptedError`).
-        KernelFormatError: a length does not fit, or there is no message at all.
+        OSError: the kernel reports an error, by name, or an incomplete dump (`InterruptedError`).
+        KernelFormatError: a length does not fit, or the datagram is empty.
     """
     total = len(datagram)
     if offset >= total:
@@ -80,7 +78,7 @@ def messages(datagram: bytes, offset: int = 0) -> Iterator[tuple[int, int, int]]
         if not start <= end <= total:
             raise KernelFormatError(f"netlink: a message of {length} bytes in {total - offset}")
         if flags & _INTERRUPTED:
-            raise _os_error(errno.EINTR)  # the listing changed while it was written
+            raise _os_error(errno.EINTR)
         if kind in (_ERROR, DONE):
             _raise_status(datagram, start, end)
         yield kind, start, end
@@ -90,13 +88,13 @@ def messages(datagram: bytes, offset: int = 0) -> Iterator[tuple[int, int, int]]
 
 
 def attributes(datagram: bytes, offset: int, end: int, wanted: Container[int]) -> dict[int, bytes]:
-    """The values of the ``wanted`` types among the attributes between ``offset`` and ``end``.
+    """The attributes between ``offset`` and ``end`` whose type is ``wanted``.
 
     Raises:
         KernelFormatError: a length does not fit.
     """
     found = {}
-    unpack, header = _ATTRIBUTE.unpack_from, _ATTRIBUTE.size  # local: an interface has dozens
+    unpack, header = _ATTRIBUTE.unpack_from, _ATTRIBUTE.size  # local, for speed: an interface has dozens
     while offset < end:
         if end - offset < header:
             raise KernelFormatError(f"netlink: {end - offset} bytes where an attribute should be")
@@ -111,10 +109,10 @@ def attributes(datagram: bytes, offset: int, end: int, wanted: Container[int]) -
 
 
 def _connect(protocol: int) -> socket.socket:
-    """A socket that only the kernel can send to."""
+    """A socket that receives only from the kernel."""
     kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
     try:
-        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _SILENCE_S, 0))
+        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _TIMEOUT_S, 0))
         kernel.connect((0, 0))
     except OSError:
         kernel.close()
@@ -130,7 +128,7 @@ def _receive(kernel: socket.socket, buffer: bytearray) -> bytes:
 
 
 def _raise_status(datagram: bytes, start: int, end: int) -> None:
-    """Raise what an error or a last message tells, if it tells of an error."""
+    """Raise the error of an error message or of the last message, if it has one."""
     if end - start < _STATUS.size:
         raise KernelFormatError(f"netlink: a status of {end - start} bytes")
     (status,) = _STATUS.unpack_from(datagram, start)

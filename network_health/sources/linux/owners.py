@@ -1,40 +1,39 @@
-"""Which process holds a socket, from the links in ``/proc/<pid>/fd``; see proc(5).
+"""Finds the process that has a socket open, from the links in ``/proc/<pid>/fd``; see proc(5).
 
-Laws: a socket that several processes hold (it was shared by fork) belongs to the lowest pid, mostly
-the parent. What is known is not looked up again; what nobody holds is not either.
+Guarantees: the owner of a socket that several processes share (after a fork) is the lowest pid, usually the
+parent.
 """
 
 from __future__ import annotations
 
 import os
-import pwd
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 _PREFIX = "socket:["
-#: Of more than so many sockets nothing is kept: about 1 MB.
-_MOST_KEPT = 8192
+#: With more sockets than this nothing is kept. They take about 1 MB.
+_MAX_KEPT = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
-    """Pids by inode. ``is_refused``: others' processes could not be looked at; ``is_late``: not all were."""
+class SocketOwners:
+    """Pids by inode; not all of them if the search was denied access to a process, or timed out."""
 
     pids: Mapping[int, int]
-    is_refused: bool = False
-    is_late: bool = False
+    access_denied: bool = False
+    timed_out: bool = False
 
 
-class Search:
-    """A walk over the processes and the sockets that each holds, the lowest pid first.
+class OwnerSearch:
+    """Iterates over processes, the lowest pid first, until the clock reaches ``deadline_s``.
 
-    It ends where the clock says ``until_s``: ``is_late``. ``is_refused``: some could not be looked at.
+    ``access_denied`` and ``timed_out`` say whether processes were left out so far.
     """
 
-    def __init__(self, until_s: float, now: Callable[[], float] = time.monotonic) -> None:
-        self.is_refused = self.is_late = False
-        self._until_s, self._now = until_s, now
+    def __init__(self, deadline_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.access_denied = self.timed_out = False
+        self._deadline_s, self._now = deadline_s, now
 
     def __iter__(self) -> Iterator[tuple[int, list[int]]]:
         """Pid, and the inodes of its sockets.
@@ -43,66 +42,61 @@ class Search:
             OSError: ``/proc`` is missing.
         """
         for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-            if self.is_late:
+            if self.timed_out:
                 break
             try:
-                held = _sockets_of(pid)
+                inodes = _socket_inodes(pid)
             except PermissionError:
-                self.is_refused = True
+                self.access_denied = True
                 continue
-            except OSError:  # it has ended
+            except OSError:  # the process has ended
                 continue
-            yield pid, held
-            self.is_late = self._now() > self._until_s
+            yield pid, inodes
+            self.timed_out = self._now() > self._deadline_s
 
 
 class OwnerFinder:
-    """Finds holders of sockets, and remembers them as long as they are not too many."""
+    """Finds the owners of sockets, and remembers them to save repeated searches."""
 
     def __init__(self) -> None:
         self._known: dict[int, int] = {}
-        self._nobodys: set[int] = set()
-        self._is_refused = False
+        self._without_owner: set[int] = set()
+        self._access_denied = False
 
-    def find(self, inodes: Iterable[int], until_s: float, now: Callable[[], float] = time.monotonic) -> Owned:
-        """The holder of each of ``inodes`` that has one; stops where the clock says ``until_s``.
+    def find(
+        self, inodes: Iterable[int], deadline_s: float, now: Callable[[], float] = time.monotonic
+    ) -> SocketOwners:
+        """The owners of ``inodes``, as far as they are found before the clock reaches ``deadline_s``.
 
         Raises:
             OSError: ``/proc`` is missing.
         """
-        asked = {inode for inode in inodes if inode}
-        missing = asked - self._known.keys() - self._nobodys
-        search = Search(until_s, now)
+        wanted = {inode for inode in inodes if inode}
+        missing = wanted - self._known.keys() - self._without_owner
+        search = OwnerSearch(deadline_s, now)
         for pid, held in search if missing else ():
             found = missing.intersection(held)
             self._known.update(dict.fromkeys(found, pid))
             missing -= found
             if not missing:
                 break
-        self._is_refused = self._is_refused or search.is_refused
-        pids = {inode: self._known[inode] for inode in asked & self._known.keys()}
-        self._nobodys = set() if search.is_late or self._is_refused else (self._nobodys & asked) | missing
-        if len(self._known) + len(self._nobodys) > _MOST_KEPT:
-            self._known, self._nobodys = {}, set()
-        return Owned(pids, self._is_refused, search.is_late)
+        self._access_denied = self._access_denied or search.access_denied
+        pids = {inode: self._known[inode] for inode in wanted & self._known.keys()}
+        is_complete = not (search.timed_out or self._access_denied)
+        self._without_owner = (self._without_owner & wanted) | missing if is_complete else set()
+        if len(self._known) + len(self._without_owner) > _MAX_KEPT:
+            self._known, self._without_owner = {}, set()
+        return SocketOwners(pids, self._access_denied, search.timed_out)
 
 
-def user_name(uid: int) -> str:
-    """The user's name, or the number where nobody has given it one."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _sockets_of(pid: int) -> list[int]:
-    """The inodes of the sockets that a process holds.
+def _socket_inodes(pid: int) -> list[int]:
+    """The inodes of the sockets that a process has open.
 
     Raises:
-        PermissionError: it is somebody else's.
-        OSError: it has ended.
+        PermissionError: the process belongs to another user.
+        OSError: the process has ended.
     """
-    held = []
+    inodes = []
     folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
     try:
         readlink, start = os.readlink, len(_PREFIX)
@@ -112,7 +106,7 @@ def _sockets_of(pid: int) -> list[int]:
             except FileNotFoundError:  # closed meanwhile
                 continue
             if link.startswith(_PREFIX):
-                held.append(int(link[start:-1]))
+                inodes.append(int(link[start:-1]))
     finally:
         os.close(folder)
-    return held
+    return inodes

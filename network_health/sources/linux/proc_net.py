@@ -1,8 +1,8 @@
-"""Protocol counters from ``/proc/<thread>/net``: snmp, netstat, snmp6, sockstat and softnet_stat.
+"""Reads the protocol counters in ``/proc/<thread>/net``: snmp, netstat, snmp6, sockstat and softnet_stat.
 
-See the kernel's snmp_counter.rst. Laws: reads are of the calling thread's network namespace. A file
-that this kernel does not have (IPv6 may be off) reads as empty, and parses to nothing. Every parser
-raises `KernelFormatError` for a text that is not in its format.
+See the kernel's snmp_counter.rst. Guarantees: the files are those of the calling thread's network namespace.
+A missing file (IPv6 may be off) is an empty text, and has no counters. Every parser raises
+`KernelFormatError` for an unknown format.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pathlib import Path
 from network_health.model import SoftnetCounters
 from network_health.sources.linux.errors import KernelFormatError
 
-#: Column of the CPU's number in softnet_stat; before Linux 5.10 there is none: lines are numbered.
+#: The column of the CPU number in softnet_stat. Before Linux 5.10 there is none; the line number serves then.
 _CPU_COLUMN = 12
 
 
 def read_net(name: str) -> str:
-    """The text of one file; empty where there is no such file.
+    """The text of one file; empty if there is no such file.
 
     Raises:
-        OSError: the kernel refuses.
+        OSError: the kernel denies access.
     """
     try:
         return Path("/proc/thread-self/net", name).read_text("ascii")
@@ -30,9 +30,9 @@ def read_net(name: str) -> str:
 
 
 def parse_tables(text: str) -> Mapping[str, Mapping[str, int]]:
-    """snmp and netstat, ``{"Tcp": {"OutSegs": 12}}``: a line of names, then a line of values.
+    """Parse snmp and netstat, ``{"Tcp": {"OutSegs": 12}}``: a line of names, then a line of values.
 
-    Names without values, as an emulated kernel may give, are no counters.
+    Names without a line of values (an emulated kernel may have them) are left out.
     """
     names: dict[str, list[str]] = {}
     tables = {}
@@ -46,15 +46,15 @@ def parse_tables(text: str) -> Mapping[str, Mapping[str, int]]:
 
 
 def parse_snmp6(text: str) -> Mapping[str, int]:
-    """snmp6, ``{"Udp6RcvbufErrors": 0}``: lines of a name and a value."""
+    """Parse snmp6, ``{"Udp6RcvbufErrors": 0}``: lines of a name and a value."""
     words = text.split()
     return _pairs("snmp6", words[::2], words[1::2])
 
 
 def parse_sockstat(text: str) -> Mapping[str, Mapping[str, int]]:
-    """sockstat, ``{"TCP": {"orphan": 0, "mem": 3}}``: lines of names and values; ``mem`` is in pages.
+    """Parse sockstat, ``{"TCP": {"orphan": 0, "mem": 3}}``: lines of names and values; ``mem`` is in pages.
 
-    ``inuse`` and ``tw`` are the namespace's; the others are the host's, IPv4 and IPv6 together.
+    ``inuse`` and ``tw`` are of the namespace; the other values are of the whole host, IPv4 and IPv6 together.
     """
     counts = {}
     for line in text.splitlines():
@@ -65,9 +65,9 @@ def parse_sockstat(text: str) -> Mapping[str, Mapping[str, int]]:
 
 
 def parse_softnet(text: str) -> Mapping[int, SoftnetCounters]:
-    """softnet_stat, by CPU: a line of hexadecimal columns for each that is online.
+    """Parse softnet_stat by CPU number: a line of hexadecimal columns for each CPU that is online.
 
-    The counts are the host's, in whatever namespace they are read.
+    The counters are of the whole host, in every namespace.
     """
     counters = {}
     for number, line in enumerate(text.splitlines()):

@@ -1,7 +1,7 @@
-"""Processes from ``/proc/<pid>``; see proc(5).
+"""Reads processes from ``/proc/<pid>``; see proc(5).
 
-Laws: listing costs one read of ``stat`` a process, all else is read of a few only. A name may hold any
-byte but NUL, brackets and spaces too. Of a command line nothing but the first word is looked at.
+Guarantees: a list of all processes takes one read per process, of ``stat``. A process name can have any byte
+except NUL, also brackets and spaces. Arguments of a command line are never returned.
 """
 
 from __future__ import annotations
@@ -18,27 +18,24 @@ from network_health.sources.linux.errors import KernelFormatError
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_STAT_BYTES = 4096  # the kernel writes a page at most
-_USUAL_STAT_BYTES = 512  # a small read takes no page of memory; most are of 200 to 350 bytes
-#: A name of so many characters may have been cut by the kernel.
+_STAT_BYTES = 4096  # the kernel writes one page at most
+_USUAL_STAT_BYTES = 512  # most have 200 to 350 bytes; a small buffer is cheaper
+#: The kernel cuts names to this length.
 _CUT_AT = 15
 
 
 class ProcessReader:
-    """Reads all processes, again and again.
-
-    Where ``stat`` says what it said at the read before, that read's sample serves: most processes sleep.
-    """
+    """Reads all processes. It parses a ``stat`` again only if it has changed: most processes sleep."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[bytes, ProcessSample]] = {}
 
     def read(self) -> ProcessReading:
-        """All processes that this one may see; one that vanishes meanwhile is left out.
+        """All visible processes; one that ends meanwhile is left out.
 
         Raises:
-            OSError: ``/proc`` is missing, or not one process can be read.
-            KernelFormatError: a ``stat`` is not in its format.
+            OSError: ``/proc`` is missing, or no process can be read.
+            KernelFormatError: a ``stat`` has an unknown format.
         """
         at_s = time.monotonic()
         known, now = self._known, {}
@@ -49,7 +46,7 @@ class ProcessReader:
                     continue
                 try:
                     stat = _read_stat(pid + "/stat", folder)
-                except OSError:  # vanished, or hidden from this user
+                except OSError:  # ended, or not visible for this user
                     continue
                 entry = known.get(pid)
                 if entry is None or entry[0] != stat:
@@ -64,10 +61,10 @@ class ProcessReader:
 
 
 def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
-    """Name, I/O, user and program of each of ``pids``; one that has vanished is left out.
+    """Name, I/O, user and program of each of ``pids``; one that has ended is left out.
 
     Raises:
-        KernelFormatError: a file of a process is not in its format.
+        KernelFormatError: a file of a process has an unknown format.
     """
     details = {}
     for pid in pids:
@@ -81,14 +78,15 @@ def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
 
 
 def parse_stat(stat: bytes) -> ProcessSample:
-    """One process, of its ``stat``.
+    """Parse ``stat``.
 
     Raises:
-        KernelFormatError: that is not in its format.
+        KernelFormatError: it has an unknown format.
     """
     end = stat.rfind(b")")
     pid, _, name = stat[: max(end, 0)].partition(b" (")
-    words = stat[end + 1 :].split(None, 22)  # from the third of proc(5) on; the last shows the others whole
+    # Fields of proc(5) from the third on. The field after rss shows that rss is complete.
+    words = stat[end + 1 :].split(None, 22)
     numbers = (pid, words[11], words[12], words[19], words[21]) if len(words) > 22 else (b"",)
     if not all(map(bytes.isdigit, numbers)):
         raise KernelFormatError(f"/proc/<pid>/stat: {stat[:80]!r} has not the words of proc(5)")
@@ -103,9 +101,9 @@ def parse_stat(stat: bytes) -> ProcessSample:
 
 
 def full_name(name: str, command_line: bytes) -> str:
-    """The name as psutil gives it: one that was cut is completed from the command line.
+    """The name as psutil has it: a name that the kernel may have cut is completed from the command line.
 
-    It is taken to be a title where the words have spaces between them, instead of NULs.
+    A command line that does not end with NUL is a process title: its words have spaces between them.
     """
     if len(name) < _CUT_AT:
         return name
@@ -118,30 +116,38 @@ def full_name(name: str, command_line: bytes) -> str:
 
 
 def parse_command(command_line: bytes) -> str | None:
-    """The program's name, of the first word; ``None`` without a command line, as of the kernel's threads.
+    """The program's name, from the first word; ``None`` if the command line is empty, as for kernel threads.
 
-    The word ends at a space as well: a title that a process gave itself has its arguments after one.
+    The word ends also at a space: in a process title the arguments follow after a space.
     """
     word = os.fsdecode(command_line.partition(b"\0")[0].partition(b" ")[0])
     return word.rpartition("/")[2] or None
 
 
 def parse_io(io: bytes) -> tuple[int, int]:
-    """Bytes read from and written to storage, of ``io``: its ``read_bytes`` and ``write_bytes``.
+    """Bytes read from and written to storage: ``read_bytes`` and ``write_bytes`` of ``io``.
 
     Raises:
-        KernelFormatError: they are not in there.
+        KernelFormatError: one of them is missing.
     """
     return _number(io, b"read_bytes:", "io"), _number(io, b"write_bytes:", "io")
 
 
 def parse_uid(status: bytes) -> int:
-    """The real user, of ``status``.
+    """The real user id in ``status``.
 
     Raises:
-        KernelFormatError: it is not in there.
+        KernelFormatError: it is missing.
     """
     return _number(status, b"Uid:", "status")
+
+
+def user_name(uid: int) -> str:
+    """The user's name, or the number if it has no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _number(text: bytes, key: bytes, source: str) -> int:
@@ -161,7 +167,7 @@ def _details(folder: Path, name: str) -> ProcessDetails:
         name=full_name(name, line or b""),
         read_bytes=read_bytes,
         write_bytes=write_bytes,
-        user=None if status is None else _user_name(parse_uid(status)),
+        user=None if status is None else user_name(parse_uid(status)),
         command=None if line is None else parse_command(line),
     )
 
@@ -178,12 +184,5 @@ def _read_stat(path: str, folder: int | None = None) -> bytes:
 def _read_if_allowed(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except OSError:  # refused, vanished, or a kernel without this file
+    except OSError:  # access denied, process ended, or a kernel without this file
         return None
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -1,7 +1,7 @@
-"""Collector 4's reading: protocol counters, and how much of the kernel's limits is in use.
+"""Reads the protocol counters and the use of the kernel's limits, from `proc_net` and `sysctl`.
 
-Puts together what `proc_net`, `sysctl` and `ephemeral` read. Law: a figure that this kernel or this
-network namespace does not have is ``None``; a source that is there but cannot be read is an error.
+Guarantees: a value that this kernel or this network namespace does not have is ``None``. A source that exists
+but cannot be read is an error.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _UDP = ("Udp", "UdpLite")
 
 
 def read_protocols(with_ports: bool = False) -> ProtocolReading:
-    """The protocols now; ``with_ports`` asks for the busiest ephemeral ports too, a walk of all sockets.
+    """Read the protocols; ``with_ports`` adds the busiest ephemeral ports, which takes a dump of all sockets.
 
     Raises:
-        OSError: the kernel refuses.
-        KernelFormatError: what it answers cannot be read.
+        OSError: the kernel denies access.
+        KernelFormatError: a source has an unknown format.
     """
     at_s = time.monotonic()
     tables = proc_net.parse_tables(proc_net.read_net("snmp") + proc_net.read_net("netstat"))
@@ -38,7 +38,7 @@ def read_protocols(with_ports: bool = False) -> ProtocolReading:
 
 
 def counters(tables: Mapping[str, Mapping[str, int]], snmp6: Mapping[str, int]) -> ProtocolCounters:
-    """The counters that are watched, of all that ``snmp``, ``netstat`` and ``snmp6`` have."""
+    """Select the monitored counters from ``snmp``, ``netstat`` and ``snmp6``."""
     tcp, extended = tables.get("Tcp", {}), tables.get("TcpExt", {})
 
     def udp(name: str) -> int | None:
@@ -61,7 +61,7 @@ def counters(tables: Mapping[str, Mapping[str, int]], snmp6: Mapping[str, int]) 
 
 
 def _number(name: str) -> int | None:
-    """The last number of a setting: of ``tcp_mem`` the limit, of the others the only one."""
+    """The last number of a setting: for ``tcp_mem`` its limit, for the others the only one."""
     numbers = read_numbers(name)
     return numbers[-1] if numbers else None
 

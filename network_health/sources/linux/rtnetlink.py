@@ -1,8 +1,10 @@
-"""Interfaces from ``NETLINK_ROUTE``; see rtnetlink(7), if_link.h and netdevice(7).
+"""Reads interfaces from ``NETLINK_ROUTE``; see rtnetlink(7), if_link.h and netdevice(7).
 
-Laws: counters are dumped at every read. What seldom changes (names, addresses, states, speeds) is
-dumped at the first read, and when the kernel has announced a change since. A speed that is set by
-hand is not announced, so nothing is kept for longer than `KEEP_S`.
+Guarantees: the counters of a reading are new. Names, addresses, states and speeds are read again after the
+kernel announces a change, and after `MAX_CACHE_S`: it does not announce a speed that is set by hand.
+
+Each parser adds the messages of one datagram of a dump to its second argument and returns True if the dump
+ends there. It raises OSError if the kernel reports an error, and `KernelFormatError` for an unknown format.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from network_health.model import Counters, Link, LinkReading
 from network_health.sources.linux import netlink
 from network_health.sources.linux.errors import KernelFormatError
 
-KEEP_S = 300.0
+MAX_CACHE_S = 300.0
 
 _NETLINK_ROUTE = 0
 _CHANGES = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR
@@ -29,7 +31,7 @@ _NEWLINK, _GETLINK, _NEWADDR, _GETADDR, _NEWSTATS, _GETSTATS = 16, 18, 20, 22, 9
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, change
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _STATS = struct.Struct("=BxxxII")  # if_stats_msg: family, index, filter
-_COUNTERS = struct.Struct("=8Q56xQ")  # rtnl_link_stats64: its first eight, and rx_missed_errors
+_COUNTERS = struct.Struct("=8Q56xQ40x")  # rtnl_link_stats64: its first eight, and rx_missed_errors
 
 _IFF_RUNNING = 0x40
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CARRIER_CHANGES = 3, 4, 16, 18, 35
@@ -51,69 +53,70 @@ _GET_LINKS = netlink.dump_request(_GETLINK, _LINK.pack(0, 0, 0, 0, 0))
 _GET_ADDRESSES = netlink.dump_request(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0))
 _GET_STATS = netlink.dump_request(_GETSTATS, _STATS.pack(0, 0, 1 << _IFLA_STATS_LINK_64 - 1))
 
-#: An interface's index, and the family of an address that it has.
-_Owner = tuple[int, int]
-#: An interface and the counters it was last seen with, as the kernel wrote them.
-_Seen = tuple[bytes, Link]
+#: Interface index and address family.
+_AddressKey = tuple[int, int]
 
 
 class LinkReader:
-    """Reads all interfaces, again and again, always of one network namespace: its callers' own."""
+    """Reads the interfaces of one network namespace: use it always from the same one."""
 
     def __init__(self) -> None:
-        self._news: socket.socket | None = None
-        self._read_at_s = 0.0
-        self._seen: dict[int, _Seen] = {}
+        self._announcements: socket.socket | None = None
+        self._cached_at_s = 0.0
+        #: By index: the counters in the kernel's format, and the link with these counters.
+        self._links: dict[int, tuple[bytes, Link]] = {}
 
     def read(self) -> LinkReading:
-        """All interfaces, by index.
+        """All interfaces, sorted by index.
 
         Raises:
-            OSError: the kernel refuses.
-            KernelFormatError: what it answers cannot be read.
+            OSError: the kernel denies access.
+            KernelFormatError: its answer has an unknown format.
         """
         if self._is_outdated():
             self._read_links()
-        at_s, stats = time.monotonic(), _dump_stats()
-        if stats.keys() != self._seen.keys():  # one came or went a moment ago
+        at_s, stats = time.monotonic(), dump_stats()
+        if stats.keys() != self._links.keys():  # an interface was added or removed meanwhile
             self._read_links()
-            at_s, stats = time.monotonic(), _dump_stats()
-        both = sorted(stats.keys() & self._seen.keys())
-        return LinkReading(at_s, tuple([self._counted(index, stats[index]) for index in both]))
+            at_s, stats = time.monotonic(), dump_stats()
+        both = sorted(stats.keys() & self._links.keys())
+        return LinkReading(at_s, tuple([self._with_counters(index, stats[index]) for index in both]))
 
     def close(self) -> None:
-        """Forget everything and give back the descriptor; a read after this begins anew."""
-        if self._news is not None:
-            self._news.close()
-        self._news = None
-        self._seen = {}
+        """Close the socket and drop the cache; the next read starts again."""
+        if self._announcements is not None:
+            self._announcements.close()
+        self._announcements = None
+        self._links = {}
 
     def _is_outdated(self) -> bool:
-        if self._news is None or time.monotonic() - self._read_at_s >= KEEP_S:
+        if self._announcements is None or time.monotonic() - self._cached_at_s >= MAX_CACHE_S:
             return True
         poll = select.poll()
-        poll.register(self._news, select.POLLIN)
-        return bool(poll.poll(0))  # an announcement, or an error: some were lost
+        poll.register(self._announcements, select.POLLIN)
+        return bool(poll.poll(0))  # an announcement, or an error because some were lost
 
     def _read_links(self) -> None:
         self.close()
-        self._news = _listen()  # first: a change during the dumps below is news
-        self._read_at_s = time.monotonic()
+        self._announcements = _subscribe()  # before the dumps, so that no change is missed
+        self._cached_at_s = time.monotonic()
         links = netlink.dump(_NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
-        addresses = netlink.dump(_NETLINK_ROUTE, _GET_ADDRESSES, dict[_Owner, list[str]], parse_addresses)
+        addresses = netlink.dump(
+            _NETLINK_ROUTE, _GET_ADDRESSES, dict[_AddressKey, list[str]], parse_addresses
+        )
         for index, link in links.items():
             link = replace(
                 link,
-                speed_mbps=_speed_mbps(self._news, link.name),
+                speed_mbps=_speed_mbps(self._announcements, link.name),
                 ipv4=tuple(addresses.get((index, socket.AF_INET), ())),
                 ipv6=tuple(addresses.get((index, socket.AF_INET6), ())),
             )
-            self._seen[index] = b"", link
+            self._links[index] = b"", link
 
-    def _counted(self, index: int, counters: bytes) -> Link:
-        before, link = self._seen[index]
+    def _with_counters(self, index: int, counters: bytes) -> Link:
+        before, link = self._links[index]
         if counters != before:
-            # Written out, since `replace` takes twice as long, and this is done for every busy interface.
+            # `replace` takes twice as long, and this runs for every interface with traffic.
             link = Link(
                 link.name,
                 link.up,
@@ -127,17 +130,22 @@ class LinkReader:
                 link.operstate,
                 link.carrier_changes,
             )
-            self._seen[index] = counters, link
+            self._links[index] = counters, link
         return link
 
 
-def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
-    """Add the interfaces of one datagram of a dump to ``links``; True when the dump ends with it.
+def dump_stats() -> dict[int, bytes]:
+    """The first 21 counters of each interface by index, as a rtnl_link_stats64 in the kernel's format.
 
     Raises:
-        OSError: the datagram says that the kernel refuses.
-        KernelFormatError: it is not a datagram of such messages.
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
     """
+    return netlink.dump(_NETLINK_ROUTE, _GET_STATS, dict[int, bytes], parse_stats)
+
+
+def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
+    """Add the interfaces by index, without addresses, speed and counters."""
     for kind, start, end in netlink.messages(datagram):
         if kind == netlink.DONE:
             return True
@@ -159,15 +167,8 @@ def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
     return False
 
 
-def parse_addresses(datagram: bytes, addresses: dict[_Owner, list[str]]) -> bool:
-    """Add the IP addresses of one datagram of a dump to ``addresses``; True when the dump ends with it.
-
-    Of a point-to-point address it is the local end.
-
-    Raises:
-        OSError: the datagram says that the kernel refuses.
-        KernelFormatError: it is not a datagram of such messages.
-    """
+def parse_addresses(datagram: bytes, addresses: dict[_AddressKey, list[str]]) -> bool:
+    """Add the IP addresses; for a point-to-point link the local address."""
     for kind, start, end in netlink.messages(datagram):
         if kind == netlink.DONE:
             return True
@@ -183,12 +184,7 @@ def parse_addresses(datagram: bytes, addresses: dict[_Owner, list[str]]) -> bool
 
 
 def parse_stats(datagram: bytes, stats: dict[int, bytes]) -> bool:
-    """Add each interface's counters, as the kernel wrote them; True when the dump ends with it.
-
-    Raises:
-        OSError: the datagram says that the kernel refuses.
-        KernelFormatError: it is not a datagram of such messages.
-    """
+    """Add the counters of `dump_stats`."""
     for kind, start, end in netlink.messages(datagram):
         if kind == netlink.DONE:
             return True
@@ -201,13 +197,13 @@ def parse_stats(datagram: bytes, stats: dict[int, bytes]) -> bool:
 
 
 def parse_counters(counters: bytes) -> Counters:
-    """One interface's counters, of what `parse_stats` found."""
+    """Parse the counters of one interface from `dump_stats`."""
     rx, tx, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_drops, tx_drops, missed = _COUNTERS.unpack(counters)
     return Counters(tx_bytes, rx_bytes, tx, rx, tx_errors, rx_errors, tx_drops, rx_drops + missed)
 
 
 def parse_speed(ethtool_cmd: bytes) -> int | None:
-    """Mbps of an answer of the driver; ``None`` where it does not know."""
+    """The speed in the driver's answer, in Mbps; ``None`` if the driver does not know it."""
     _, low, high = _ETHTOOL_CMD.unpack(ethtool_cmd)
     speed: int = high << 16 | low
     return None if speed in _NO_SPEEDS else speed
@@ -228,29 +224,25 @@ def _number(value: bytes | None, size: int) -> int | None:
 
 
 def _kind(link_info: bytes) -> str:
-    """The kernel's link kind, ``""`` for an interface that has none."""
+    """The kernel's link kind; ``""`` if the interface has none."""
     found = netlink.attributes(link_info, 0, len(link_info), (_IFLA_INFO_KIND,))
     return os.fsdecode(found.get(_IFLA_INFO_KIND, b"").partition(b"\0")[0])
 
 
-def _listen() -> socket.socket:
-    """A socket that the kernel announces changes on: that there is one is all that is looked at."""
-    news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE)
+def _subscribe() -> socket.socket:
+    """A socket for the kernel's announcements of changes. Their content is not read."""
+    announcements = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE)
     try:
-        news.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # the least: one announcement is enough
-        news.bind((0, _CHANGES))
+        announcements.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # minimum size: one is enough
+        announcements.bind((0, _CHANGES))
     except OSError:
-        news.close()
+        announcements.close()
         raise
-    return news
-
-
-def _dump_stats() -> dict[int, bytes]:
-    return netlink.dump(_NETLINK_ROUTE, _GET_STATS, dict[int, bytes], parse_stats)
+    return announcements
 
 
 def _speed_mbps(device: socket.socket, name: str) -> int | None:
-    """What the driver says, through any socket of the namespace; ``None`` where it says nothing."""
+    """The speed from the driver, through any socket of the namespace; ``None`` if it does not answer."""
     answer = array.array("B", _ETHTOOL_CMD.pack(_ETHTOOL_GSET, 0, 0))
     try:
         fcntl.ioctl(device, _SIOCETHTOOL, _IFREQ.pack(os.fsencode(name), answer.buffer_info()[0]))

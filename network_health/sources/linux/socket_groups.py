@@ -1,9 +1,10 @@
-"""All sockets in bundles, and who holds them: from ``NETLINK_SOCK_DIAG`` and ``/proc/<pid>/fd``.
+"""Counts all sockets in groups and finds their owners, from ``NETLINK_SOCK_DIAG`` and ``/proc/<pid>/fd``.
 
-See sock_diag(7) and proc(5). Laws: of a single socket nothing is kept but its inode, and that not for
-longer than the search takes. Which ports somebody waits at is asked first, because a connection is
-bundled by its local port if it was accepted there, else by its remote one. A listing is of the calling
-thread's network namespace.
+See sock_diag(7) and proc(5). Guarantees: a listing has the sockets of the calling thread's network namespace.
+No Python object is created per socket.
+
+Each parser adds the sockets of one datagram of a dump to its last argument and returns True if the dump ends
+there. It raises OSError if the kernel reports an error, and `KernelFormatError` for an unknown format.
 """
 
 from __future__ import annotations
@@ -14,104 +15,102 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 from network_health.model import SocketGroup
 from network_health.sources.linux import inet_diag, netlink
 from network_health.sources.linux.inode_index import InodeIndex
-from network_health.sources.linux.owners import Search
-
-T = TypeVar("T")
+from network_health.sources.linux.owners import OwnerSearch
 
 _LOCAL_PORT = struct.Struct("=4xH")
-#: Of an inet_diag_msg: family, state, local port, remote port, both addresses, inode
+#: Of inet_diag_msg: family, state, local port, remote port, both addresses, inode.
 _MESSAGE = struct.Struct("=BBxxHH32s28xI")
-_OWNER = struct.Struct("=64xII")  # uid, inode
+_UID_INODE = struct.Struct("=64xII")
 _CGROUP_ID = struct.Struct("=Q")
-_LISTEN, _UNCONNECTED = 1 << 10, 1 << 7  # the states of TCP and of UDP
+_LISTEN, _UNCONNECTED = 1 << 10, 1 << 7  # the listening states of TCP and of UDP
 
-#: What asks for the sockets in some states, and the states that wait for anybody.
+#: Protocol, request for the sockets in some states, and listening states.
 _SOURCES: tuple[tuple[str, Callable[[int], bytes], int], ...] = (
     ("tcp", inet_diag.tcp_request, _LISTEN),
     ("udp", partial(inet_diag.udp_request, socket.AF_INET), _UNCONNECTED),
     ("udp", partial(inet_diag.udp_request, socket.AF_INET6), _UNCONNECTED),
 )
 
-#: SocketUser id, and id of the cgroup or 0.
+#: User id, and cgroup id or 0.
 SocketUser = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class SocketListing:
-    """All sockets. ``is_late``: not every process was looked at; ``is_refused``: not all could be.
+    """All sockets; owners are missing if the search was denied access to a process, or timed out.
 
-    ``users`` has, where processes could not be looked at, whose the sockets are that nobody was found for.
+    With ``access_denied``, ``users`` counts the sockets without a known owner by user.
     """
 
-    bundles: tuple[SocketGroup, ...]
-    is_refused: bool = False
-    is_late: bool = False
+    groups: tuple[SocketGroup, ...]
+    access_denied: bool = False
+    timed_out: bool = False
     users: Counter[SocketUser] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
-class Tally:
-    """What one dump has come to.
+class GroupCounts:
+    """The groups of one dump. Ports are in network byte order.
 
-    ``ports`` are those that somebody waits at. They, and what the bundles are known by (family, state,
-    local port, remote port, addresses), are as the kernel gives them. Bundles are numbered from 1;
-    ``counts`` are their sockets, ``held`` those with an inode, ``holders`` those of a pid.
+    ``numbers`` maps family, state, local port, remote port and addresses to the number of a group, from 1.
+    By this number, ``counts`` has the sockets, ``with_inode`` those with an inode, and ``owners`` the sockets
+    of each pid.
     """
 
-    ports: Container[int] = ()
-    bundles: dict[tuple[int, int, int, int, bytes], int] = field(default_factory=dict)
+    protocol: str
+    listening_ports: Container[int] = ()
+    numbers: dict[tuple[int, int, int, int, bytes], int] = field(default_factory=dict)
     counts: list[int] = field(default_factory=lambda: [0])
-    held: list[int] = field(default_factory=lambda: [0])
+    with_inode: list[int] = field(default_factory=lambda: [0])
     inodes: InodeIndex = field(default_factory=InodeIndex)
-    holders: dict[int, dict[int, int]] = field(default_factory=dict)
+    owners: dict[int, dict[int, int]] = field(default_factory=dict)
 
 
-def read_socket_groups(until_s: float) -> SocketListing:
-    """All TCP and UDP sockets; the search for their holders ends when the monotonic clock says ``until_s``.
+def read_socket_groups(deadline_s: float) -> SocketListing:
+    """All TCP and UDP sockets; the search for owners ends when the monotonic clock reaches ``deadline_s``.
 
     Raises:
-        OSError: the kernel refuses.
-        KernelFormatError: what it answers cannot be read_socket_groups.
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
     """
-    tallies = []
-    for _, request, waiting in _SOURCES:
-        ports = _ask(request(waiting), set[int], add_ports)
-        tallies.append(_ask(request(inet_diag.ALL), partial(Tally, ports), count))
-    search = Search(until_s)
-    _find_holders(tallies, search)
+    dumps = []
+    for protocol, request, listening in _SOURCES:
+        # The listening ports come first: they tell accepted connections from outgoing ones.
+        ports = inet_diag.dump(request(listening), set[int], parse_ports)
+        empty = partial(GroupCounts, protocol, ports)
+        dumps.append(inet_diag.dump(request(inet_diag.ALL), empty, parse_groups))
+    search = OwnerSearch(deadline_s)
+    _find_owners(dumps, search)
     users: Counter[SocketUser] = Counter()
-    for (_, request, _), tally in zip(_SOURCES, tallies, strict=True):
-        if search.is_refused and tally.inodes.left:
-            users += _ask(request(inet_diag.ALL), Counter[SocketUser], partial(add_users, tally.inodes))
-    names = (name for name, _, _ in _SOURCES)
-    found = (bundle for name, tally in zip(names, tallies, strict=True) for bundle in finished(name, tally))
-    return SocketListing(tuple(found), search.is_refused, search.is_late, users)
+    for (_, request, _), each in zip(_SOURCES, dumps, strict=True):
+        if search.access_denied and each.inodes.remaining:
+            parse = partial(parse_users, each.inodes)
+            users += inet_diag.dump(request(inet_diag.ALL), Counter[SocketUser], parse)
+    groups = tuple(group for each in dumps for group in take_groups(each))
+    return SocketListing(groups, search.access_denied, search.timed_out, users)
 
 
-def add_ports(datagram: bytes, ports: set[int]) -> bool:
-    """Add the local port of each socket of one datagram to ``ports``; True when the dump ends with it.
-
-    Raises:
-        OSError: the datagram says that the kernel refuses.
-        KernelFormatError: it is not a datagram of such messages.
-    """
-    return inet_diag.walk(datagram, lambda start, _: ports.update(_LOCAL_PORT.unpack_from(datagram, start)))
+def parse_ports(datagram: bytes, ports: set[int]) -> bool:
+    """Add the local ports."""
+    return inet_diag.for_each_socket(
+        datagram, lambda start, _: ports.update(_LOCAL_PORT.unpack_from(datagram, start))
+    )
 
 
-def count(datagram: bytes, tally: Tally) -> bool:
-    """Add the sockets of one datagram to ``tally``; True when the dump ends with it.
-
-    Raises:
-        OSError: the datagram says that the kernel refuses.
-        KernelFormatError: it is not a datagram of such messages.
-    """
-    unpack, ports, bundles, add = _MESSAGE.unpack_from, tally.ports, tally.bundles, tally.inodes.add
-    counts, held = tally.counts, tally.held
+def parse_groups(datagram: bytes, groups: GroupCounts) -> bool:
+    """Count the sockets."""
+    # Local variables and no function call per socket, for speed.
+    unpack, ports, numbers, add = (
+        _MESSAGE.unpack_from,
+        groups.listening_ports,
+        groups.numbers,
+        groups.inodes.add,
+    )
+    counts, with_inode = groups.counts, groups.with_inode
     for kind, start, end in netlink.messages(datagram):
         if kind == netlink.DONE:
             return True
@@ -122,71 +121,63 @@ def count(datagram: bytes, tally: Tally) -> bool:
         else:
             port = 0
         key = (family, state, port, remote_port, addresses)
-        bundle = bundles.get(key)
-        if bundle is None:
-            bundle = bundles[key] = len(counts)
+        number = numbers.get(key)
+        if number is None:
+            number = numbers[key] = len(counts)
             counts.append(0)
-            held.append(0)
-        counts[bundle] += 1
+            with_inode.append(0)
+        counts[number] += 1
         if inode:
-            held[bundle] += 1
-            add(inode, bundle)
+            with_inode[number] += 1
+            add(inode, number)
     return False
 
 
-def add_users(hidden: InodeIndex, datagram: bytes, users: Counter[SocketUser]) -> bool:
-    """Count the sockets of one datagram that are ``hidden``, by user; True when the dump ends with it.
-
-    Raises:
-        OSError: the datagram says that the kernel refuses.
-        KernelFormatError: it is not a datagram of such messages.
-    """
+def parse_users(inodes: InodeIndex, datagram: bytes, users: Counter[SocketUser]) -> bool:
+    """Count the sockets whose inode is in ``inodes``, by user."""
     layouts = inet_diag.Layouts(inet_diag.CGROUP)
 
     def add(start: int, end: int) -> None:
-        uid, inode = _OWNER.unpack_from(datagram, start)
-        if hidden.has(inode):
+        uid, inode = _UID_INODE.unpack_from(datagram, start)
+        if inode in inodes:
             at = layouts.of(datagram, start, end).get(inet_diag.CGROUP)
             (cgroup,) = (0,) if at is None else _CGROUP_ID.unpack_from(datagram, start + at)
             users[uid, cgroup] += 1
 
-    return inet_diag.walk(datagram, add)
+    return inet_diag.for_each_socket(datagram, add)
 
 
-def finished(protocol: str, tally: Tally) -> Iterator[SocketGroup]:
-    """The bundles of a tally, with the holders that were found so far; takes them out of it.
+def take_groups(groups: GroupCounts) -> Iterator[SocketGroup]:
+    """The groups of a dump with the owners found so far. Each is removed from ``groups``, to save memory.
 
     Raises:
-        KernelFormatError: the family or the state of one is not known.
+        KernelFormatError: the family or the state of a group is unknown.
     """
-    while tally.bundles:
-        (family, state, port, remote_port, addresses), number = tally.bundles.popitem()
+    while groups.numbers:
+        (family, state, port, remote_port, addresses), number = groups.numbers.popitem()
         local, remote = inet_diag.addresses(family, addresses[:16], addresses[16:])
         yield SocketGroup(
-            protocol,
-            inet_diag.state_of(state, protocol),
+            groups.protocol,
+            inet_diag.state_of(state, groups.protocol),
             local,
             socket.ntohs(port),
             remote,
             socket.ntohs(remote_port),
-            tally.counts[number],
-            tally.counts[number] - tally.held[number],
-            tally.holders.get(number, {}),
+            groups.counts[number],
+            groups.counts[number] - groups.with_inode[number],
+            groups.owners.get(number, {}),
         )
 
 
-def _ask(request: bytes, start: Callable[[], T], take: Callable[[bytes, T], bool]) -> T:
-    return netlink.dump(inet_diag.PROTOCOL, request, start, take)
-
-
-def _find_holders(tallies: Sequence[Tally], search: Search) -> None:
-    """Count each socket for the first process that holds it."""
-    for tally in tallies:
-        tally.inodes.sort()
-    for pid, held in search:
-        for tally in (each for each in tallies if each.inodes.left):
-            taken = Counter(filter(None, map(tally.inodes.take, held)))
-            for bundle, number in taken.items():
-                tally.holders.setdefault(bundle, {})[pid] = number
-        if not any(tally.inodes.left for tally in tallies):
+def _find_owners(dumps: Sequence[GroupCounts], search: OwnerSearch) -> None:
+    """Assign each socket to the first process that has it open."""
+    for each in dumps:
+        each.inodes.sort()
+    for pid, inodes in search:
+        for each in dumps:
+            if each.inodes.remaining:
+                found = Counter(filter(None, map(each.inodes.pop, inodes)))
+                for number, sockets in found.items():
+                    each.owners.setdefault(number, {})[pid] = sockets
+        if not any(each.inodes.remaining for each in dumps):
             break

@@ -1,7 +1,7 @@
-"""Single sockets with their addresses and figures, from ``NETLINK_SOCK_DIAG``; see sock_diag(7).
+"""Lists TCP sockets with their addresses and counters, from ``NETLINK_SOCK_DIAG``; see sock_diag(7).
 
-Laws: of the sockets that may be many only those that are asked for are kept. A listing is a dump of the
-calling thread's network namespace. An attribute that a kernel does not send leaves its default.
+Guarantees: a list has the sockets of the calling thread's network namespace. A counter that the kernel does
+not send is 0.
 """
 
 from __future__ import annotations
@@ -11,64 +11,64 @@ import struct
 from collections.abc import Collection
 
 from network_health.model import Socket
-from network_health.sources.linux import inet_diag, netlink
+from network_health.sources.linux import inet_diag
 from network_health.sources.linux.inet_diag import INFO, MEMORY
 
-#: inet_diag_msg: family, state, ports, addresses, cookie, rqueue, wqueue, inode
+#: Of inet_diag_msg: family, state, ports, addresses, cookie, rqueue, wqueue, inode.
 _MESSAGE = struct.Struct("=BBxxHH16s16s4xQ4xII4xI")
 _BYTES = struct.Struct("=120xQQ")  # tcp_info: tcpi_bytes_acked, tcpi_bytes_received
 _DROPS = struct.Struct("=32xI")  # SK_MEMINFO_DROPS
-_LISTEN = 10
+LISTEN = 10
 
 
 def read_listeners() -> list[Socket]:
-    """The TCP sockets that listen, with the connections that they refused.
+    """The listening TCP sockets, with the number of connections that they refused.
 
     Raises:
-        OSError: the kernel refuses.
-        KernelFormatError: what it answers cannot be read.
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
     """
-    request = inet_diag.tcp_request(1 << _LISTEN, 1 << MEMORY - 1)
-    return netlink.dump(inet_diag.PROTOCOL, request, list[Socket], parse)
+    return inet_diag.dump(inet_diag.tcp_request(1 << LISTEN, 1 << MEMORY - 1), list[Socket], parse)
 
 
-def read_talking_to(remotes: Collection[tuple[bytes, int]]) -> list[Socket]:
+def read_connected_to(remotes: Collection[tuple[bytes, int]]) -> list[Socket]:
     """The TCP sockets whose remote address and port is one of ``remotes``.
 
     Raises:
-        OSError: the kernel refuses.
-        KernelFormatError: what it answers cannot be read.
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
     """
 
-    def take(datagram: bytes, found: list[Socket]) -> bool:
-        everyone: list[Socket] = []
-        is_last = parse(datagram, everyone)
-        found += [each for each in everyone if (each.remote, each.remote_port) in remotes]
+    def parse_connected(datagram: bytes, found: list[Socket]) -> bool:
+        # Filtered by datagram, so that 100,000 sockets are never in memory at once.
+        sockets: list[Socket] = []
+        is_last = parse(datagram, sockets)
+        found += [each for each in sockets if (each.remote, each.remote_port) in remotes]
         return is_last
 
-    return netlink.dump(inet_diag.PROTOCOL, inet_diag.tcp_request(inet_diag.ALL), list[Socket], take)
+    return inet_diag.dump(inet_diag.tcp_request(inet_diag.ALL), list[Socket], parse_connected)
 
 
 def parse(datagram: bytes, sockets: list[Socket]) -> bool:
-    """Add the TCP sockets of one datagram to ``sockets``; True when a dump ends with it.
+    """Add the TCP sockets of one datagram to ``sockets``; True if a dump ends here.
 
     Raises:
-        OSError: the datagram says that the kernel refuses.
-        KernelFormatError: it is not a datagram of such messages.
+        OSError: the kernel reports an error.
+        KernelFormatError: the datagram has an unknown format.
     """
     layouts = inet_diag.Layouts(INFO, MEMORY)
 
     def add(start: int, end: int) -> None:
-        sockets.append(parse_one(datagram, start, layouts.of(datagram, start, end)))
+        sockets.append(parse_socket(datagram, start, layouts.of(datagram, start, end)))
 
-    return inet_diag.walk(datagram, add)
+    return inet_diag.for_each_socket(datagram, add)
 
 
-def parse_one(datagram: bytes, start: int, layout: dict[int, int]) -> Socket:
-    """The TCP socket whose message has its body at ``start``.
+def parse_socket(datagram: bytes, start: int, layout: dict[int, int]) -> Socket:
+    """The TCP socket whose message body begins at ``start``.
 
     Raises:
-        KernelFormatError: its family or state is not known.
+        KernelFormatError: its family or state is unknown.
     """
     family, state, port, remote_port, local, remote, cookie, queued, limit, inode = _MESSAGE.unpack_from(
         datagram, start
@@ -86,7 +86,7 @@ def parse_one(datagram: bytes, start: int, layout: dict[int, int]) -> Socket:
         cookie,
         sent,
         received,
-        queued if state == _LISTEN else 0,
-        limit if state == _LISTEN else 0,
+        queued if state == LISTEN else 0,
+        limit if state == LISTEN else 0,
         drops,
     )

@@ -1,7 +1,7 @@
-"""Limits of the network stack from ``/proc/sys/net``; see the kernel's ip-sysctl.rst.
+"""Reads limits of the network stack from ``/proc/sys/net``; see the kernel's ip-sysctl.rst.
 
-Laws: reads are of the calling thread's network namespace. What is not there (connection tracking
-that is not loaded, a host-wide limit seen from another namespace) is ``None``.
+Guarantees: the values are those of the calling thread's network namespace. A missing file is ``None``: a
+module such as connection tracking is not loaded, or a limit of the host is not visible in a namespace.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from network_health.sources.linux.errors import KernelFormatError
 
 
 def read_numbers(name: str) -> tuple[int, ...] | None:
-    """The numbers of one setting, like ``ipv4/tcp_mem``; at least one.
+    """The numbers of one setting, for example ``ipv4/tcp_mem``; at least one.
 
     Raises:
-        OSError: the kernel refuses.
-        KernelFormatError: what it answers is not numbers.
+        OSError: the kernel denies access.
+        KernelFormatError: the file has something else than numbers.
     """
     try:
         return parse_numbers(name, Path("/proc/sys/net", name).read_text("ascii"))
@@ -25,10 +25,10 @@ def read_numbers(name: str) -> tuple[int, ...] | None:
 
 
 def parse_numbers(name: str, text: str) -> tuple[int, ...]:
-    """Numbers with white space between them.
+    """Parse numbers separated by white space.
 
     Raises:
-        KernelFormatError: that is not what ``text`` is.
+        KernelFormatError: ``text`` has something else, or nothing.
     """
     try:
         numbers = tuple(int(word) for word in text.split())

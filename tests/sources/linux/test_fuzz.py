@@ -26,7 +26,7 @@ settings.register_profile("readers", deadline=None, max_examples=150)
 DATAGRAM_PARSERS = {
     "sock_diag/every_state": (connection_counts.count_sockets, Counter),
     "sock_diag/many_udp4": (connection_counts.count_sockets, Counter),
-    "sock_diag/few_states": (socket_groups.count, socket_groups.Tally),
+    "sock_diag/few_states": (socket_groups.parse_groups, lambda: socket_groups.GroupCounts("tcp")),
     "sock_diag/udp4": (sockets.parse, list),
     "sock_diag/udp6": (tcp_bytes.parse, lambda: tcp_bytes.TcpBytes({})),
     "rtnetlink/links": (rtnetlink.parse_links, dict),
@@ -185,10 +185,10 @@ def test_arguments_are_never_told(program, arguments):
 def test_any_accounts_are_read_or_refused(texts, damage):
     """Any three texts, and recorded ones with characters changed, give figures or an error with a name."""
     with contextlib.suppress(KernelFormatError):
-        connection_counts.parse_accounts(*texts)
+        connection_counts.parse_totals(*texts)
     good = [recorded.text(f"sock_diag/{name}") for name in ("snmp", "sockstat", "sockstat6")]
     which = damage.draw(st.integers(0, 2))
     at = damage.draw(st.integers(0, len(good[which]) - 1))
     good[which] = good[which][:at] + damage.draw(st.text(max_size=2)) + good[which][at + 1 :]
     with contextlib.suppress(KernelFormatError):
-        connection_counts.parse_accounts(*good)
+        connection_counts.parse_totals(*good)

@@ -177,7 +177,7 @@ def test_nothing_is_kept_for_ever(namespace, monkeypatch):
         reader = LinkReader()
         first = asked(reader.read)[1]
         second = asked(reader.read)[1]
-        monkeypatch.setattr(rtnetlink, "KEEP_S", 0)
+        monkeypatch.setattr(rtnetlink, "MAX_CACHE_S", 0)
         return first, second, asked(reader.read)[1]
 
     everything = [GETLINK, GETADDR, GETSTATS]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from network_health.sources.linux import connection_counts, netlink
-from network_health.sources.linux.connection_counts import Accounts, by_state, count_sockets
+from network_health.sources.linux.connection_counts import TcpTotals, by_state, count_sockets
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.inet_diag import STATES
 from tests.sources.linux import recorded
@@ -27,9 +27,9 @@ def socket_message(state, attribute=WHOLE, *, family=2, kind=20, flags=2, body=7
 DONE = netlink.HEADER.pack(20, netlink.DONE, 2, 1, 0) + bytes(4)
 
 
-def recorded_accounts():
+def recorded_totals():
     names = ("snmp", "sockstat", "sockstat6")
-    return connection_counts.parse_accounts(*(recorded.text(f"sock_diag/{name}") for name in names))
+    return connection_counts.parse_totals(*(recorded.text(f"sock_diag/{name}") for name in names))
 
 
 def test_recorded_sockets_are_what_ss_said():
@@ -42,19 +42,19 @@ def test_recorded_sockets_are_what_ss_said():
     assert {**states, "NONE": udp.total()} == recorded.said("sock_diag/ss")
 
 
-def test_recorded_accounts_fill_in_what_was_not_dumped():
+def test_recorded_totals_fill_in_what_was_not_dumped():
     """The dump without the two big states and the kernel's accounts have the same counts."""
     few = recorded.parsed(count_sockets, Counter(), "sock_diag/few_states")
-    accounts = recorded_accounts()
+    accounts = recorded_totals()
     counts = by_state(accounts, few, accounts)
     expected = recorded.said("sock_diag/ss")
     del expected["NONE"]
     assert {STATES[state]: count for state, count in counts.items()} == expected
 
 
-def test_recorded_accounts_are_read():
+def test_recorded_totals_are_read():
     """The four figures come from their own columns."""
-    assert recorded_accounts() == Accounts(established=9, in_use=22, time_wait=6, opened=25)
+    assert recorded_totals() == TcpTotals(established=9, in_use=22, time_wait=6, opened=25)
 
 
 def test_more_sockets_than_one_datagram_holds_are_all_counted():
@@ -65,9 +65,9 @@ def test_more_sockets_than_one_datagram_holds_are_all_counted():
 
 def test_without_ipv6_there_is_no_sockstat6():
     """A kernel without IPv6 has no such file; its sockets are those of IPv4."""
-    with_ipv6 = recorded_accounts()
+    with_ipv6 = recorded_totals()
     names = ("snmp", "sockstat")
-    without = connection_counts.parse_accounts(*(recorded.text(f"sock_diag/{name}") for name in names), "")
+    without = connection_counts.parse_totals(*(recorded.text(f"sock_diag/{name}") for name in names), "")
     assert (without.established, without.time_wait) == (with_ipv6.established, with_ipv6.time_wait)
     assert 0 < without.in_use < with_ipv6.in_use
 
@@ -92,19 +92,19 @@ def test_accounts_that_are_missing_are_named(name, old, new):
     assert old in texts[name]
     texts[name] = texts[name].replace(old, new)
     with pytest.raises(KernelFormatError, match="/proc/net/"):
-        connection_counts.parse_accounts(*texts.values())
+        connection_counts.parse_totals(*texts.values())
 
 
 def test_both_kinds_of_opening_are_counted():
     """Connections opened here and accepted from elsewhere are what may have moved."""
     snmp = "Ip: Forwarding\nIp: 1\nTcp: CurrEstab PassiveOpens ActiveOpens\nTcp: 5 30 200\nUdp: X\nUdp: 1\n"
-    accounts = connection_counts.parse_accounts(
+    accounts = connection_counts.parse_totals(
         snmp, "sockets: used 9\nTCP: inuse 7 orphan 1 tw 3\n", "TCP6: inuse 2\n"
     )
-    assert accounts == Accounts(established=5, in_use=9, time_wait=3, opened=230)
+    assert accounts == TcpTotals(established=5, in_use=9, time_wait=3, opened=230)
 
 
-QUIET = Accounts(established=100, in_use=110, time_wait=50, opened=1000)
+QUIET = TcpTotals(established=100, in_use=110, time_wait=50, opened=1000)
 #: With `QUIET`: 97 + 3 in CLOSE_WAIT, 5 listen, 5 whole and 2 waiting in FIN_WAIT2.
 FEW = Counter({(LISTEN, WHOLE): 5, (CLOSE_WAIT, WHOLE): 3, (FIN_WAIT2, WHOLE): 5, (FIN_WAIT2, NONE): 2})
 FEW[SYN_RECV, MARK] = 9
@@ -148,15 +148,15 @@ EXPECTED = {
             {**EXPECTED, ESTABLISHED: 99},
         ),
         # so many were closed that more were dumped than there are
-        (Accounts(0, 110, 50, 1000), FEW, Accounts(0, 10, 50, 1000), None),
+        (TcpTotals(0, 110, 50, 1000), FEW, TcpTotals(0, 10, 50, 1000), None),
         # more of a kind was dumped than there is
         (QUIET, FEW, replace(QUIET, time_wait=1), None),
         (replace(QUIET, in_use=0), FEW, replace(QUIET, in_use=0), None),
-        (Accounts(0, 0, 0, 0), Counter(), Accounts(0, 0, 0, 0), {ESTABLISHED: 0, TIME_WAIT: 0}),
+        (TcpTotals(0, 0, 0, 0), Counter(), TcpTotals(0, 0, 0, 0), {ESTABLISHED: 0, TIME_WAIT: 0}),
     ],
 )
 def test_accounts_count_when_they_agree(before, few, after, expected):
-    """Accounts are believed as far as they agree, give or take what moved while the dump was made."""
+    """TcpTotals are believed as far as they agree, give or take what moved while the dump was made."""
     assert by_state(before, few, after) == expected
 
 
@@ -228,4 +228,4 @@ def test_an_interrupted_dump_is_no_result():
 )
 def test_tw_is_trusted_where_it_is_a_namespaces_own(release, expected):
     """Old kernels count the TIME_WAIT sockets of all namespaces together."""
-    assert connection_counts._tw_is_of_one_namespace(release) is expected
+    assert connection_counts._tw_is_per_namespace(release) is expected

@@ -117,18 +117,18 @@ def test_an_old_kernel_is_not_asked_for_its_accounts(namespace, monkeypatch):
 
 def test_accounts_that_disagree_are_not_believed(namespace):
     """A kernel whose accounts are off by one socket is dumped whole: the counts are right all the same."""
-    read = connection_counts._read_accounts
+    read = connection_counts._read_totals
 
     def off_by_one():
         accounts = read()
-        return connection_counts.Accounts(
+        return connection_counts.TcpTotals(
             accounts.established + 1, accounts.in_use, accounts.time_wait, accounts.opened
         )
 
     def watch():
         peer = Peer()
         every_state(peer)
-        connection_counts._read_accounts = off_by_one
+        connection_counts._read_totals = off_by_one
         found = asked(by_status)
         peer.close()
         return found

@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+import struct
 import time
 from collections import Counter
 
@@ -17,6 +18,7 @@ from network_health.sources.linux import (
     conntrack,
     link_loss,
     owners,
+    rtnetlink,
     socket_groups,
     sockets,
     tcp_bytes,
@@ -49,8 +51,8 @@ def test_a_recording_of_every_state_is_read_whole():
 
 def bundled(*recordings, ports=()):
     """What a recording is in bundles, beside the sockets themselves."""
-    tally = recorded.parsed(socket_groups.count, socket_groups.Tally(ports), *recordings)
-    return list(socket_groups.finished("tcp", tally))
+    tally = recorded.parsed(socket_groups.parse_groups, socket_groups.GroupCounts("tcp", ports), *recordings)
+    return list(socket_groups.take_groups(tally))
 
 
 def test_bundles_are_of_all_sockets():
@@ -61,7 +63,7 @@ def test_bundles_are_of_all_sockets():
     for each in found:
         by_state[each.state] += each.sockets
     assert by_state == Counter(s.state for s in single)
-    assert sum(b.unheld for b in found) == sum(not s.inode for s in single)
+    assert sum(b.without_owner for b in found) == sum(not s.inode for s in single)
     ends = {(s.local, s.remote) for s in single}
     assert {(b.local, b.remote) for b in found} == ends
 
@@ -69,7 +71,7 @@ def test_bundles_are_of_all_sockets():
 def test_connections_are_bundled_by_the_port_that_matters():
     """By the local port where somebody waits at it, or without a remote; else by the remote one."""
     single = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
-    ports = recorded.parsed(socket_groups.add_ports, set(), "sock_diag/every_state")
+    ports = recorded.parsed(socket_groups.parse_ports, set(), "sock_diag/every_state")
     assert {socket.ntohs(port) for port in ports} == {s.local_port for s in single}
     waiting = {s.local_port for s in single if s.state == "LISTEN"}
     assert waiting
@@ -89,18 +91,18 @@ def test_inodes_are_taken_once():
         inodes.add(inode, bundle)
     inodes.sort()
     left = list(known)[500:]
-    assert [inodes.take(inode) for inode in list(known)[:500]] == list(known.values())[:500]
-    assert [inodes.take(inode) for inode in list(known)[:500]] == [0] * 500
-    assert inodes.left == 500
-    assert all(map(inodes.has, left))
-    assert not any(inodes.has(inode) for inode in list(known)[:500])
-    assert [inodes.take(0), inodes.take((1 << 32) - 1)] == [0, known.get((1 << 32) - 1, 0)]
+    assert [inodes.pop(inode) for inode in list(known)[:500]] == list(known.values())[:500]
+    assert [inodes.pop(inode) for inode in list(known)[:500]] == [0] * 500
+    assert inodes.remaining == 500
+    assert all(inode in inodes for inode in left)
+    assert not any(inode in inodes for inode in list(known)[:500])
+    assert [inodes.pop(0), inodes.pop((1 << 32) - 1)] == [0, known.get((1 << 32) - 1, 0)]
 
 
 PARSERS = {
     "sockets": (sockets.parse, list),
-    "bundles": (socket_groups.count, socket_groups.Tally),
-    "ports": (socket_groups.add_ports, set),
+    "bundles": (socket_groups.parse_groups, lambda: socket_groups.GroupCounts("tcp")),
+    "ports": (socket_groups.parse_ports, set),
     "moving": (tcp_bytes.parse, lambda: tcp_bytes.TcpBytes({})),
 }
 
@@ -121,10 +123,10 @@ def test_what_is_unknown_is_refused(at, value, what):
     whole[at] = value
     with pytest.raises(KernelFormatError, match=what):
         sockets.parse(bytes(whole), [])
-    tally = socket_groups.Tally()
-    socket_groups.count(bytes(whole), tally)
+    tally = socket_groups.GroupCounts("tcp")
+    socket_groups.parse_groups(bytes(whole), tally)
     with pytest.raises(KernelFormatError, match=what):
-        list(socket_groups.finished("tcp", tally))
+        list(socket_groups.take_groups(tally))
 
 
 @pytest.mark.root
@@ -142,7 +144,7 @@ def test_ss_sees_the_same_sockets(namespace):
         ):
             assert one.fileno() > 0
             assert server.accept()
-            everyone = sockets.read_talking_to(Everything())
+            everyone = sockets.read_connected_to(Everything())
             return everyone, inside.tool("ss", "-Htane"), owners_of(everyone)
 
     found, ss, pids = inside.call(look)
@@ -180,8 +182,8 @@ def test_bundles_have_their_holders(namespace):
 
     listing, pid = namespace().call(look)
     here = bytes([127, 0, 0, 1])
-    found = {(b.protocol, b.state, b.local_port, b.remote, b.remote_port): b for b in listing.bundles}
-    seen = {key: (b.sockets, b.unheld, dict(b.holders)) for key, b in found.items()}
+    found = {(b.protocol, b.state, b.local_port, b.remote, b.remote_port): b for b in listing.groups}
+    seen = {key: (b.sockets, b.without_owner, dict(b.owners)) for key, b in found.items()}
     assert seen == {
         ("tcp", "LISTEN", 9000, bytes(4), 0): (1, 0, {pid: 1}),
         ("tcp", "ESTABLISHED", 9000, here, 0): (5, 1, {pid: 4}),  # one is not accepted yet
@@ -189,7 +191,7 @@ def test_bundles_have_their_holders(namespace):
         ("udp", "NONE", 53, bytes(4), 0): (1, 0, {pid: 1}),
         ("udp", "NONE", 0, here, 53): (1, 0, {pid: 1}),
     }
-    assert (listing.is_late, listing.users) == (False, Counter())
+    assert (listing.timed_out, listing.users) == (False, Counter())
 
 
 @pytest.mark.root
@@ -215,7 +217,7 @@ def test_a_closed_socket_says_how_much_it_moved(namespace):
 
     before, told, port = namespace().call(look)
     assert (len(before.listeners), before.changed) == (1, [])
-    assert {s.cookie for s in told} == set(before.marks)
+    assert {s.cookie for s in told} == set(before.counters)
     (client,) = [s for s in told if s.local_port == port]
     assert (client.sent - 5000, client.inode) in {(1, 0), (2, 0)}  # SYN and FIN count
 
@@ -234,7 +236,7 @@ def test_only_what_moved_is_brought_back(namespace):
             sender, receiver = pairs[1]
             sender.sendall(bytes(500))
             receiver.recv(500, socket.MSG_WAITALL)
-            second = tcp_bytes.read_tcp_bytes(first.marks)
+            second = tcp_bytes.read_tcp_bytes(first.counters)
             inodes = {os.fstat(end.fileno()).st_ino for end in pairs[1]}
             return second, inodes
 
@@ -242,7 +244,7 @@ def test_only_what_moved_is_brought_back(namespace):
     assert {s.inode for s in second.changed} == inodes
     assert sorted(s.received for s in second.changed) == [0, 1500]
     assert sorted(s.sent for s in second.changed) == [0, 1501]  # the SYN counts
-    assert len(second.marks) == 4
+    assert len(second.counters) == 4
 
 
 @given(st.lists(st.integers(0, (1 << 64) - 1), unique=True), st.randoms())
@@ -300,7 +302,7 @@ def test_a_search_that_takes_too_long_stops():
         inode = os.fstat(mine.fileno()).st_ino
         finder = owners.OwnerFinder()
         late = finder.find([inode], 0.0, now=lambda: 1.0)
-        assert late.is_late
+        assert late.timed_out
         assert late.pids in ({}, {inode: os.getpid()})
         assert finder.find([inode], 1.0, now=lambda: 0.0).pids == {inode: os.getpid()}
 
@@ -322,7 +324,7 @@ def test_a_search_that_takes_too_long_stops():
 )
 def test_places_are_read_from_paths(path, place):
     """Containers and units of the usual makers, from the path alone."""
-    assert cgroups.place_of(path) == place
+    assert cgroups.container_and_unit(path) == place
 
 
 @pytest.mark.parametrize(
@@ -354,11 +356,25 @@ def test_sources_of_tracked_connections_are_counted():
             conntrack.parse_sources([damaged])
 
 
-def test_recorded_counters_have_their_kinds():
-    """A recording of interfaces gives kinds by the kernel's names, all above 0."""
-    kinds = recorded.parsed(link_loss.parse_kinds, {}, "rtnetlink/stats")
-    assert kinds
-    assert all(count > 0 for each in kinds.values() for count in each.values())
+def test_loss_counters_have_their_kinds():
+    """Each counter above 0 has the kernel's name; the recorded interfaces lost nothing."""
+    stats = recorded.parsed(rtnetlink.parse_stats, {}, "rtnetlink/stats")
+    assert [link_loss.parse_kinds(counters) for counters in stats.values()] == [{}] * 6
+    assert link_loss.parse_kinds(struct.pack("=21Q", *range(100, 121))) == {
+        "rx_dropped": 106,
+        "tx_dropped": 107,
+        "rx_length": 110,
+        "rx_over": 111,
+        "rx_crc": 112,
+        "rx_frame": 113,
+        "rx_fifo": 114,
+        "rx_missed": 115,
+        "tx_aborted": 116,
+        "tx_carrier": 117,
+        "tx_fifo": 118,
+        "tx_heartbeat": 119,
+        "tx_window": 120,
+    }
 
 
 @pytest.mark.root

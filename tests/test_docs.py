@@ -1,4 +1,4 @@
-"""The documentation says what the code says; ``python -m tests.test_docs`` writes its tables anew."""
+"""The documentation agrees with the code; ``python -m tests.test_docs`` regenerates its tables."""
 
 import ast
 import json
@@ -10,6 +10,7 @@ import pytest
 
 from network_health import Settings
 from tests.reporting.report_format import documented
+from tests.test_architecture import PARTS, STAGES
 from tests.tree import ROOT
 
 README = ROOT / "README.md"
@@ -20,14 +21,12 @@ PAGES = sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/**/*.md"))
 
 #: The settings that the README shows: those of the reference agent.
 FIRST = 8
-#: What a package of the library is for.
-PACKAGES = {
-    "": "The library",
-    "linux": "Readings from the kernel",
-    "export": "Figures for Prometheus",
-    "swarm": "The swarm's files and launchers",
-    "cli": "The command",
-}
+#: The packages in the order of the stages, each followed by its parts; ``""`` is the library itself.
+PACKAGES = tuple(
+    "" if name == "monitor" else name.replace(".", "/")
+    for stage in STAGES
+    for name in (stage, *(part for part in PARTS if part.startswith(f"{stage}.")))
+)
 
 
 def default_of(field):
@@ -35,7 +34,7 @@ def default_of(field):
 
 
 def first_settings_table():
-    """The settings that everybody meets, as the README shows them."""
+    """The settings of the reference agent, as the README shows them."""
     rows = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
     for f in fields(Settings)[:FIRST]:
         rows.append(f"| `{f.name}` | `{default_of(f)}` | {f.metadata['unit']} | {f.metadata['meaning']} |")
@@ -43,7 +42,7 @@ def first_settings_table():
 
 
 def settings_table():
-    """All settings, with what is allowed."""
+    """All settings with their allowed values."""
     rows = ["| setting | default | unit | meaning | allowed |", "|---|---|---|---|---|"]
     for f in fields(Settings):
         about = f"{f.metadata['unit']} | {f.metadata['meaning']} | {f.metadata['rule'].allowed}"
@@ -52,7 +51,7 @@ def settings_table():
 
 
 def fields_table(pattern):
-    """Fields of a report, as the README shows them; the page of the format has all."""
+    """Fields of a report, as the README shows them; docs/report-format.md has all fields."""
     rows = ["| field | meaning | present |", "|---|---|---|"]
     for path, field in documented().items():
         if re.fullmatch(pattern, path):
@@ -69,15 +68,23 @@ def modules():
             yield "" if package == "." else package, path.stem, path
 
 
+def paragraphs(path):
+    """The paragraphs of a module's docstring as Markdown, each on one line."""
+    text = (ast.get_docstring(ast.parse(path.read_text())) or "").replace("``", "`")
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+
+
 def modules_tables():
-    """Every module by package, with the first sentence that it says of itself."""
+    """Every package with the docstring of its ``__init__``, and its modules with their first sentence."""
     lines = []
-    for package, title in PACKAGES.items():
-        lines += [f"### {title}: `network_health/{package}`", "", "| module | what it is |", "|---|---|"]
+    for package in PACKAGES:
+        lines += [f"### `{'/'.join(filter(None, ('network_health', package)))}/`", ""]
+        if package:
+            lines += ["\n\n".join(paragraphs(LIBRARY / package / "__init__.py")), ""]
+        lines += ["| module | task |", "|---|---|"]
         for _, name, path in (module for module in modules() if module[0] == package):
-            words = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
-            words = " ".join(words.replace("``", "`").split()).replace("|", "\\|")
-            lines.append(f"| `{name}` | {words} |")
+            task = paragraphs(path)[0].replace("|", "\\|")
+            lines.append(f"| `{name}` | {task} |")
         lines.append("")
     return "\n".join(lines).rstrip()
 
@@ -97,28 +104,27 @@ def between(text, name):
 
 @pytest.mark.parametrize(("page", "name"), TABLES, ids=lambda part: getattr(part, "stem", part))
 def test_tables_are_current(page, name):
-    """Each generated table stands on its page as the code makes it."""
+    """Each generated table on its page equals the table that the code generates."""
     assert between(page.read_text(), name)[0].strip() == TABLES[page, name]()
 
 
 def test_every_package_is_on_the_page():
-    """No part of the library is left out."""
+    """The page has every package of the library."""
     assert {package for package, _, _ in modules()} == set(PACKAGES)
 
 
-def test_the_diagram_names_what_there_is():
-    """Each name in the diagram's boxes is a package or a module, or stands for the world around it."""
+def test_the_diagram_has_every_stage():
+    """Each name in the diagram's boxes is a package, a module or the agent, and no stage is missing."""
     diagram = re.search(r"```mermaid\n(.*?)```", ARCHITECTURE.read_text(), re.DOTALL)[1]
     boxes = re.findall(r'\w\["(.+?)"\]', diagram)
     known = {f"{package}/" for package in PACKAGES} | {name for _, name, _ in modules()} | {"the agent"}
-    known.add("connections")  # a collector without arithmetic, as the page says
     named = {name for box in boxes for name in re.split(r",?<br/>|, ", box)}
     assert named - known == set()
-    assert {"monitor", "readers", "report", "outbox", "settings"} < named
+    assert {"monitor" if stage == "monitor" else f"{stage}/" for stage in STAGES} <= named
 
 
 def test_every_setting_has_advice():
-    """When to change it, with an example that is allowed and is not the default."""
+    """The page says when to change each setting, with an allowed example that differs from the default."""
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| `(.+)` \|$", SETTINGS.read_text(), re.MULTILINE)
     assert sorted(name for name, _, _ in rows) == sorted(f.name for f in fields(Settings))
     for name, _, example in rows:
@@ -127,7 +133,7 @@ def test_every_setting_has_advice():
 
 
 def sentences():
-    """Every text in the agent and the library, a ``…`` for whatever is filled in."""
+    """Every text in the agent and the library, with ``…`` for the variable parts of an f-string."""
     for path in (*sorted(LIBRARY.rglob("*.py")), *(ROOT / "agent").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
@@ -139,8 +145,8 @@ def sentences():
                 yield node.value
 
 
-def test_the_log_s_lines_are_the_agent_s():
-    """What operations.md quotes from the log is what the code says, but for its variable parts."""
+def test_the_quoted_log_lines_are_in_the_code():
+    """Each log line in operations.md is a text in the code, except for its variable parts."""
     known = set(sentences())
     text = (ROOT / "docs" / "operations.md").read_text()
     quoted = re.findall(r"^\| `(.+?)` \|", between(text, "log")[0], re.MULTILINE)
@@ -150,13 +156,13 @@ def test_the_log_s_lines_are_the_agent_s():
         assert any(re.match(pattern, sentence, re.DOTALL) for sentence in known), line
 
 
-def test_the_attribution_line_stands_in_the_readme():
-    """The framework's licence asks for it, in these words."""
+def test_the_attribution_line_is_in_the_readme():
+    """The framework's licence requires this sentence."""
     assert "Powered by MatrixSwarm — https://github.com/matrixswarm/matrixswarm" in README.read_text()
 
 
 def anchors(page):
-    """The fragments by which a page's headings can be linked to."""
+    """The anchors of a page's headings."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
         plain = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", heading).lower()
@@ -165,23 +171,23 @@ def anchors(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_no_link_is_broken(page):
-    """Every relative link of the documentation leads to a file, and to a heading where it names one."""
+    """Every relative link in the documentation leads to a file, and its anchor to a heading."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
         name, _, fragment = target.partition("#")
-        there = (page.parent / name) if name else page
-        assert there.exists(), target
-        assert not fragment or fragment in anchors(there), target
+        linked = (page.parent / name) if name else page
+        assert linked.exists(), target
+        assert not fragment or fragment in anchors(linked), target
 
 
 def test_the_index_has_every_page():
-    """What is in docs/ can be found from its index."""
+    """The index of docs/ links to every page."""
     linked = set(re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs" / "README.md").read_text()))
     assert linked == {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
 
-def test_contributing_names_what_there_is():
-    """Every file that a collector touches is there, and every dependency has its reason."""
+def test_contributing_names_existing_files_and_every_dependency():
+    """Every file in CONTRIBUTING exists, and every dependency has its reason there."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     for name in re.findall(r"`([\w/.]+\.(?:py|md))`", text):
         assert any((folder / name).exists() for folder in (ROOT, LIBRARY)), name

@@ -75,7 +75,7 @@ _RATES = {
     "syn_cookies_sent_per_sec": ("tcp_syn_cookies_sent_per_second", "SYN cookies sent."),
     "syn_queue_full_cookies_per_sec": (
         "tcp_syn_queue_full_cookies_per_second",
-        "Full SYN queues answered with SYN cookies.",
+        "SYNs answered with a cookie because of a full SYN queue.",
     ),
     "syn_queue_full_drops_per_sec": (
         "tcp_syn_queue_full_drops_per_second",

@@ -35,7 +35,7 @@ def redacted(report: Report, what: Collection[str]) -> Report:
     )
 
 
-def _masked(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - whatever JSON can hold
+def _masked(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, str) and "addresses" in what:
         return _V4.sub(_mask_if_address, _V6.sub(_mask_if_address, value))
     if isinstance(value, Mapping):

@@ -254,7 +254,7 @@ def _traffic_metrics(sent: int, received: int, seconds: float, sockets: int) -> 
     return dict(zip(_TRAFFIC_KEYS, (sent, received, *mbps, sockets), strict=True))
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """The same value with every text safe for JSON, and lists for tuples."""
     if isinstance(value, str):
         return _text(value)

@@ -148,7 +148,7 @@ class Settings:
         "Limit for UDP datagrams lost because of a full receive buffer, or refused for a full send buffer."
     )
     softnet_threshold_per_sec: float | None = _rate_limit(
-        "Limit for packets dropped by the CPUs, and for their polls cut short."
+        "Limit for packets dropped, or polls cut short, in the receive processing of the CPUs."
     )
     conntrack_threshold_percent: float | None = _percent_limit(
         "Limit for the used share of the connection tracking table."

@@ -113,7 +113,7 @@ class AgentService:
         """Wait in slices of a second; False when the agent ends or a config came."""
         while self._node.running:
             self._node.beacon()
-            if self._config.has_news():
+            if self._config.has_new_packet():
                 return False
             remaining_s = self._schedule.due_s - time.monotonic()
             if remaining_s <= 0:

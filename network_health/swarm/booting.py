@@ -1,7 +1,7 @@
-"""A real swarm of one's own: booted with the framework's own launchers, taken down without a trace.
+"""Boots a temporary swarm with the framework's own launchers, and removes it completely.
 
-Laws: everything lives in a temporary folder (workspace, HOME, pointers) and in ``/matrix/<universe>``;
-no pointer file, workspace or universe of the user's is read or written; every wait has a deadline;
+Guarantees: all files are in a temporary folder (workspace, HOME, pointers) and in ``/matrix/<universe>``.
+No pointer file, workspace or universe of the user is read or written. Every wait has a deadline.
 `Swarm.kill` leaves no process and no folder.
 """
 
@@ -26,7 +26,8 @@ from types import TracebackType
 from typing import Any
 
 from network_health.swarm import matrix_root
-from network_health.swarm.errors import SwarmError
+from network_health.swarm.directive import nodes
+from network_health.swarm.errors import SwarmError, last_line
 from network_health.swarm.installation import install
 from network_health.swarm.spawn_records import newest_records
 from network_health.swarm.workspace import Workspace
@@ -35,7 +36,7 @@ _INIT_S = _ENCRYPT_S = _NODES_S = 60.0
 _BOOT_S = 120.0
 _KILL_S = 20.0
 
-#: What the framework reads from the environment; a swarm of one's own must not inherit another's.
+#: The framework reads these; a temporary swarm must not use those of another swarm.
 _FRAMEWORK_VARIABLES = (
     "AGENT_PATH",
     "MATRIXSWARM_PATH",
@@ -47,12 +48,15 @@ _FRAMEWORK_VARIABLES = (
 
 
 class Swarm:
-    """A throwaway universe, as a context manager: booted on entry, gone on exit.
+    """A temporary swarm as a context manager: entering boots it, leaving removes it.
 
-    ``directive`` is a matrix directive (JSON-safe); ``extra_agents`` maps agent names to sources that are
-    put into the workspace; ``progress`` gets a short phrase before each step that takes seconds.
+    Entering raises `SwarmError` when a step fails or misses its deadline; everything is removed by then.
 
-    Entering raises `SwarmError` when a step fails or misses its deadline; nothing is left then either.
+    Args:
+        directive: a matrix directive, JSON-safe.
+        encryption: whether the swarm encrypts its packets and logs.
+        extra_agents: sources of agents by name, to be put into the workspace.
+        progress: called with a short phrase before each step that takes seconds.
     """
 
     def __init__(
@@ -73,32 +77,32 @@ class Swarm:
 
     @property
     def home(self) -> Path:
-        """The temporary folder that is HOME and working folder to everything of this swarm."""
+        """The temporary folder that is HOME and working folder of all processes of this swarm."""
         if self._home is None:
             raise SwarmError(f"the universe {self.universe} is not booted")
         return self._home
 
     @property
     def workspace(self) -> Path:
-        """The swarm's MatrixSwarm workspace, with this project's agents installed."""
+        """The swarm's workspace, with this project's agents installed."""
         return self.home / "workspace"
 
     @property
     def comm(self) -> Path:
-        """The folder in which each node has its own, named by its universal_id."""
+        """The folder of all nodes; each has a folder in it, named by its universal_id."""
         folder = matrix_root.MATRIX / self.universe
-        # By the run's own name where it can be: each node that starts takes "latest" away for a moment.
+        # The run's folder is preferred: the link "latest" is missing for a moment whenever a node starts.
         return next(folder.glob("[0-9]*/comm"), folder / "latest" / "comm")
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing of it is left: it was killed, or never came to have anything."""
+        """Whether it has no process and no folder: it was killed, or never booted."""
         return self._home is None and self._claim is None
 
     def __enter__(self) -> Swarm:
         try:
             self._boot()
-        except BaseException:  # whatever ends a boot, Ctrl-C too, ends what it has started
+        except BaseException:  # Ctrl-C during the boot must not leave processes
             self.kill()
             raise
         return self
@@ -109,9 +113,9 @@ class Swarm:
         self.kill()
 
     def log(self, uid: str) -> str:
-        """The text of a node's ``agent.log``, one JSON object a line; ``""`` if it has none yet.
+        """The text of a node's ``agent.log``, one JSON object per line; ``""`` if there is none yet.
 
-        Readable only with encryption off.
+        Readable only without encryption.
         """
         try:
             return (self.comm / uid / "logs" / "agent.log").read_text(encoding="utf-8", errors="replace")
@@ -119,7 +123,7 @@ class Swarm:
             return ""
 
     def pid(self, uid: str) -> int:
-        """The process that the node runs in, by its newest spawn record.
+        """The process of a node, from its newest spawn record.
 
         Raises:
             SwarmError: the node was not spawned yet.
@@ -130,35 +134,33 @@ class Swarm:
         return record.pid
 
     def processes(self) -> list[int]:
-        """The pid of every process of this universe: those launched with ``--job <universe>:…``."""
-        mark = f"\0--job\0{self.universe}:".encode()
+        """The pids of this universe's processes: they were launched with ``--job <universe>:…``."""
+        job = f"\0--job\0{self.universe}:".encode()
         return [
-            int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _content(path)
+            int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if job in _content(path)
         ]
 
     def kill(self) -> None:
         """End every process and remove every folder of this universe; may be called again.
 
-        Nothing in a throwaway universe is worth the 10 s that a farewell by ``die`` cookies takes.
-
         Raises:
-            SwarmError: a process or folder would not go.
+            SwarmError: a process does not end, or a folder cannot be removed.
         """
-        with _signals_held():
-            self._end_processes()
+        with _signals_deferred():
+            self._end_processes()  # by SIGKILL: the framework's own shutdown takes 10 s
             try:
                 if self._claim is not None:
                     matrix_root.release(self._claim)
                     self._claim = None
                 if self._home is not None:
-                    with contextlib.suppress(FileNotFoundError):  # somebody cleaned up before
+                    with contextlib.suppress(FileNotFoundError):  # already removed by another program
                         shutil.rmtree(self._home)
                     self._home = None
             except OSError as error:
                 raise SwarmError(f"a folder of {self.universe} cannot be removed: {error}") from error
 
     def _boot(self) -> None:
-        with _signals_held():
+        with _signals_deferred():
             self._claim = matrix_root.claim(self.universe)
             self._home = Path(tempfile.mkdtemp(prefix="network-health-swarm-"))
         self._progress("making a workspace")
@@ -174,13 +176,13 @@ class Swarm:
         if not self._encryption:
             arguments.append("--encryption-off")
         self._launch("matrixswarm-boot", *arguments, seconds=_BOOT_S)
-        for uid in _universal_ids(self._directive):
-            self._progress(f"{uid} wakes up")
-            heartbeat = self.comm / uid / "hello.moto" / "poke.heartbeat"
-            wait_until(heartbeat.exists, _NODES_S, f"a heartbeat of {uid}")
+        for node in nodes(self._directive):
+            self._progress(f"starting {node.universal_id}")
+            heartbeat = self.comm / node.universal_id / "hello.moto" / "poke.heartbeat"
+            wait_until(heartbeat.exists, _NODES_S, f"a heartbeat of {node.universal_id}")
 
     def _encrypt_directive(self) -> tuple[Path, str]:
-        """Encrypted even for a swarm without encryption: the only kind that boots from a workspace alone."""
+        """The encrypted directive and its key; an unencrypted one boots only from the framework's folder."""
         plain, encrypted = self.home / "directive.json", self.home / "directive.encrypted.json"
         plain.write_text(json.dumps(self._directive), encoding="utf-8")
         output = self._launch(
@@ -189,7 +191,7 @@ class Swarm:
         return encrypted, output.strip()
 
     def _launch(self, name: str, *arguments: str, seconds: float) -> str:
-        """Run one of the framework's launchers to its end; returns what it wrote to stdout."""
+        """Run one of the framework's launchers; returns its stdout."""
         child = subprocess.Popen(  # noqa: S603 - the framework's launcher, by its full path, without a shell
             [str(launcher(name)), *arguments],
             cwd=self.home,
@@ -199,10 +201,10 @@ class Swarm:
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            start_new_session=True,  # a Ctrl-C at the terminal is this process's to handle, in order
+            start_new_session=True,  # Ctrl-C at the terminal must reach only this process
         )
         try:
-            output, complaints = child.communicate(timeout=seconds)
+            output, errors = child.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
             raise SwarmError(f"{name} did not end within {seconds:.0f} s") from error
         finally:
@@ -210,13 +212,12 @@ class Swarm:
                 child.kill()
                 child.communicate()
         if child.returncode != 0:
-            last = (output + complaints).strip().splitlines()[-1:] or ["it said nothing"]
-            raise SwarmError(f"{name} failed with status {child.returncode}: {last[0].strip()}")
+            raise SwarmError(f"{name} failed with status {child.returncode}: {last_line(output + errors)}")
         return output
 
     def _environment(self) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if name not in _FRAMEWORK_VARIABLES}
-        environment["PYTHONUSERBASE"] = site.getuserbase()  # follows HOME, and may be where everything is
+        environment["PYTHONUSERBASE"] = site.getuserbase()  # its default depends on HOME
         environment["HOME"] = str(self.home)
         environment["PYTHONUNBUFFERED"] = "1"
         return environment
@@ -224,7 +225,7 @@ class Swarm:
     def _end_processes(self) -> None:
         deadline = time.monotonic() + _KILL_S
         quiet = 0
-        while quiet < 3:  # one that was just being launched shows up in a later look
+        while quiet < 3:  # a process that is just being launched appears a moment later
             found = self.processes()
             quiet = 0 if found else quiet + 1
             for pid in found:
@@ -244,9 +245,9 @@ def _content(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """Ctrl-C and the like take effect after the block, not within it."""
-    if threading.current_thread() is not threading.main_thread():  # where no signal is handled anyway
+def _signals_deferred() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP take effect after the block, not within it."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
         yield
         return
     arrived: list[int] = []
@@ -266,7 +267,7 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
     """Wait until ``condition()`` is true.
 
     Raises:
-        SwarmError: it was not within ``seconds``; the sentence names ``what`` was waited for.
+        SwarmError: it was not true within ``seconds``; ``what`` names in the message what was expected.
     """
     deadline = time.monotonic() + seconds
     while not condition():
@@ -276,10 +277,10 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
 
 
 def launcher(name: str) -> Path:
-    """The framework's command of that name, from the environment that this Python belongs to.
+    """The framework's command of that name, from the environment of this Python.
 
     Raises:
-        SwarmError: it is not there.
+        SwarmError: it is not installed.
     """
     for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
         if (folder / name).exists():
@@ -287,11 +288,5 @@ def launcher(name: str) -> Path:
     found = shutil.which(name)
     if found is None:
         command = f"{sys.executable} -m pip install matrixswarm"
-        raise SwarmError(f"{name} is not installed beside {sys.executable}: run `{command}`")
+        raise SwarmError(f"{name} is not installed for {sys.executable}: run `{command}`")
     return Path(found)
-
-
-def _universal_ids(node: Mapping[str, Any]) -> Iterator[str]:
-    yield node["universal_id"]
-    for child in node.get("children", []):
-        yield from _universal_ids(child)

@@ -1,7 +1,7 @@
-"""A breach of ``conn_threshold`` that is real, bounded, and gone at once: loopback connections.
+"""Causes a breach of ``conn_threshold`` with loopback connections.
 
-Laws: only own processes and 127.0.0.1; the processes end with their parent, however that ends; every
-socket is closed by a reset, so that none lingers in TIME_WAIT and keeps the count up.
+Guarantees: only child processes and 127.0.0.1 are used. The child processes end when their parent ends.
+Every socket is closed by a reset, so no socket stays in TIME_WAIT.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ import sys
 from types import TracebackType
 from typing import IO
 
-from network_health.swarm.errors import SwarmError
+from network_health.swarm.errors import SwarmError, last_line
 
-#: Descriptors that a process needs for everything but its connections.
-_SPARE_DESCRIPTORS = 64
-_MOST_PER_PROCESS = 10_000
+#: Descriptors that a process needs beside those of its connections.
+_OTHER_DESCRIPTORS = 64
+_MAX_PER_PROCESS = 10_000
 _READY = "open\n"
 
 
 class Breach:
-    """``connections`` open loopback connections (twice as many sockets) while the context lasts.
+    """A context manager that holds ``connections`` open loopback connections: two sockets each.
 
-    Entering returns when all are open and raises `SwarmError` when they cannot be.
+    Entering returns when all are open, and raises `SwarmError` when they cannot be opened.
     """
 
     def __init__(self, connections: int) -> None:
         self._connections = connections
-        self._holders: list[subprocess.Popen[str]] = []
+        self._children: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Breach:
         try:
-            for share in _shares(self._connections):
-                self._holders.append(_holder(share))
-            for holder in self._holders:
-                _await_ready(holder)
+            for count in _split(self._connections):
+                self._children.append(_start_child(count))
+            for child in self._children:
+                _await_ready(child)
         except BaseException:
             self._close()
             raise
@@ -49,27 +49,27 @@ class Breach:
         self._close()
 
     def _close(self) -> None:
-        for holder in self._holders:
-            holder.kill()
-        for holder in self._holders:
-            holder.communicate()
+        for child in self._children:
+            child.kill()
+        for child in self._children:
+            child.communicate()
 
 
-def _shares(connections: int) -> list[int]:
-    """How many connections each process holds: no process may have more descriptors than the hard limit."""
+def _split(connections: int) -> list[int]:
+    """How many connections each process opens, so that none exceeds the hard limit of descriptors."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    room = _MOST_PER_PROCESS if hard == resource.RLIM_INFINITY else (hard - _SPARE_DESCRIPTORS) // 2
+    room = _MAX_PER_PROCESS if hard == resource.RLIM_INFINITY else (hard - _OTHER_DESCRIPTORS) // 2
     if room < 1:
         raise SwarmError(f"this user may open only {hard} files at a time: raise it with `ulimit -Hn 4096`")
-    most = min(room, _MOST_PER_PROCESS)
+    most = min(room, _MAX_PER_PROCESS)
     full, rest = divmod(connections, most)
     return [most] * full + [rest] * (rest > 0)
 
 
-def _holder(connections: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - this very module, run by this very Python
+def _start_child(connections: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - this module, run by this Python
         [sys.executable, "-m", __name__, str(connections)],
-        stdin=subprocess.PIPE,  # its end of file tells the process that its parent is gone
+        stdin=subprocess.PIPE,  # the child ends at the end of this file, also when the parent was killed
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -77,25 +77,25 @@ def _holder(connections: int) -> subprocess.Popen[str]:
     )
 
 
-def _await_ready(holder: subprocess.Popen[str]) -> None:
-    stdout: IO[str] | None = holder.stdout
+def _await_ready(child: subprocess.Popen[str]) -> None:
+    stdout: IO[str] | None = child.stdout
     if stdout is None or stdout.readline() != _READY:
-        complaints = holder.communicate()[1].strip().splitlines()[-1:] or ["it said nothing"]
-        raise SwarmError(f"the loopback connections could not be opened: {complaints[0]}")
+        reason = last_line(child.communicate()[1])
+        raise SwarmError(f"the loopback connections could not be opened: {reason}")
 
 
 def _hold(connections: int) -> None:
-    """Open the connections, say so on stdout, and hold them until stdin ends."""
+    """Open the connections, print `_READY`, and keep them open until stdin ends."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2 * _MOST_PER_PROCESS + _SPARE_DESCRIPTORS, hard), hard))
-    kept: list[socket.socket] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2 * _MAX_PER_PROCESS + _OTHER_DESCRIPTORS, hard), hard))
+    sockets: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for _ in range(connections):
-            near = socket.create_connection(listener.getsockname(), timeout=10)
-            far, _address = listener.accept()
-            for end in (near, far):
+            client = socket.create_connection(listener.getsockname(), timeout=10)
+            accepted, _address = listener.accept()
+            for end in (client, accepted):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                kept.append(end)
+                sockets.append(end)
     sys.stdout.write(_READY)
     sys.stdout.flush()
     sys.stdin.read()

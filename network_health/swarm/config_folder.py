@@ -7,39 +7,39 @@ from pathlib import Path
 
 
 class ConfigFolder:
-    """The folder; a packet in it is announced once."""
+    """The agent's config folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen_ns: int | None = None
-        self._is_announced = False
+        self._is_expected = False
 
-    def has_news(self) -> bool:
-        """Whether a packet came that the framework has not yet had the chance to read."""
+    def has_new_packet(self) -> bool:
+        """Whether a packet came since the last call."""
         arrived_ns = self._arrived_ns()
         if arrived_ns is None or arrived_ns == self._seen_ns:
             return False
         self._seen_ns = arrived_ns
-        self._is_announced = True
+        self._is_expected = True
         return True
 
     def was_rejected(self) -> bool:
-        """Whether the framework dropped an announced packet; for a call of ``worker`` without a config.
+        """Whether the framework dropped a packet; only valid in a call of ``worker`` without a config.
 
-        A packet that is still there was only being written; it comes with the next call.
+        A packet that is still in the folder was not complete yet: the next call brings it.
         """
-        announced, self._is_announced = self._is_announced, False
-        return announced and self._arrived_ns() is None
+        expected, self._is_expected = self._is_expected, False
+        return expected and self._arrived_ns() is None
 
     def was_accepted(self) -> None:
-        """To be called when ``worker`` is called with a config."""
-        self._is_announced = False
+        """To be called in a call of ``worker`` with a config."""
+        self._is_expected = False
 
     def _arrived_ns(self) -> int | None:
-        """When the folder last changed, if a packet is in it."""
+        """When the folder last changed; ``None`` if there is no packet in it."""
         try:
             if any(name.endswith(".json") for name in os.listdir(self._path)):
                 return os.stat(self._path).st_mtime_ns
-        except OSError:  # no folder, no packet
+        except OSError:  # there is no folder
             pass
         return None

@@ -1,7 +1,7 @@
-"""The demonstration: a real swarm, a real breach, the reports as the detective takes them in.
+"""Runs the demonstration: boots a temporary swarm, breaches a limit, and shows the reports.
 
-Laws: everything shown was read from the running swarm; a step that does not happen within its deadline
-raises; nothing is left behind.
+Guarantees: all reports shown were received by the detective of the running swarm. A step that misses its
+deadline raises. Everything is removed at the end.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from network_health.swarm.payload import payload_root
 
 DETECTIVE, AGENT = "forensic-1", "net-health-1"
 _REPORT_S = 60.0
-#: Room between the sockets counted at the start and the limit, and between the limit and the breach.
+#: Sockets between the count at the start and the limit, and between the limit and the breach.
 _MARGIN, _EXCESS = 1000, 3000
-_FINDING = "High connection count"
+_SENTENCE = "High connection count"
 
 Content = dict[str, Any]
 
 
 def run_demo(out: TextIO) -> None:
-    """Boot, breach, recover and take down, telling of it on ``out``; takes well under 90 s.
+    """Run the demonstration and write its progress to ``out``; takes less than 90 s.
 
     Raises:
-        SwarmError: a step did not happen; everything is taken down by then.
+        SwarmError: a step missed its deadline; everything is removed by then.
     """
     started_s = time.monotonic()
-    say = _Teller(out)
+    screen = _Screen(out)
     sockets = _count_sockets()
     threshold = sockets + max(_MARGIN, sockets // 10)
-    swarm = Swarm(demo_directive(threshold), encryption=False, progress=say.step)
+    swarm = Swarm(demo_directive(threshold), encryption=False, progress=screen.step)
     try:
-        say.line(f"A real swarm, for this demonstration only: universe {swarm.universe}.")
-        say.line("Its encryption is off so that its packets and logs can be read; keep it on in yours.\n")
+        screen.line(f"This is a real swarm, for this demonstration only: universe {swarm.universe}.")
+        screen.line("Its encryption is off so that its packets and logs can be read; keep it on in yours.\n")
         with swarm:
-            say.step(f"{AGENT} looks for {DETECTIVE}")
+            screen.step(f"waiting for a report of {AGENT}")
             inbox = Inbox(swarm.comm / DETECTIVE / "incoming", lambda: swarm.log(DETECTIVE))
-            _show(say, inbox, threshold, sockets)
-            say.step(f"taking down {len(swarm.processes())} processes and their folders")
+            _show(screen, inbox, threshold, sockets)
+            screen.step(f"ending {len(swarm.processes())} processes and removing their folders")
     finally:
-        say.end_step()
+        screen.end_step()
         if swarm.is_gone:
-            say.line(f"\nNothing is left of it. It took {time.monotonic() - started_s:.0f} s.")
+            screen.line(f"\nNothing is left of it. It took {time.monotonic() - started_s:.0f} s.")
 
 
 def demo_directive(conn_threshold: int) -> Content:
@@ -61,29 +61,29 @@ def demo_directive(conn_threshold: int) -> Content:
     return directive
 
 
-def _show(say: _Teller, inbox: Inbox, threshold: int, sockets: int) -> None:
-    _await(say, inbox, lambda report: not _breached(report), "a first report")
+def _show(screen: _Screen, inbox: Inbox, threshold: int, sockets: int) -> None:
+    _await_report(screen, inbox, lambda report: not _breached(report), "a first report")
     connections = (threshold - sockets + _EXCESS) // 2
-    say.line(f"\nOpening {connections} loopback connections; the limit is {threshold} sockets.\n")
+    screen.line(f"\nOpening {connections} loopback connections; the limit is {threshold} sockets.\n")
     with Breach(connections):
-        _await(say, inbox, _breached, "a warning of the breach")
-    say.line("\nThe connections are closed.\n")
-    last = _await(say, inbox, lambda report: not _breached(report), "the return to healthy")
+        _await_report(screen, inbox, _breached, "a warning of the breach")
+    screen.line("\nThe connections are closed.\n")
+    last = _await_report(screen, inbox, lambda report: not _breached(report), "the return to healthy")
     if last["severity"] != "INFO":
-        say.line("\nThe connections are within their limit again; what is still told is this host's own.")
-    say.line("")
+        screen.line("\nThe connections are within their limit again; the other findings are about this host.")
+    screen.line("")
 
 
 def _breached(report: Content) -> bool:
-    return _FINDING in report["details"]
+    return _SENTENCE in report["details"]
 
 
-def _await(say: _Teller, inbox: Inbox, wanted: Callable[[Content], bool], what: str) -> Content:
-    """Show every report that arrives, until one is the wanted one."""
+def _await_report(screen: _Screen, inbox: Inbox, wanted: Callable[[Content], bool], what: str) -> Content:
+    """Show every report that is received, until one is ``wanted``."""
     deadline = time.monotonic() + _REPORT_S
     while time.monotonic() < deadline:
-        for report in inbox.arrived():
-            say.line(describe(report))
+        for report in inbox.received():
+            screen.line(describe(report))
             if wanted(report):
                 return report
         time.sleep(0.02)
@@ -91,20 +91,20 @@ def _await(say: _Teller, inbox: Inbox, wanted: Callable[[Content], bool], what: 
 
 
 def describe(report: Content) -> str:
-    """A report in one line: time, severity, findings, and figures of the host."""
+    """A report in one line: time, severity, findings, and metrics of the host."""
     clock = time.strftime("%H:%M:%S", time.localtime(report["timestamp"]))
     metrics = report["metrics"]
-    figures = []
+    shown = []
     if "total_connections" in metrics:
-        figures.append(f"sockets {metrics['total_connections']}")
+        shown.append(f"sockets {metrics['total_connections']}")
     links = [link for link in metrics.get("interfaces", ()) if link["up"]]
     if links:
         busiest = max(links, key=lambda link: float(link["tx_rate_mbps"] + link["rx_rate_mbps"]))
-        figures.append("{iface} out {tx_rate_mbps} in {rx_rate_mbps} Mbps".format_map(busiest))
+        shown.append("{iface} out {tx_rate_mbps} in {rx_rate_mbps} Mbps".format_map(busiest))
     for process in metrics.get("top_procs", ())[:1]:
-        figures.append("{name} ({pid}) {cpu_percent} % CPU".format_map(process))
-    line = f"{clock}  {report['severity']:8} {report['details']}  [{', '.join(figures)}]"
-    return "".join(sign if sign.isprintable() else "?" for sign in line)  # a process may be called anything
+        shown.append("{name} ({pid}) {cpu_percent} % CPU".format_map(process))
+    line = f"{clock}  {report['severity']:8} {report['details']}  [{', '.join(shown)}]"
+    return "".join(c if c.isprintable() else "?" for c in line)  # names of processes may have control codes
 
 
 def _count_sockets() -> int:
@@ -114,8 +114,8 @@ def _count_sockets() -> int:
     return int(metrics["total_connections"])
 
 
-class _Teller:
-    """Writes lines, and steps that get the time they took when the next thing is written."""
+class _Screen:
+    """Writes lines and steps; the duration of a step is added when the next line or step is written."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out

@@ -1,10 +1,10 @@
-"""A matrix directive, read without running it.
+"""Reads a matrix directive without running it.
 
-A directive file is Python that the framework runs at a boot, or JSON. Of Python, ``matrix_directive`` is
-read as the text says it: what only running the file could tell is an `Unread` in its place.
+A directive file is JSON, or Python that the framework runs at a boot. Of a Python file, the literals in
+``matrix_directive`` are read; every computed value is replaced by an `Unread`.
 
-Laws: nothing of a file is executed; whatever is in it, the answer is a directive or a `SwarmError`. A key
-that is given twice is refused: which of its values was meant, only its author knows.
+Guarantees: no code of a file is run. Whatever a file contains, the result is a directive or a `SwarmError`.
+A key that is given twice is an error, as only the author knows which value is the right one.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.spawn_records import BLUEPRINT
 from network_health.swarm.untrusted_file import read_bytes
 
 AGENT = "network_health"
 _NAME = "matrix_directive"
-#: Separates the name of an agent's source from that of its blueprint.
-_BLUEPRINT = "_bp_"
 
 Directive = dict[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A value that only running the file could tell: where it stands, and its text in one line."""
+    """A value that is known only when the file is run: its line, and its source text on one line."""
 
     line: int
     source: str
@@ -42,9 +41,9 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node: its id, the name of the agent's source (blueprint aside), and its ``config`` as it stands.
+    """One node.
 
-    A node without a config has an empty one.
+    ``agent`` is the name of the agent's source, without the blueprint. ``config`` is ``{}`` if there is none.
     """
 
     universal_id: str
@@ -56,7 +55,7 @@ def read_directive(path: Path) -> Directive:
     """The directive in a ``.py`` or a JSON file.
 
     Raises:
-        SwarmError: the file cannot be read or holds no directive; the sentence says why.
+        SwarmError: the file cannot be read or is not a directive; the message says why.
     """
     data = read_bytes(path)
     if path.suffix == ".py":
@@ -68,52 +67,52 @@ def read_directive(path: Path) -> Directive:
 
 
 def parse_json(path: Path, data: bytes) -> Any:  # noqa: ANN401 - whatever the file holds
-    """What the JSON in ``data`` says; ``path`` is for the sentence.
+    """The value of the JSON in ``data``; ``path`` is named in errors.
 
     Raises:
-        SwarmError: it is no JSON, or an encrypted directive.
+        SwarmError: it is not JSON, or an encrypted directive.
     """
     if not data.strip():
         raise SwarmError(f"{path} is empty")
     try:
-        content = json.loads(data, object_pairs_hook=_without_twins)
-    except _Twice as error:
+        content = json.loads(data, object_pairs_hook=_unique_keys)
+    except _DuplicateKey as error:
         raise SwarmError(f"{path}: {error} is given twice") from error
     except json.JSONDecodeError as error:
-        hint = "" if path.suffix == ".json" else " (TOML is known by a name in .toml, a directive by .py)"
+        hint = "" if path.suffix == ".json" else " (a TOML file must end in .toml, a directive in .py)"
         raise SwarmError(f"{path} is not JSON: {error}{hint}") from error
     except (ValueError, RecursionError) as error:
         raise SwarmError(f"{path} is not JSON that can be read: {_reason(error)}") from error
     if isinstance(content, dict) and content.keys() >= {"nonce", "tag", "ciphertext"}:
-        raise SwarmError(f"{path} is encrypted: name the directive that it was made of")
+        raise SwarmError(f"{path} is encrypted: name the directive that it was made from")
     return content
 
 
-class _Twice(ValueError):
-    """A key that is there twice."""
+class _DuplicateKey(ValueError):
+    """A key is given twice."""
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, count in Counter(key for key, _ in pairs).items():
         if count > 1:
-            raise _Twice(key)
+            raise _DuplicateKey(key)
     return dict(pairs)
 
 
 def _reason(error: Exception) -> str:
-    """Why a text cannot be read that is not damaged, but more than Python takes."""
+    """Why Python cannot read a text that has no syntax error."""
     if isinstance(error, RecursionError | MemoryError):
         return "it is nested too deeply"
     return "a number in it is too long" if "int_max_str_digits" in str(error) else str(error)
 
 
 def is_directive(data: object) -> bool:
-    """Whether it is a tree of nodes, not a block of settings: none of these names is a setting."""
+    """Whether it is a tree of nodes and not a block of settings: no setting has one of these names."""
     return isinstance(data, Mapping) and ("universal_id" in data or "children" in data)
 
 
 def nodes(directive: Mapping[Any, Any]) -> Iterator[Node]:
-    """Every node, the parents first; what is not a node with an id is passed over, as at a boot."""
+    """Every node, parents first; what has no ``universal_id`` is ignored, as at a boot."""
     waiting: list[object] = [directive]
     while waiting:
         node = waiting.pop()
@@ -121,7 +120,7 @@ def nodes(directive: Mapping[Any, Any]) -> Iterator[Node]:
             continue
         uid = node.get("universal_id")
         if uid:
-            yield Node(str(uid), str(node.get("name")).split(_BLUEPRINT)[0], node.get("config", {}))
+            yield Node(str(uid), str(node.get("name")).split(BLUEPRINT)[0], node.get("config", {}))
         children = node.get("children")
         waiting += reversed(children) if isinstance(children, list) else ()
 
@@ -143,13 +142,13 @@ def unread_parts(value: object) -> list[Unread]:
 def _parse_python(path: Path, data: bytes) -> Directive:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its style nobody asked
+            warnings.simplefilter("ignore")  # such as invalid escapes in strings
             tree = ast.parse(data)
         directive = _Reader(tree).value_of(_NAME)
     except SyntaxError as error:
         where = f", line {error.lineno}" if error.lineno else ""
         raise SwarmError(f"{path} is not Python: {error.msg}{where}") from error
-    except _Twice as error:
+    except _DuplicateKey as error:
         raise SwarmError(f"{path}: {error}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise SwarmError(f"{path} is not Python that can be read: {_reason(error)}") from error
@@ -161,14 +160,14 @@ def _parse_python(path: Path, data: bytes) -> Directive:
 
 
 class _Reader:
-    """Literals of a module, and the names that it binds to literals at its top level and leaves alone."""
+    """Evaluates literals of a module, and names that are assigned a literal once and never changed."""
 
     def __init__(self, module: ast.Module) -> None:
-        self._bound = {name: value for statement in module.body for name, value in _bindings(statement)}
+        self._assigned = {name: value for statement in module.body for name, value in _assignments(statement)}
         self._stores: Counter[str] = Counter()
         self._uses: dict[str, ast.Name] = {}
-        self._open: set[str] = set()
-        items = {id(item) for node in ast.walk(module) for item in _items(node)}
+        self._evaluating: set[str] = set()
+        items = {id(item) for node in ast.walk(module) for item in _children(node)}
         for node in ast.walk(module):
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
                 self._stores[node.id] += 1
@@ -176,17 +175,17 @@ class _Reader:
                 self._uses.setdefault(node.id, node)
 
     def value_of(self, name: str) -> Any:  # noqa: ANN401 - any literal, or Unread
-        """What a name stands for; ``None`` if the top level does not bind it."""
-        value, use = self._bound.get(name), self._uses.get(name)
+        """The value of a name; ``None`` if it is not assigned at the top level."""
+        value, use = self._assigned.get(name), self._uses.get(name)
         if value is None:
             return None
         if self._stores[name] > 1:
-            return Unread(value.lineno, f"{name} is bound more than once")
-        if use is not None and not isinstance(value, ast.Constant):  # it may be changed there
+            return Unread(value.lineno, f"{name} is assigned more than once")
+        if use is not None and not isinstance(value, ast.Constant):  # the code may change it
             return Unread(use.lineno, f"{name} is used by code")
-        self._open.add(name)
+        self._evaluating.add(name)
         result = self._value(value)
-        self._open.discard(name)
+        self._evaluating.discard(name)
         return result
 
     def _value(self, node: ast.expr) -> Any:  # noqa: ANN401 - any literal, or Unread
@@ -194,7 +193,7 @@ class _Reader:
             return self._dict(node)
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             return [self._value(item) for item in node.elts]
-        if isinstance(node, ast.Name) and node.id in self._bound and node.id not in self._open:
+        if isinstance(node, ast.Name) and node.id in self._assigned and node.id not in self._evaluating:
             return self.value_of(node.id)
         try:
             return ast.literal_eval(node)
@@ -205,15 +204,15 @@ class _Reader:
         result = {}
         for key, value in zip(node.keys, node.values, strict=True):
             name = self._value(key) if key is not None else None
-            if key is None or isinstance(name, Unread | list | dict):  # **another, or computed
+            if key is None or isinstance(name, Unread | list | dict):  # **another, or a computed key
                 return _unread(key or value)
             if name in result:
-                raise _Twice(f"{name!r} is given twice, the second time in line {key.lineno}")
+                raise _DuplicateKey(f"{name!r} is given twice, the second time in line {key.lineno}")
             result[name] = self._value(value)
         return result
 
 
-def _bindings(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+def _assignments(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
     if isinstance(statement, ast.Assign):
         for target in statement.targets:
             if isinstance(target, ast.Name):
@@ -222,7 +221,7 @@ def _bindings(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
         yield statement.target.id, statement.value
 
 
-def _items(node: ast.AST) -> list[ast.expr]:
+def _children(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.Dict):
         return [key for key in node.keys if key is not None] + node.values
     return node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []

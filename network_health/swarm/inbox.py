@@ -1,10 +1,10 @@
-"""The reports that a node of an unencrypted swarm takes in, with their contents.
+"""Reads the reports that a node of an unencrypted swarm has received.
 
-A packet lies as a JSON file in ``<comm>/<uid>/incoming/`` until the node's listener takes it (it looks
-every 3 s), and its ``agent.log`` tells of the ingestion. The first gives the content, the second the
-proof: only what both tell of counts as arrived.
+A packet is a JSON file in ``<comm>/<uid>/incoming/`` until the node's listener takes it (it polls every 3 s);
+then the node writes a line to its ``agent.log``. The file has the content, the line proves that the node got
+it: a report counts as received only when both were seen.
 
-Laws: reads only; never in the way of the node.
+Guarantees: reads only.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _INGESTED = re.compile(r"\[INGEST\].*?Received '(\w+)' report")
 
 
 class Inbox:
-    """What arrives at one node. `arrived` has to be called every few hundredths of a second.
+    """The reports of one node; `received` has to be called every 50 ms or more often.
 
-    ``read_log`` returns the whole of the node's log.
+    ``read_log`` returns the whole log of the node.
     """
 
     def __init__(self, incoming: Path, read_log: Callable[[], str]) -> None:
@@ -31,21 +31,21 @@ class Inbox:
         self._waiting: list[tuple[Path, dict[str, Any]]] = []
         self._ingested = 0
 
-    def arrived(self) -> list[dict[str, Any]]:
-        """The contents of the reports that were ingested since the last call, oldest first."""
-        self._look()
+    def received(self) -> list[dict[str, Any]]:
+        """The contents of the reports that the node received since the last call, oldest first."""
+        self._read_packets()
         severities = _INGESTED.findall(self._read_log())
         reports = [self._match(severity) for severity in severities[self._ingested :]]
         self._ingested = len(severities)
         return [report for report in reports if report is not None]
 
-    def _look(self) -> None:
+    def _read_packets(self) -> None:
         for path in sorted(self._incoming.glob("pk_*.json")):
             if path.name in self._seen:
                 continue
             try:
                 packet = json.loads(path.read_text(encoding="utf-8"))
-            except FileNotFoundError:  # taken between the two steps
+            except FileNotFoundError:  # the node has just taken it
                 continue
             self._seen.add(path.name)
             content = packet.get("content")
@@ -53,7 +53,7 @@ class Inbox:
                 self._waiting.append((path, content))
 
     def _match(self, severity: str) -> dict[str, Any] | None:
-        """The oldest report of that severity that the node has taken; ``None`` if it was never seen."""
+        """The oldest report of that severity that the node has taken; ``None`` if its file was never read."""
         for number, (path, content) in enumerate(self._waiting):
             if content["severity"] == severity and not path.exists():
                 del self._waiting[number]

@@ -1,10 +1,12 @@
-"""Putting this project's agents and directives into a workspace, and taking them out again.
+"""Installs this project's agents and directives into a workspace, and removes them again.
 
-A folder ``.network_health/`` of the workspace remembers what was done: ``manifest.json`` which files are
-ours, ``original/`` what stood in their place before, ``changed/`` what users made of ours since.
+The folder ``.network_health/`` of the workspace records what was done. ``manifest.json`` lists the installed
+files, ``original/`` has the files that were there before, and ``changed/`` the installed files that a user
+changed.
 
-Laws: what was there before is moved, never deleted, and comes back as it was; a file of ours that a user
-changed is moved to ``changed/`` and stays there; a run that was cut short is completed by the next.
+Guarantees: files that were there before are moved, never deleted; `uninstall` restores them unchanged. An
+installed file that a user changed is moved to ``changed/`` and stays there. The next run completes a run that
+was interrupted.
 """
 
 from __future__ import annotations
@@ -18,19 +20,19 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 
 from network_health.swarm.errors import SwarmError
-from network_health.swarm.payload import payload_files
+from network_health.swarm.payload import AGENT_FOLDER, SHADOW, payload_files
 from network_health.swarm.untrusted_file import read_bytes
 from network_health.swarm.workspace import Workspace
 
 _STATE = ".network_health"
-#: Replaced as a whole: the stock folder's ``__init__.py`` would shadow the library of the same name.
-_AGENT_FOLDER = "agent/network_health"
-_SHADOW = f"{_AGENT_FOLDER}/__init__.py"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done, as paths relative to the workspace; ``kept`` is where users' changes went."""
+    """What was done, as paths relative to the workspace.
+
+    ``originals`` were moved away or restored; ``kept`` is where files that a user changed are now.
+    """
 
     written: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Manifest:
-    """``files``: SHA-256 by path; ``originals``: what stood in the way; ``folders``: made by us."""
+    """The installed ``files`` (SHA-256 by path), the replaced ``originals``, and the created ``folders``."""
 
     files: dict[str, str] = field(default_factory=dict)
     originals: list[str] = field(default_factory=list)
@@ -51,9 +53,7 @@ class _Manifest:
 
 
 def install(workspace: Workspace) -> Outcome:
-    """Put the payload into ``workspace``; what is in place already is left alone.
-
-    ``originals`` of the outcome were moved away (first run), ``written`` are new or newer.
+    """Install the payload into ``workspace``; files that are up to date are not written again.
 
     Raises:
         SwarmError: no permission, no space, or a damaged manifest.
@@ -61,11 +61,11 @@ def install(workspace: Workspace) -> Outcome:
     try:
         return _Installation(workspace.path).install(payload_files())
     except OSError as error:
-        raise _refused(workspace, error) from error
+        raise _swarm_error(workspace, error) from error
 
 
 def uninstall(workspace: Workspace) -> Outcome:
-    """Take out of ``workspace`` what `install` put into it; ``originals`` of the outcome are back.
+    """Remove from ``workspace`` what `install` put into it, and restore what was there before.
 
     Raises:
         SwarmError: no permission, or a damaged manifest.
@@ -73,10 +73,10 @@ def uninstall(workspace: Workspace) -> Outcome:
     try:
         return _Installation(workspace.path).uninstall()
     except OSError as error:
-        raise _refused(workspace, error) from error
+        raise _swarm_error(workspace, error) from error
 
 
-def _refused(workspace: Workspace, error: OSError) -> SwarmError:
+def _swarm_error(workspace: Workspace, error: OSError) -> SwarmError:
     if isinstance(error, PermissionError):
         owner = workspace.path.stat().st_uid
         return SwarmError(f"{error.filename} cannot be written: run this as root or as user {owner}")
@@ -93,45 +93,45 @@ class _Installation:
         self._kept: list[str] = []
 
     def install(self, payload: dict[str, bytes]) -> Outcome:
-        removed = self._retire(set(self._manifest.files) - set(payload))
+        removed = self._remove_files(set(self._manifest.files) - set(payload))
         known, originals = self._manifest.files, self._manifest.originals
-        self._put_back([name for name in originals if name != _AGENT_FOLDER and name not in payload])
-        fresh = self._in_the_way(payload)
+        self._restore([name for name in originals if name != AGENT_FOLDER and name not in payload])
+        fresh = self._foreign(payload)
         self._save(
             _Manifest(
                 files={name: _hash(content) for name, content in payload.items()},
-                originals=[name for name in originals if name == _AGENT_FOLDER or name in payload] + fresh,
+                originals=[name for name in originals if name == AGENT_FOLDER or name in payload] + fresh,
                 folders=self._manifest.folders + self._missing_folders(payload, fresh),
             )
         )
         moved = [name for name in self._manifest.originals if self._move_away(name, sure=name in fresh)]
-        if os.path.lexists(self._root / _SHADOW):
-            self._keep(_SHADOW)
-        written = [name for name in payload if self._put(name, payload[name], known.get(name))]
+        if os.path.lexists(self._root / SHADOW):
+            self._keep_changed(SHADOW)
+        written = [name for name in payload if self._install_file(name, payload[name], known.get(name))]
         return Outcome(tuple(written), removed, tuple(moved), tuple(self._kept))
 
     def uninstall(self) -> Outcome:
-        removed = self._retire(set(self._manifest.files))
+        removed = self._remove_files(set(self._manifest.files))
         for folder in sorted(self._manifest.folders, reverse=True):
             _remove_if_empty(self._root / folder)
-        back = self._put_back(self._manifest.originals)
+        back = self._restore(self._manifest.originals)
         self._manifest_path.unlink(missing_ok=True)
         originals = self._backup("")
         for path in (*sorted(originals.rglob("*"), reverse=True), originals, self._state):
             _remove_if_empty(path)
         return Outcome((), removed, tuple(back), tuple(self._kept))
 
-    def _retire(self, names: set[str]) -> tuple[str, ...]:
-        """Take these files of ours out, and forget them before what stood there before comes back."""
+    def _remove_files(self, names: set[str]) -> tuple[str, ...]:
+        """Remove these installed files, and take them out of the manifest."""
         if not names:
             return ()
-        removed = tuple(name for name in sorted(names) if self._take_out(name))
+        removed = tuple(name for name in sorted(names) if self._remove(name))
         left = {name: known for name, known in self._manifest.files.items() if name not in names}
         self._save(replace(self._manifest, files=left))
         return removed
 
-    def _in_the_way(self, payload: dict[str, bytes]) -> list[str]:
-        """What stands where our files have never been; the agent's folder counts as one."""
+    def _foreign(self, payload: dict[str, bytes]) -> list[str]:
+        """Paths where a file of the user is in the place of a new one; the agent's folder counts as one."""
         names: list[str] = []
         for name in payload:
             place = _place(name)
@@ -152,28 +152,30 @@ class _Installation:
         source, backup = self._root / name, self._backup(name)
         if os.path.lexists(backup) or not os.path.lexists(source):
             return False
-        if not sure and self._is_ours(source):  # the backup was deleted: ours must not take its place
+        if not sure and self._is_installed(
+            source
+        ):  # the backup was deleted: an installed file is no original
             return False
         self._move(source, backup)
         return True
 
-    def _is_ours(self, path: Path) -> bool:
+    def _is_installed(self, path: Path) -> bool:
         files = path.rglob("*") if path.is_dir() else [path]
         return any(_hash_of(file) == self._manifest.files.get(self._name(file), "") for file in files)
 
-    def _put(self, name: str, content: bytes, known: str | None) -> bool:
+    def _install_file(self, name: str, content: bytes, known: str | None) -> bool:
         path = self._root / name
         if os.path.lexists(path):
             now = _hash_of(path)
             if now == _hash(content):
                 return False
             if now is None or now != known:
-                self._keep(name)
-        self._make_folders(path.parent)
+                self._keep_changed(name)
+        self._create_folders(path.parent)
         self._write(path, content)
         return True
 
-    def _take_out(self, name: str) -> bool:
+    def _remove(self, name: str) -> bool:
         path = self._root / name
         if not os.path.lexists(path):
             return False
@@ -181,35 +183,35 @@ class _Installation:
             path.unlink()
             return True
         if _place(name) not in self._manifest.originals or os.path.lexists(self._backup(_place(name))):
-            self._keep(name)
-        return False  # without its backup it is the original itself: it was not moved yet, or is back
+            self._keep_changed(name)
+        return False  # without a backup it is the original itself: not moved yet, or already restored
 
-    def _put_back(self, names: list[str]) -> list[str]:
+    def _restore(self, names: list[str]) -> list[str]:
         back = [name for name in names if os.path.lexists(self._backup(name))]
         for name in back:
-            if os.path.lexists(self._root / name):  # something of a user's among ours
-                self._keep(name)
+            if os.path.lexists(self._root / name):  # a user has added or changed something
+                self._keep_changed(name)
             self._move(self._backup(name), self._root / name)
         return back
 
-    def _keep(self, name: str) -> None:
+    def _keep_changed(self, name: str) -> None:
         self._move(self._root / name, self._changed / name)
         self._kept.append(self._name(self._changed / name))
 
     def _move(self, source: Path, target: Path) -> None:
-        self._make_folders(target.parent)
+        self._create_folders(target.parent)
         shutil.move(source, target)
 
-    def _make_folders(self, folder: Path) -> None:
+    def _create_folders(self, folder: Path) -> None:
         if folder.is_dir():
             return
-        self._make_folders(folder.parent)
+        self._create_folders(folder.parent)
         folder.mkdir()
-        folder.chmod(0o755)  # whatever the umask: the swarm may run as another user
-        self._own(folder)
+        folder.chmod(0o755)  # whatever the umask is: the swarm may run as another user
+        self._give_to_owner(folder)
 
-    def _own(self, path: Path) -> None:
-        """What root makes in a user's workspace belongs to that user."""
+    def _give_to_owner(self, path: Path) -> None:
+        """Give what root creates to the owner of the workspace."""
         if os.geteuid() == 0:
             owner = self._root.stat()
             os.chown(path, owner.st_uid, owner.st_gid)
@@ -221,9 +223,9 @@ class _Installation:
         return path.relative_to(self._root).as_posix()
 
     def _save(self, manifest: _Manifest) -> None:
-        """Always before what it says is done, so that a run cut short can be completed."""
+        """Called before the files are changed, so that the next run can complete an interrupted one."""
         if manifest != self._manifest:
-            self._make_folders(self._state)
+            self._create_folders(self._state)
             self._write(self._manifest_path, json.dumps(asdict(manifest), indent=2).encode() + b"\n")
         self._manifest = manifest
 
@@ -232,7 +234,7 @@ class _Installation:
         try:
             unfinished.write_bytes(content)
             unfinished.chmod(0o644)
-            self._own(unfinished)
+            self._give_to_owner(unfinished)
             unfinished.replace(path)
         except OSError:
             unfinished.unlink(missing_ok=True)
@@ -249,7 +251,7 @@ def _load(path: Path) -> _Manifest:
     files, *lists = content.get("files", {}), content.get("originals", []), content.get("folders", [])
     if not isinstance(files, dict) or not all(isinstance(each, list) for each in lists):
         raise _damaged(path)
-    # What is deleted and moved is what it names: nothing outside of the workspace may be.
+    # Files that it names are deleted and moved, so none may be outside of the workspace.
     if not all(map(_is_inside, (*files, *lists[0], *lists[1]))):
         raise _damaged(path)
     return _Manifest(files, *lists)
@@ -265,8 +267,11 @@ def _is_inside(name: object) -> bool:
 
 
 def _place(name: str) -> str:
-    """What is moved away for a file of ours: what stands in its place, or the agent's folder as a whole."""
-    return _AGENT_FOLDER if name.startswith(_AGENT_FOLDER + "/") else name
+    """What is moved away before this file is installed: the file in its place, or the agent's whole folder.
+
+    The whole folder, because the ``__init__.py`` of the framework's agent would hide the library.
+    """
+    return AGENT_FOLDER if name.startswith(AGENT_FOLDER + "/") else name
 
 
 def _unused(path: Path) -> Path:
@@ -289,5 +294,5 @@ def _hash(content: bytes) -> str:
 
 
 def _hash_of(path: Path) -> str | None:
-    """Of a regular file; ``None`` for anything else, a symbolic link too."""
+    """The hash of a regular file; ``None`` for anything else, also for a symbolic link."""
     return _hash(path.read_bytes()) if path.is_file() and not path.is_symlink() else None

@@ -1,7 +1,7 @@
-"""``/matrix``, the fixed root of every swarm's state, claimed for one throwaway universe.
+"""Creates and removes the folder of a temporary universe in ``/matrix``, the fixed root of all swarms.
 
-Laws: nothing of another universe is ever touched; what was made for the claim goes with its release,
-``/matrix`` itself and ``/matrix/spawn.log`` included, unless another universe has come to use them.
+Guarantees: nothing of another universe is changed. `release` removes all that `claim` created, ``/matrix``
+and ``/matrix/spawn.log`` included, unless another universe uses them by then.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from network_health.swarm.errors import SwarmError
 
 MATRIX = Path("/matrix")
 
-#: Left in a ``/matrix`` that was made here: the last throwaway universe to go takes the folder with it.
-_MARK = MATRIX / ".made-for-a-throwaway-universe"
+#: Marks a ``/matrix`` that was created here: the last temporary universe that ends removes it.
+_MARKER = MATRIX / ".made-for-a-throwaway-universe"
 _SPAWN_LOG = MATRIX / "spawn.log"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One universe's folder, and whether the log shared by all universes was there before it."""
+    """One universe's folder, and whether the log of all universes existed before it."""
 
     folder: Path
     found_spawn_log: bool
 
 
 def claim(universe: str) -> Claim:
-    """Make ``/matrix/<universe>``, and ``/matrix`` if it is missing.
+    """Create ``/matrix/<universe>``, and ``/matrix`` if it does not exist.
 
     Raises:
-        SwarmError: ``/matrix`` cannot be written; the sentence has the command that helps.
+        SwarmError: ``/matrix`` cannot be written; the message has the command to run instead.
     """
-    for _ in range(3):  # another universe may take an empty /matrix away between the two steps
+    for _ in range(3):  # another universe may remove an empty /matrix between the two steps
         try:
-            _make_root()
+            _create_root()
             found_spawn_log = _SPAWN_LOG.exists()
             if found_spawn_log and not os.access(_SPAWN_LOG, os.W_OK):
                 raise PermissionError(_SPAWN_LOG)
@@ -48,15 +48,15 @@ def claim(universe: str) -> Claim:
             continue
         except OSError as error:
             raise SwarmError(_advice(error)) from error
-    raise SwarmError(f"{MATRIX} keeps disappearing: another program removes it; try again when it has ended")
+    raise SwarmError(f"{MATRIX} keeps disappearing: another program removes it; try again when that ends")
 
 
-def _make_root() -> None:
+def _create_root() -> None:
     try:
         MATRIX.mkdir()
     except FileExistsError:
         return
-    _MARK.touch()
+    _MARKER.touch()
 
 
 def _advice(error: OSError) -> str:
@@ -67,29 +67,29 @@ def _advice(error: OSError) -> str:
 
 
 def release(claimed: Claim) -> None:
-    """Remove what the claim made. The universe's processes must have ended.
+    """Remove what `claim` created. The universe's processes must have ended.
 
     Raises:
         OSError: something of the universe cannot be removed.
     """
     spawns = len(list(claimed.folder.glob("*/pod/*")))
     shutil.rmtree(claimed.folder, ignore_errors=not claimed.folder.exists())
-    if _MARK.exists():
-        if {path.name for path in MATRIX.iterdir()} <= {_MARK.name, _SPAWN_LOG.name}:
+    if _MARKER.exists():
+        if {path.name for path in MATRIX.iterdir()} <= {_MARKER.name, _SPAWN_LOG.name}:
             _remove_root()
-    elif not claimed.found_spawn_log and _lines(_SPAWN_LOG) <= spawns:  # none of them another universe's
+    elif not claimed.found_spawn_log and _lines(_SPAWN_LOG) <= spawns:  # no line is of another universe
         _SPAWN_LOG.unlink(missing_ok=True)
 
 
 def _remove_root() -> None:
     _SPAWN_LOG.unlink(missing_ok=True)
-    _MARK.unlink(missing_ok=True)
+    _MARKER.unlink(missing_ok=True)
     try:
         MATRIX.rmdir()
     except FileNotFoundError:
-        return  # another universe was quicker
-    except OSError:  # another universe has moved in: the folder stays, and stays marked
-        _MARK.touch()
+        return  # another universe has removed it
+    except OSError:  # another universe uses it now
+        _MARKER.touch()
 
 
 def _lines(path: Path) -> int:

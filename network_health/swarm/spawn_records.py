@@ -17,7 +17,7 @@ from pathlib import Path
 DETECTIVE = "forensic_detective"
 
 #: Separates the name of an agent's source from that of its blueprint: ``forensic_detective_bp_night``.
-_BLUEPRINT = "_bp_"
+BLUEPRINT = "_bp_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class SpawnRecord:
 
     @property
     def source_name(self) -> str:
-        """The agent whose source runs, whatever the blueprint."""
-        return self.agent_name.split(_BLUEPRINT)[0]
+        """The name of the agent's source, without the blueprint."""
+        return self.agent_name.split(BLUEPRINT)[0]
 
 
 def detective_nodes(comm: Path) -> list[str]:

@@ -1,9 +1,9 @@
-"""A MatrixSwarm workspace: finding it as the framework does, and knowing one when it is seen.
+"""Finds a MatrixSwarm workspace as the framework does, and checks that it is one.
 
 From ``find_swarm_pointer`` and ``matrixswarm_dirs_valid`` of the framework's ``site_boot.py``.
 
-Laws: reads only; whatever stands where a workspace, a pointer or a map should be, the answer is a
-workspace or a `SwarmError`.
+Guarantees: reads only. Whatever the path, the pointer or the map is, the result is a workspace or a
+`SwarmError`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _POINTER = ".swarm"
 _GLOBAL_POINTER = ".matrixswarm_pointer"
 _MAP = ".matrix"
 _PARTS = ("agent", "boot_directives", "certs/https_certs", "certs/socket_certs")
-#: What paths raise that cannot be: too long, in a circle, with a NUL, of nobody's home.
-_IMPOSSIBLE = (OSError, RuntimeError, ValueError)
+#: Raised for an invalid path: too long, a loop of links, with a NUL, or in the home of an unknown user.
+_PATH_ERRORS = (OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A folder that the framework boots from; ``path`` is absolute and free of symbolic links."""
+    """A folder that the framework boots from; ``path`` is absolute, without symbolic links."""
 
     path: Path
 
@@ -35,25 +35,25 @@ class Workspace:
         """The workspace in ``folder``.
 
         Raises:
-            SwarmError: there is none; the sentence says what is missing.
+            SwarmError: it is not a workspace; the message says what is missing.
         """
         path = _resolved(folder)
         try:
             if not path.is_dir():
-                raise SwarmError(f"{path} is no folder")
+                raise SwarmError(f"{path} is not a folder")
             missing = [part for part in (_MAP, *_PARTS) if not (path / part).exists()]
         except PermissionError as error:
             raise SwarmError(
                 f"{path} cannot be read by this user: run this as root or as its owner"
             ) from error
-        except _IMPOSSIBLE as error:
+        except _PATH_ERRORS as error:
             raise SwarmError(f"{path} cannot be a workspace: {error}") from error
         if missing:
             raise SwarmError(f"{path} is not a MatrixSwarm workspace: it has no {', '.join(missing)}")
         home = _install_path(path / _MAP)
         if _resolved(home) != path:
             raise SwarmError(
-                f"{path} was moved: its {_MAP} says {home}, so a swarm would take its agents there"
+                f"{path} was moved: its {_MAP} names {home}, so a swarm would take its agents from there"
             )
         return cls(path)
 
@@ -62,17 +62,17 @@ class Workspace:
         """The workspace that a boot from the current folder would use.
 
         Raises:
-            SwarmError: no pointer names one, or what it names is none.
+            SwarmError: no pointer names a folder, or the folder is not a workspace.
         """
         try:
             here = Path.cwd()
         except OSError as error:
-            raise SwarmError(f"the current folder cannot be looked at: {error.strerror}") from error
+            raise SwarmError(f"the current folder cannot be read: {error.strerror}") from error
         found = _pointer(here)
         if found is None:
             raise SwarmError(
                 f"no {_POINTER} file here or above and no ~/{_GLOBAL_POINTER} names a workspace; "
-                "name it, or make one with `matrixswarm-boot --init`"
+                "name one, or make one with `matrixswarm-boot --init`"
             )
         try:
             return cls.at(_target(found))
@@ -81,7 +81,7 @@ class Workspace:
 
 
 def pointed_at(start: Path) -> Path | None:
-    """The folder that the nearest pointer file names: from ``start`` upwards, then in the home folder.
+    """The folder named by the nearest pointer file: in ``start`` or above, else in the home folder.
 
     Raises:
         SwarmError: the pointer cannot be read, or names no folder.
@@ -91,7 +91,7 @@ def pointed_at(start: Path) -> Path | None:
 
 
 def _pointer(start: Path) -> Path | None:
-    """The nearest pointer file; what this user may not look at is passed over."""
+    """The nearest pointer file that this user may read."""
     for candidate in _candidates(_resolved(start)):
         try:
             if candidate.exists():
@@ -106,7 +106,7 @@ def _candidates(start: Path) -> Iterator[Path]:
         yield folder / _POINTER
     try:
         yield Path.home() / _GLOBAL_POINTER
-    except RuntimeError:  # a user without a home
+    except RuntimeError:  # this user has no home
         return
 
 
@@ -120,8 +120,8 @@ def _target(pointer: Path) -> Path:
 def _resolved(path: Path) -> Path:
     try:
         return path.expanduser().resolve()
-    except _IMPOSSIBLE as error:
-        raise SwarmError(f"{str(path)!r} names no folder: {error}") from error
+    except _PATH_ERRORS as error:
+        raise SwarmError(f"{str(path)!r} is not a path: {error}") from error
 
 
 def _install_path(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A throwaway swarm that does not come up says why and leaves nothing."""
+"""A temporary swarm that does not come up says why and leaves nothing."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def test_an_agent_that_never_lives(monkeypatch):
     swarm = Swarm(DIRECTIVE, extra_agents={"odd": "raise SystemExit\n"}, progress=steps.append)
     with pytest.raises(SwarmError, match="a heartbeat of odd-1 did not come within 4 s"), swarm:
         pass
-    assert steps[-2:] == ["matrix wakes up", "odd-1 wakes up"]
+    assert steps[-2:] == ["starting matrix", "starting odd-1"]
     assert swarm.is_gone
     assert leavings(swarm) == []
 

@@ -112,7 +112,7 @@ def test_it_shows_a_breach_and_its_end(running):
     [
         ("making a workspace", signal.SIGINT, 130),
         ("launching matrix", signal.SIGTERM, 143),
-        ("forensic-1 wakes up", signal.SIGINT, 130),
+        ("starting forensic-1", signal.SIGINT, 130),
         ("Opening", signal.SIGINT, 130),
         ("WARNING", signal.SIGHUP, 129),
     ],

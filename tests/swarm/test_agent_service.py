@@ -1,4 +1,4 @@
-"""The agent's work without a swarm: a node that only remembers what it is told."""
+"""The agent's work, tested without a swarm: a fake node records what the service does."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from network_health.swarm.agent_service import AgentService
 
 
 class Node:
-    """Runs until its first report; ``passed`` are the contents by receiver."""
+    """A fake node; ``passed`` are the reports that it accepted."""
 
     def __init__(self):
         self.running, self.encryption_enabled = True, False
@@ -49,7 +49,7 @@ class Sender:
 
 @pytest.fixture
 def node(tmp_path):
-    """A node whose service was made from a directive that changes nothing but the interval."""
+    """A node whose service has limits that this host does not breach."""
     (tmp_path / "net-1" / "queue").mkdir(parents=True)
     (tmp_path / "net-1" / "config").mkdir()
     node = Node()
@@ -59,7 +59,7 @@ def node(tmp_path):
 
 
 def test_a_call_makes_the_check_that_is_due_and_reports_it(node):
-    """A second after the start, with a beacon on the way."""
+    """The first check comes a second after the start, and beacons are sent while it waits."""
     node.service.work({}, None)
     ((receiver, handler, _),) = node.passed
     assert (receiver, handler) == ("receiver-1", "cmd_ingest_status_report")
@@ -67,13 +67,13 @@ def test_a_call_makes_the_check_that_is_due_and_reports_it(node):
 
 
 def test_a_call_ends_when_the_agent_does(node):
-    """No check is begun and nothing is sent any more."""
+    """When the agent ends, no check is started and nothing is sent."""
     node.running = False
     node.service.work({}, None)
     assert node.passed == []
 
 
-def test_what_is_not_accepted_waits(node):
+def test_a_report_that_is_not_accepted_waits(node):
     """The report stays in the outbox, and is delivered by a later call."""
     node.accepts = False
     node.service.work({}, None)
@@ -84,7 +84,7 @@ def test_what_is_not_accepted_waits(node):
 
 
 def test_a_push_is_applied_whole(node):
-    """The settings, the schedule and one log line."""
+    """It changes the settings and the schedule, and writes one log line."""
     node.running = False
     node.service.work({"content": {"conn_threshold": 5, "check_interval_sec": 7}}, None)
     settings = node.service.monitor.settings
@@ -93,7 +93,7 @@ def test_a_push_is_applied_whole(node):
 
 
 def test_a_push_with_a_mistake_changes_nothing(node):
-    """It is named in the log and in the reports."""
+    """The mistake is in the log and in the reports; no setting changes."""
     node.running = False
     before = node.service.monitor.settings
     node.service.work({"conn_threshold": "many", "check_interval_sec": 7}, None)
@@ -103,7 +103,7 @@ def test_a_push_with_a_mistake_changes_nothing(node):
 
 
 def test_with_encryption_only_matrix_may_push(node):
-    """Another node is refused by name."""
+    """A push from another node is refused, and the log names the node."""
     node.running, node.encryption_enabled = False, True
     before = node.service.monitor.settings
     node.service.work({"conn_threshold": 5}, Sender("other-1"))
@@ -114,7 +114,7 @@ def test_with_encryption_only_matrix_may_push(node):
 
 
 def test_a_packet_that_the_framework_dropped_is_logged(node, tmp_path):
-    """It came, it is gone, and the call has no config."""
+    """A packet that disappeared without a config for ``worker`` is reported as refused."""
     packet = tmp_path / "net-1" / "config" / "a.json"
     packet.touch()
     node.service.work({}, None)

@@ -1,4 +1,4 @@
-"""The directives that are handed out: the framework takes them, and they say what they should."""
+"""The framework accepts the project's directives, and their settings are valid."""
 
 import ast
 import json
@@ -17,7 +17,7 @@ from tests.tree import ROOT
 FILES = sorted((ROOT / "directives").glob("*.py"))
 STOCK_AGENTS = Path(matrixswarm.__file__).parent / "agent"
 
-#: What the documentation of the reference agent prints.
+#: The directive in the documentation of the reference agent.
 PRINTED = {
     "universal_id": "matrix",
     "name": "matrix",
@@ -39,7 +39,7 @@ PRINTED = {
 
 
 def directive(name):
-    """The directive of that name, by the way the framework's encrypting tool reads it."""
+    """The directive of that name, read as the framework's encrypting tool reads it."""
     return runpy.run_path(str(ROOT / "directives" / f"{name}.py"))["matrix_directive"]
 
 
@@ -73,7 +73,7 @@ def test_every_node_can_be_launched(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_its_settings_are_right(path):
-    """No network_health node has a setting that its agent would complain of."""
+    """No network_health node has a setting that its agent would refuse."""
     ours = [node for node in nodes(directive(path.stem)) if node["name"] == "network_health"]
     assert ours
     for node in ours:
@@ -81,8 +81,8 @@ def test_its_settings_are_right(path):
         assert (outcome.errors, outcome.warnings) == ((), ())
 
 
-def test_the_demo_says_where_reports_go():
-    """Its detective declares the role that reports go to, and knows the handler that takes them."""
+def test_the_demo_has_a_receiver():
+    """Its detective declares the role of the receivers, and has the handler of the reports."""
     tree = directive("network_health_demo")
     detective, agent = tree["children"]
     settings = Settings.from_mapping(agent["config"])
@@ -94,14 +94,14 @@ def test_the_demo_says_where_reports_go():
 
 
 def test_the_reference_is_as_printed():
-    """Nothing was added to make it work."""
+    """The directive of the documentation is unchanged."""
     assert directive("network_health_reference") == PRINTED
 
 
 @pytest.mark.root
 @pytest.mark.swarm
-def test_the_reference_keeps_its_promise():
-    """Its comment says that the detective receives the reports by default; on a real swarm it does."""
+def test_the_detective_of_the_reference_receives_the_reports():
+    """The comment in the directive says so; on a real swarm it does."""
     with Swarm(directive("network_health_reference"), encryption=False) as swarm:
         wait_until(lambda: "[INGEST]" in swarm.log("forensic-alpha-1"), 60, "a report at forensic-alpha-1")
         advice = [line for line in swarm.log("net-health-1").splitlines() if "service-manager" in line]

@@ -1,4 +1,4 @@
-"""What arrived at a node is what was seen in its inbox and told of in its log."""
+"""A report counts as received when its file was read and the node's log has its line."""
 
 import json
 
@@ -18,7 +18,7 @@ class Node:
         self.sent = 0
 
     def send(self, severity, details):
-        """A packet arrives; returns its file."""
+        """Put a packet into the folder; returns its file."""
         self.sent += 1
         path = self.incoming / f"pk_{1000 + self.sent}_ab.json"
         content = {"severity": severity, "details": details}
@@ -29,15 +29,15 @@ class Node:
         """The node takes a packet."""
         severity = json.loads(path.read_text())["content"]["severity"]
         path.unlink()
-        self.tell(severity)
+        self.write_log_line(severity)
 
-    def tell(self, severity):
-        """The line that the detective logs."""
+    def write_log_line(self, severity):
+        """Write the line that the detective logs for a report."""
         self.log += f"{{\"message\": \"[INGEST] ✅ Received '{severity}' report from 'x'\"}}\n"
 
-    def arrived(self):
-        """The details of what arrived since."""
-        return [report["details"] for report in self.inbox.arrived()]
+    def received(self):
+        """The details of the reports received since the last call."""
+        return [report["details"] for report in self.inbox.received()]
 
 
 @pytest.fixture
@@ -46,46 +46,46 @@ def node(tmp_path):
     return Node(tmp_path)
 
 
-def test_a_report_arrives_when_it_is_ingested(node):
-    """Lying in the inbox is not enough, and it arrives once."""
+def test_a_report_is_received_when_the_node_has_taken_it(node):
+    """A file in the folder is not enough, and the report is returned once."""
     packet = node.send("INFO", "one")
-    assert node.arrived() == []
+    assert node.received() == []
     node.ingest(packet)
-    assert node.arrived() == ["one"]
-    assert node.arrived() == []
+    assert node.received() == ["one"]
+    assert node.received() == []
 
 
-def test_reports_arrive_in_order(node):
-    """Of one severity the oldest first; severities as the log has them."""
+def test_reports_are_received_in_order(node):
+    """Severities have the order of the log; reports of one severity are returned oldest first."""
     packets = [node.send(*report) for report in (("INFO", "a"), ("WARNING", "b"), ("INFO", "c"))]
-    assert node.arrived() == []
+    assert node.received() == []
     for packet in (packets[1], packets[0], packets[2]):
         node.ingest(packet)
-    assert node.arrived() == ["b", "a", "c"]
+    assert node.received() == ["b", "a", "c"]
 
 
-def test_a_report_still_lying_there_has_not_arrived(node):
-    """The log speaks of another one then, whose content was never seen."""
+def test_a_report_that_is_still_in_the_folder_is_not_received(node):
+    """The log line is then about another report, whose file was never read."""
     node.send("INFO", "here")
-    node.arrived()
-    node.tell("INFO")
-    assert node.arrived() == []
+    node.received()
+    node.write_log_line("INFO")
+    assert node.received() == []
 
 
-def test_packets_that_are_no_reports_are_passed_over(node):
-    """Requests between nodes, cookies and unfinished files are not for the operator."""
+def test_packets_that_are_no_reports_are_ignored(node):
+    """Requests between nodes, cookies and unfinished files are not returned."""
     (node.incoming / "die").touch()
     (node.incoming / "tmp1234.json").write_text("{")
     request = node.incoming / "pk_1_ab.json"
     request.write_text(
         json.dumps({"handler": "cmd_deliver_agent_tree_to_child", "content": {"universal_id": "x"}})
     )
-    node.arrived()
+    node.received()
     request.unlink()
-    node.tell("INFO")
-    assert node.arrived() == []
+    node.write_log_line("INFO")
+    assert node.received() == []
 
 
-def test_an_inbox_that_is_not_there_yet_is_empty(tmp_path):
-    """A node makes it when it boots."""
-    assert Inbox(tmp_path / "nowhere", lambda: "").arrived() == []
+def test_a_folder_that_does_not_exist_yet_has_no_reports(tmp_path):
+    """A node creates its folder when it boots."""
+    assert Inbox(tmp_path / "nowhere", lambda: "").received() == []

@@ -1,4 +1,4 @@
-"""Into a workspace and out again, on workspaces that the framework's own ``--init`` made."""
+"""Installing into workspaces that the framework's own ``--init`` made, and uninstalling."""
 
 import json
 import os
@@ -30,7 +30,7 @@ DEMO = "boot_directives/network_health_demo.py"
 
 @pytest.fixture(scope="session")
 def initialised(tmp_path_factory):
-    """A workspace as the framework makes it."""
+    """A workspace made by the framework."""
     home = tmp_path_factory.mktemp("home")
     subprocess.run(
         [launcher("matrixswarm-boot"), "--init", "--install-path", home / "workspace"],
@@ -44,12 +44,12 @@ def initialised(tmp_path_factory):
 
 @pytest.fixture
 def workspace(initialised, tmp_path):
-    """A workspace of the test's own."""
-    return a_copy(initialised, tmp_path / "workspace")
+    """A workspace for one test."""
+    return copy_of(initialised, tmp_path / "workspace")
 
 
-def a_copy(initialised, path):
-    """That workspace at another place, as if it had been made there."""
+def copy_of(initialised, path):
+    """A copy of the workspace in another folder, as if it had been made there."""
     shutil.copytree(initialised, path, symlinks=True)
     places = json.loads((path / ".matrix").read_text())
     moved = {name: place.replace(str(initialised), str(path)) for name, place in places.items()}
@@ -57,9 +57,9 @@ def a_copy(initialised, path):
     return Workspace.at(path)
 
 
-def picture(folder):
-    """Everything in a folder: kind, mode, owner and, of files, content and time."""
-    seen = {}
+def snapshot(folder):
+    """Everything in a folder: type, mode and owner; of files also content and time."""
+    entries = {}
     for path in sorted(folder.rglob("*")):
         info = path.lstat()
         detail = (stat.filemode(info.st_mode), info.st_uid, info.st_gid)
@@ -67,12 +67,12 @@ def picture(folder):
             detail += (os.readlink(path),)
         elif path.is_file():
             detail += (path.read_bytes(), info.st_mtime_ns)
-        seen[str(path.relative_to(folder))] = detail
-    return seen
+        entries[str(path.relative_to(folder))] = detail
+    return entries
 
 
-def furnish(path):
-    """What a user may have in a workspace where our files go."""
+def add_user_files(path):
+    """Put files of a user where files will be installed."""
     (path / "agent/network_health/factory").mkdir()
     (path / "agent/network_health/factory/own.py").write_text("# my own\n")
     (path / "agent/network_health/network_health.py").chmod(0o600)
@@ -81,21 +81,21 @@ def furnish(path):
     (path / "boot_directives/network_health_reference.py").symlink_to("../elsewhere.py")
 
 
-@pytest.mark.parametrize("furnished", [False, True], ids=["stock", "furnished"])
-def test_uninstall_restores_everything(workspace, furnished):
-    """Contents, modes, times, links and folders are what they were."""
-    if furnished:
-        furnish(workspace.path)
-    before = picture(workspace.path)
+@pytest.mark.parametrize("with_user_files", [False, True], ids=["new", "with user files"])
+def test_uninstall_restores_everything(workspace, with_user_files):
+    """Contents, modes, times, links and folders are the same as before."""
+    if with_user_files:
+        add_user_files(workspace.path)
+    before = snapshot(workspace.path)
     install(workspace)
-    assert picture(workspace.path) != before
+    assert snapshot(workspace.path) != before
     uninstall(workspace)
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
 
 
 def test_what_is_installed(workspace):
-    """Every file of the payload is there as it is in the project, and the stock agent is kept."""
-    stock = picture(workspace.path / "agent/network_health")
+    """Every file of the payload is installed unchanged, and the framework's agent is kept."""
+    stock = snapshot(workspace.path / "agent/network_health")
     outcome = install(workspace)
     assert sorted(outcome.written) == sorted(payload_files())
     assert outcome.originals == ("agent/network_health",)
@@ -103,11 +103,11 @@ def test_what_is_installed(workspace):
         path = workspace.path / name
         assert path.read_bytes() == content
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert picture(workspace.path / ".network_health/original/agent/network_health") == stock
+    assert snapshot(workspace.path / ".network_health/original/agent/network_health") == stock
 
 
-def test_the_payload_is_the_whole_of_it():
-    """The agent, the directives and whatever else lies beside them; no leavings of a Python run."""
+def test_the_payload_is_complete():
+    """It has all files of the agents and the directives, but no compiled files."""
     expected = {
         f"{place}/{path.relative_to(ROOT / part).as_posix()}"
         for part, place in (("agent", "agent"), ("directives", "boot_directives"))
@@ -119,7 +119,7 @@ def test_the_payload_is_the_whole_of_it():
 
 
 def test_the_library_is_not_shadowed(workspace):
-    """The agent's folder is no package, not even if one is put back: it has the library's name."""
+    """An ``__init__.py`` in the agent's folder would hide the library, so it is moved away."""
     install(workspace)
     shadow = workspace.path / "agent/network_health/__init__.py"
     assert not shadow.exists()
@@ -129,17 +129,17 @@ def test_the_library_is_not_shadowed(workspace):
 
 
 def test_a_second_run_changes_nothing(workspace, capsys):
-    """Not a byte, not a time; and it says so."""
+    """No content and no time changes, and the command says so."""
     assert main(["install", str(workspace.path)]) == 0
-    before = picture(workspace.path)
+    before = snapshot(workspace.path)
     capsys.readouterr()
     assert main(["install", str(workspace.path)]) == 0
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
     assert "up to date: nothing was changed" in capsys.readouterr().out
 
 
 def test_what_a_user_changed_is_kept(workspace, capsys):
-    """Ours takes its place again, theirs is kept and named; by install and by uninstall."""
+    """Install and uninstall keep the changed file and print where it is."""
     path = workspace.path / AGENT
     for arguments in (["install"], ["install", "--uninstall"]):
         install(workspace)
@@ -154,8 +154,8 @@ def test_what_a_user_changed_is_kept(workspace, capsys):
     assert len(list((workspace.path / ".network_health/changed").rglob("*.py"))) == 2
 
 
-def test_what_a_user_added_survives(workspace):
-    """A file beside ours is nobody's to delete."""
+def test_what_a_user_added_is_kept(workspace):
+    """A user's file beside the installed ones is never deleted."""
     install(workspace)
     (workspace.path / "agent/network_health/notes.txt").write_text("mine\n")
     install(workspace)
@@ -164,8 +164,8 @@ def test_what_a_user_added_survives(workspace):
     assert (workspace.path / "agent/network_health/__init__.py").exists()
 
 
-def test_a_deleted_backup_is_not_replaced_by_ours(workspace):
-    """What was installed must never be taken for what stood there before."""
+def test_an_installed_file_never_becomes_a_backup(workspace):
+    """After the backup was deleted, an installed file is not taken for the original."""
     install(workspace)
     shutil.rmtree(workspace.path / ".network_health/original")
     install(workspace)
@@ -173,19 +173,19 @@ def test_a_deleted_backup_is_not_replaced_by_ours(workspace):
     assert not (workspace.path / "agent/network_health").exists()
 
 
-def test_a_file_like_ours_that_was_there_before_comes_back(workspace):
-    """A copy that someone made by hand is theirs."""
+def test_an_equal_file_that_was_there_before_is_restored(workspace):
+    """A copy that a user made by hand belongs to the user."""
     (workspace.path / DEMO).write_bytes(payload_files()[DEMO])
-    before = picture(workspace.path)
+    before = snapshot(workspace.path)
     install(workspace)
     uninstall(workspace)
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
 
 
-def test_a_newer_version_takes_over(workspace, monkeypatch):
-    """What changed is replaced, what is new is added, what was dropped is removed; nothing is a user's."""
+def test_a_newer_version_replaces_an_older_one(workspace, monkeypatch):
+    """Changed files are replaced, new ones added, dropped ones removed; none counts as a user's."""
     (workspace.path / DEMO).write_text("# mine\n")
-    before = picture(workspace.path)
+    before = snapshot(workspace.path)
     install(workspace)
     deep = "agent/forensic_detective/factory/deep/er/__init__.py"
     newer = {AGENT: b"# newer\n", deep: b"", "boot_directives/another.py": b"# new\n"}
@@ -197,16 +197,16 @@ def test_a_newer_version_takes_over(workspace, monkeypatch):
     assert (workspace.path / DEMO).read_text() == "# mine\n"
     assert (workspace.path / AGENT).read_bytes() == b"# newer\n"
     uninstall(workspace)
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
 
 
-def without_times(seen):
-    """A picture that a file written twice does not change."""
-    return {name: detail[:4] for name, detail in seen.items()}
+def without_times(entries):
+    """A snapshot without times, which is the same after a file was written twice."""
+    return {name: detail[:4] for name, detail in entries.items()}
 
 
 def fail_at(patch, step):
-    """Let the disk be full at the given one of the steps that change a workspace, counted from 0."""
+    """Make one of the steps that change a workspace fail with a full disk; steps are counted from 0."""
     steps = iter(range(100))
 
     def failing(real):
@@ -223,16 +223,16 @@ def fail_at(patch, step):
     patch.setattr(shutil, "move", failing(shutil.move))
 
 
-# With what `furnish` adds an installation has 7 such steps at least, and its removal 10.
+# With the files of `add_user_files`, installing has at least 7 such steps, and uninstalling 10.
 @pytest.mark.parametrize(
     ("action", "step"), [(install, n) for n in range(7)] + [(uninstall, n) for n in range(10)]
 )
-def test_a_run_cut_short_is_completed_by_the_next(workspace, monkeypatch, action, step):
-    """Wherever the disk fails, the next run brings the workspace to where it should be."""
-    furnish(workspace.path)
-    before = picture(workspace.path)
+def test_the_next_run_completes_an_interrupted_one(workspace, monkeypatch, action, step):
+    """At whatever step the disk is full, the next run completes the work."""
+    add_user_files(workspace.path)
+    before = snapshot(workspace.path)
     install(workspace)
-    after = picture(workspace.path)
+    after = snapshot(workspace.path)
     if action is install:
         uninstall(workspace)
     with monkeypatch.context() as patch:
@@ -240,27 +240,27 @@ def test_a_run_cut_short_is_completed_by_the_next(workspace, monkeypatch, action
         with pytest.raises(SwarmError, match="No space left"):
             action(workspace)
     action(workspace)
-    assert without_times(picture(workspace.path)) == without_times(after if action is install else before)
+    assert without_times(snapshot(workspace.path)) == without_times(after if action is install else before)
     uninstall(workspace)
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
 
 
 @pytest.mark.parametrize("step", range(7))
-def test_an_installation_cut_short_can_be_undone(workspace, monkeypatch, step):
-    """Whoever thinks better of it after a failure gets the workspace back as it was."""
-    furnish(workspace.path)
-    before = picture(workspace.path)
+def test_an_interrupted_installation_can_be_undone(workspace, monkeypatch, step):
+    """Uninstalling after a failure restores the workspace."""
+    add_user_files(workspace.path)
+    before = snapshot(workspace.path)
     with monkeypatch.context() as patch:
         fail_at(patch, step)
         with pytest.raises(SwarmError, match="No space left"):
             install(workspace)
     uninstall(workspace)
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
 
 
 @pytest.mark.root
 def test_files_belong_to_the_workspaces_owner(workspace):
-    """What root installs in a user's workspace is that user's, and readable whatever root's umask."""
+    """Files that root installs belong to the workspace's owner, and are readable whatever the umask is."""
     for path in (workspace.path, *workspace.path.rglob("*")):
         os.chown(path, 12345, 23456)
     umask = os.umask(0o077)
@@ -275,7 +275,7 @@ def test_files_belong_to_the_workspaces_owner(workspace):
 
 
 def refusal(capsys, *arguments):
-    """The one sentence that a command which cannot do it says."""
+    """The one sentence that a failed command prints."""
     assert main(arguments) == 1
     output = capsys.readouterr()
     assert output.out == ""
@@ -285,19 +285,19 @@ def refusal(capsys, *arguments):
 
 
 def test_no_workspace(tmp_path, monkeypatch, capsys):
-    """Without a pointer there is no default, and the way to one is named."""
+    """Without a pointer there is no default; the error says how to make a workspace."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert "matrixswarm-boot --init" in refusal(capsys, "install")
 
 
 def test_not_a_workspace(workspace, tmp_path, monkeypatch, capsys):
-    """What is missing is named: of a folder, of what a pointer names, of no folder at all."""
+    """The error names what is missing, also when a pointer names the folder."""
     assert "has no .matrix, agent" in refusal(capsys, "install", str(tmp_path))
-    assert "is no folder" in refusal(capsys, "install", str(tmp_path / "nowhere"))
+    assert "is not a folder" in refusal(capsys, "install", str(tmp_path / "nowhere"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".swarm").write_text(str(tmp_path / "gone"))
-    assert "gone is no folder" in refusal(capsys, "install")
+    assert "gone is not a folder" in refusal(capsys, "install")
     (workspace.path / "certs/https_certs").rmdir()
     assert refusal(capsys, "install", str(workspace.path)).rstrip().endswith("it has no certs/https_certs")
 
@@ -306,16 +306,16 @@ def test_not_a_workspace(workspace, tmp_path, monkeypatch, capsys):
     "content", ["", "{", "[]", "{}", '{"install_path": 1}', '{"install_path": "a\\u0000b"}', "[" * 90_000]
 )
 def test_a_damaged_map_of_the_workspace(workspace, capsys, content):
-    """The framework could not boot from it either."""
+    """A workspace with a damaged map is refused: the framework could not boot from it."""
     (workspace.path / ".matrix").write_text(content)
     if 'install_path": "' in content:
-        assert "names no folder" in refusal(capsys, "install", str(workspace.path))
+        assert "is not a path" in refusal(capsys, "install", str(workspace.path))
         return
     assert ", which the framework needs for a boot, " in refusal(capsys, "install", str(workspace.path))
 
 
 def test_a_moved_workspace(workspace, capsys):
-    """A swarm would take its agents from the old place, so nothing is installed in the new one."""
+    """Nothing is installed, as a swarm would take its agents from the old folder."""
     moved = workspace.path.rename(workspace.path.with_name("moved"))
     assert "was moved" in refusal(capsys, "install", str(moved))
 
@@ -328,17 +328,17 @@ def test_a_moved_workspace(workspace, capsys):
     ],
 )
 def test_a_damaged_manifest(workspace, capsys, content):
-    """What is ours cannot be told then, so nothing is touched."""
+    """Nothing is changed, as it is not known which files are installed ones."""
     install(workspace)
     (workspace.path / ".network_health/manifest.json").write_text(content)
-    before = picture(workspace.path)
+    before = snapshot(workspace.path)
     for arguments in (["install"], ["install", "--uninstall"]):
         assert "manifest.json is damaged" in refusal(capsys, *arguments, str(workspace.path))
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
 
 
-def test_nothing_outside_of_the_workspace_is_taken_out(workspace, capsys):
-    """Whatever a manifest that somebody else may have written names, and be the hash right."""
+def test_nothing_outside_of_the_workspace_is_removed(workspace, capsys):
+    """A manifest that names an outside file is refused, even with the right hash."""
     install(workspace)
     outside = workspace.path.parent / "precious"
     outside.write_bytes(b"")
@@ -357,10 +357,10 @@ def loop(folder):
 @pytest.mark.parametrize(
     "name",
     [loop, lambda _: "~nosuchuser/x", lambda _: "/" + "x" * 300, lambda _: "/proc/1/root/x/" + "y" * 300],
-    ids=["loop", "nobody's home", "long", "long and far"],
+    ids=["loop", "unknown user", "long", "long below another"],
 )
-def test_what_cannot_be_a_workspace(tmp_path, monkeypatch, capsys, name):
-    """Named, or pointed at: one sentence."""
+def test_an_invalid_path(tmp_path, monkeypatch, capsys, name):
+    """An invalid path is refused in one sentence, as an argument and in a pointer."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     refusal(capsys, "install", name(tmp_path))
@@ -370,33 +370,33 @@ def test_what_cannot_be_a_workspace(tmp_path, monkeypatch, capsys, name):
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"a\0b", b"\xff\xfe"])
 def test_a_pointer_that_names_nothing(tmp_path, monkeypatch, capsys, content):
-    """The sentence names the pointer."""
+    """The error names the pointer."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".swarm").write_bytes(content)
     assert ".swarm" in refusal(capsys, "install")
 
 
-def test_a_folder_that_is_gone(tmp_path, monkeypatch, capsys):
-    """The current one."""
+def test_a_current_folder_that_was_removed(tmp_path, monkeypatch, capsys):
+    """The command says that it cannot be read."""
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert "the current folder cannot be looked at" in refusal(capsys, "install")
+    assert "the current folder cannot be read" in refusal(capsys, "install")
 
 
 def test_a_lost_manifest_loses_no_backup(workspace):
-    """Without it nothing is taken out, and what once stood there stays where it was put."""
+    """Without the manifest nothing is removed, and the backups stay."""
     install(workspace)
     (workspace.path / ".network_health/manifest.json").unlink()
-    before = picture(workspace.path)
+    before = snapshot(workspace.path)
     assert not uninstall(workspace)
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
 
 
-def test_a_terminal_that_lacks_a_sign(initialised, tmp_path):
-    """What cannot be shown is spelt out, and is no failure."""
-    path = a_copy(initialised, tmp_path / "wörk").path
+def test_a_terminal_without_a_character(initialised, tmp_path):
+    """A character that the terminal cannot show is escaped."""
+    path = copy_of(initialised, tmp_path / "wörk").path
     script = f"from network_health.cli.main import main; main(['install', {str(path)!r}])"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
@@ -404,20 +404,20 @@ def test_a_terminal_that_lacks_a_sign(initialised, tmp_path):
 
 
 def test_nothing_to_uninstall(workspace, capsys):
-    """A workspace without us stays as it is."""
-    before = picture(workspace.path)
+    """A workspace without an installation is not changed."""
+    before = snapshot(workspace.path)
     assert main(["install", "--uninstall", str(workspace.path)]) == 0
     assert "nothing was changed" in capsys.readouterr().out
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
 
 
 @pytest.mark.parametrize("readable", [True, False])
 def test_no_permission(workspace, readable):
-    """A workspace that one may not write, or not even read, is refused in one sentence; nothing changes."""
+    """A workspace that may not be written, or not be read, is refused in one sentence and not changed."""
     for parent in list(workspace.path.parents)[:3]:  # pytest's own folders are closed to others
         parent.chmod(0o755)
     workspace.path.chmod(0o555 if readable else 0o000)
-    before = picture(workspace.path)
+    before = snapshot(workspace.path)
 
     def attempt():
         try:
@@ -431,11 +431,11 @@ def test_no_permission(workspace, readable):
         workspace.path.chmod(0o755)
     assert "run this as root or as" in sentence
     assert ("written" if readable else "read") in sentence
-    assert picture(workspace.path) == before
+    assert snapshot(workspace.path) == before
 
 
 def test_the_pointer_is_found_as_the_framework_finds_it(workspace, tmp_path, monkeypatch):
-    """The nearest one upwards wins, then the one at home; there is none without either."""
+    """The nearest pointer upwards is used, else the one in the home folder."""
     home, deep = tmp_path / "home", tmp_path / "a" / "b" / "c"
     home.mkdir()
     deep.mkdir(parents=True)
@@ -452,7 +452,7 @@ def test_the_pointer_is_found_as_the_framework_finds_it(workspace, tmp_path, mon
 
 
 def test_a_wheel_carries_the_payload_beside_the_code(tmp_path, monkeypatch):
-    """Installed from a wheel there is no repository around the package."""
+    """A package installed from a wheel has no checkout around it."""
     here = tmp_path / "site-packages" / "network_health" / "swarm"
     monkeypatch.setattr("network_health.swarm.payload._HERE", here)
     with pytest.raises(SwarmError, match="install matrixswarm-network-health again"):
@@ -466,36 +466,34 @@ def test_a_wheel_carries_the_payload_beside_the_code(tmp_path, monkeypatch):
 @pytest.mark.root
 @pytest.mark.swarm
 def test_the_printed_commands_show_a_first_alert(workspace, tmp_path, monkeypatch, capsys):
-    """Pasted into a shell as they are, they boot a swarm, make it warn and recover, and end it."""
+    """Run by a shell unchanged, they boot a swarm, make it warn and recover, and end it."""
     universe = f"nh-install-{os.getpid()}"
-    monkeypatch.setattr(command, "_UNIVERSE", universe)  # a demo that somebody runs here is not ours to end
+    monkeypatch.setattr(command, "_UNIVERSE", universe)  # another demo on this host must not be ended
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert main(["install", str(workspace.path)]) == 0
     _, comment, commands = capsys.readouterr().out.partition("# Boot")
-    boot, _, end = (comment + commands).partition("# And end it:")
+    boot, _, end = (comment + commands).partition("# Stop it:")
     kill, _, remove = end.strip().partition("\n")
     claim = matrix_root.claim(universe)
     try:
-        told = shell("set -eu\n" + boot)
+        output = shell("set -eu\n" + boot)
         log = claim.folder / "latest" / "comm" / "forensic-1" / "logs" / "agent.log"
         assert "Received 'WARNING' report" in log.read_text()
     finally:
         shell(kill)
         left = subprocess.run(["pgrep", "-f", f"job {universe}:"], capture_output=True, text=True).stdout
-        matrix_root.release(
-            claim
-        )  # does what the last command does, and cares for what others may have there
+        matrix_root.release(claim)  # as the last command, but keeps what belongs to other universes
     assert re.search(
-        r"WARNING: High connection count: 6\d{3} > 5000.*Recovered: connection count", told, re.DOTALL
+        r"WARNING: High connection count: 6\d{3} > 5000.*Recovered: connection count", output, re.DOTALL
     )
     assert left == ""
     encrypted = workspace.path / "boot_directives" / "network_health_demo.json"
     assert remove == f"rm -r {claim.folder} {encrypted}"
 
 
-def test_the_printed_commands_fit_the_place(workspace, tmp_path, monkeypatch):
-    """Where a boot would use another workspace they point it at this one first; paths are quoted."""
+def test_the_printed_commands_use_this_workspace(workspace, tmp_path, monkeypatch):
+    """If a boot would use another workspace, they switch to this one first; paths are quoted."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     elsewhere = boot_commands(workspace).splitlines()
@@ -510,14 +508,14 @@ def test_the_printed_commands_fit_the_place(workspace, tmp_path, monkeypatch):
 
 
 def shell(commands):
-    """Run what was printed, as a user's shell would; returns what it wrote."""
+    """Run the printed commands as a user's shell would; returns their output."""
     return subprocess.run(
         ["sh", "-c", commands], check=True, capture_output=True, text=True, timeout=120
     ).stdout
 
 
 def test_the_manifest_is_readable(workspace):
-    """An operator can see which files are ours."""
+    """An operator can see which files were installed."""
     install(workspace)
     manifest = json.loads((workspace.path / ".network_health/manifest.json").read_text())
     assert sorted(manifest["files"]) == sorted(payload_files())

@@ -1,4 +1,4 @@
-"""Claiming and leaving /matrix, on a stand-in for it."""
+"""The folder of a temporary universe in /matrix is created and removed, here in another folder."""
 
 import os
 import sys
@@ -13,32 +13,32 @@ from tests.rights import as_nobody
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A /matrix that is not there yet."""
+    """A replacement for /matrix that does not exist yet."""
     path = tmp_path / "matrix"
     monkeypatch.setattr(matrix_root, "MATRIX", path)
-    monkeypatch.setattr(matrix_root, "_MARK", path / ".mark")
+    monkeypatch.setattr(matrix_root, "_MARKER", path / ".mark")
     monkeypatch.setattr(matrix_root, "_SPAWN_LOG", path / "spawn.log")
     return path
 
 
 def run(root, universe, nodes=2):
-    """Leave what a swarm of that many nodes leaves: pods, and a line for each in the common log."""
+    """Create what a swarm of that many nodes leaves: pods, and a line for each in the common log."""
     for number in range(nodes):
         (root / universe / "20260101_120000" / "pod" / str(number)).mkdir(parents=True)
         with (root / "spawn.log").open("a") as log:
             log.write(f"2026-01-01 :: node-{number}\n")
 
 
-def test_what_was_made_goes(root):
-    """The universe's folder, the log and /matrix itself."""
+def test_what_was_created_is_removed(root):
+    """The universe's folder, the log and /matrix itself are removed."""
     claimed = claim("ours")
     run(root, "ours")
     release(claimed)
     assert not root.exists()
 
 
-def test_what_was_there_stays(root):
-    """A /matrix, a log and a universe of somebody else's are what they were."""
+def test_what_existed_before_stays(root):
+    """An existing /matrix, its log and another universe are not changed."""
     root.mkdir()
     run(root, "theirs")
     claimed = claim("ours")
@@ -48,8 +48,8 @@ def test_what_was_there_stays(root):
     assert len((root / "spawn.log").read_text().splitlines()) == 4
 
 
-def test_a_log_that_was_made_goes_from_a_root_that_was_there(root):
-    """Unless another universe has written to it meanwhile."""
+def test_a_created_log_is_removed_from_an_existing_root(root):
+    """The log is removed, unless another universe has written to it."""
     root.mkdir()
     claimed = claim("ours")
     run(root, "ours")
@@ -62,21 +62,21 @@ def test_a_log_that_was_made_goes_from_a_root_that_was_there(root):
     assert sorted(os.listdir(root)) == ["spawn.log", "theirs"]
 
 
-@pytest.mark.parametrize("first_goes_first", [True, False])
-def test_the_last_to_go_takes_the_root_along(root, first_goes_first):
-    """Whichever of two throwaway universes that is."""
+@pytest.mark.parametrize("in_order", [True, False])
+def test_the_last_universe_removes_the_root(root, in_order):
+    """The last of two temporary universes that ends removes /matrix."""
     claims = [claim("one"), claim("two")]
     run(root, "one")
     run(root, "two")
-    first, last = claims if first_goes_first else reversed(claims)
+    first, last = claims if in_order else reversed(claims)
     release(first)
     assert set(os.listdir(root)) == {".mark", "spawn.log", last.folder.name}
     release(last)
     assert not root.exists()
 
 
-def test_a_universe_that_moved_in_keeps_the_root(root):
-    """It may have come at any time."""
+def test_another_universe_keeps_the_root(root):
+    """/matrix stays when another universe has been created in it."""
     claimed = claim("ours")
     run(root, "ours")
     run(root, "theirs")
@@ -85,24 +85,24 @@ def test_a_universe_that_moved_in_keeps_the_root(root):
 
 
 def test_a_name_in_use_is_refused(root):
-    """Two universes never share a folder."""
+    """Two universes never have the same folder."""
     claim("ours")
     with pytest.raises(SwarmError, match="File exists"):
         claim("ours")
 
 
-def test_a_folder_removed_by_somebody_else_is_no_failure(root):
-    """What is to go may be gone."""
+def test_a_folder_that_is_already_removed_is_no_failure(root):
+    """Another program may have removed the folder before."""
     claimed = claim("ours")
     claimed.folder.rmdir()
     release(claimed)
     assert not root.exists()
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_no_right_to_write(root, there):
-    """The sentence has the command that helps, whether /matrix is there or not."""
-    if there:
+@pytest.mark.parametrize("exists", [True, False])
+def test_no_right_to_write(root, exists):
+    """The error has the command to run instead, whether /matrix exists or not."""
+    if exists:
         root.mkdir(mode=0o555)
 
     def attempt():

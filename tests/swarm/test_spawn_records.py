@@ -1,4 +1,4 @@
-"""Which nodes run forensic_detective, from records that the framework writes and that a crash leaves."""
+"""The spawn records say which nodes run forensic_detective; damaged ones are ignored."""
 
 import json
 import tempfile
@@ -28,8 +28,8 @@ def spawned(comm, uid, agent_name, timestamp=EARLY, **changes):
     (folder / f"{timestamp}_0f9c.spawn").write_text(json.dumps(record | changes))
 
 
-def test_every_detective_is_found_and_nobody_else(tmp_path):
-    """Nodes are told by the agent they run, not by their names."""
+def test_all_detectives_are_found_and_no_other_node(tmp_path):
+    """The agent of a node counts, not the name of the node."""
     spawned(tmp_path, "zeta", "forensic_detective")
     spawned(tmp_path, "alpha", "forensic_detective")
     spawned(tmp_path, "forensic_detective", "network_health")
@@ -58,7 +58,7 @@ def test_a_blueprint_counts_as_its_source(tmp_path, agent_name, counts):
 
 @pytest.mark.parametrize(("newest", "found"), [("forensic_detective", ["node"]), ("watchdog", [])])
 def test_the_newest_launch_decides(tmp_path, newest, found):
-    """A node that was replaced by another agent is what it is now."""
+    """When a node was replaced by another agent, only the new agent counts."""
     older = "watchdog" if found else "forensic_detective"
     spawned(tmp_path, "node", older, EARLY, pid=1)
     spawned(tmp_path, "node", newest, LATE, pid=2)
@@ -71,7 +71,7 @@ def test_the_newest_launch_decides(tmp_path, newest, found):
     [((), True), (("die",), True), (("tombstone",), True), (("die", "tombstone"), False)],
 )
 def test_a_node_ended_for_good_does_not_count(tmp_path, cookies, counts):
-    """One that is down, or about to be, gets its packets later; one with both cookies never will."""
+    """A node that is down gets its packets later; a node with both cookies never does."""
     spawned(tmp_path, "node", "forensic_detective")
     (tmp_path / "node" / "incoming").mkdir()
     for cookie in cookies:
@@ -96,8 +96,8 @@ def test_a_node_ended_for_good_does_not_count(tmp_path, cookies, counts):
         b'{"universal_id": "other", "agent_name": "forensic_detective", "timestamp": "9"}',
     ],
 )
-def test_a_damaged_record_is_passed_over(tmp_path, content):
-    """It hides neither the node's other records nor any other node, and speaks for no other node."""
+def test_a_damaged_record_is_ignored(tmp_path, content):
+    """It hides no other record and no other node, and never counts for another node."""
     spawned(tmp_path, "good", "forensic_detective")
     spawned(tmp_path, "bad", "watchdog")
     (tmp_path / "bad" / "spawn" / "9.spawn").write_bytes(content)
@@ -107,7 +107,7 @@ def test_a_damaged_record_is_passed_over(tmp_path, content):
 
 @given(content=st.binary(max_size=200))
 def test_no_content_of_a_record_raises(content):
-    """Whatever a file holds, the answer is a list."""
+    """Whatever a file contains, the result is a list."""
     with tempfile.TemporaryDirectory() as folder:
         comm = Path(folder)
         spawned(comm, "good", "forensic_detective")
@@ -117,7 +117,7 @@ def test_no_content_of_a_record_raises(content):
 
 
 def test_folders_that_are_not_as_expected(tmp_path):
-    """Files where folders should be, folders where files should be, and no folder at all."""
+    """Files in the place of folders, folders in the place of files, and missing folders are ignored."""
     (tmp_path / "a-file").write_text("")
     (tmp_path / "no-spawn").mkdir()
     (tmp_path / "spawn-is-a-file").mkdir()
@@ -131,7 +131,7 @@ def test_folders_that_are_not_as_expected(tmp_path):
 
 
 def test_a_record_without_a_pid_still_names_its_agent(tmp_path):
-    """The pid is unknown then, not wrong."""
+    """Its pid is unknown then."""
     for number, pid in enumerate((None, "12", True, 1.5)):
         spawned(tmp_path, f"node-{number}", "forensic_detective", pid=pid)
     assert {record.pid for record in newest_records(tmp_path).values()} == {None}

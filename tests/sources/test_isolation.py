@@ -1,4 +1,4 @@
-"""A collector's error, silence or change of reader stays its own."""
+"""An error, a timeout or a change of reader affects only its own collector."""
 
 import gc
 import itertools
@@ -22,18 +22,18 @@ NOTHING = ProcessReading(0.0, ())
 
 
 def readers(name="fake", **functions):
-    """Readers that answer at once and alike, but for ``functions``."""
+    """Readers with fixed answers, except for ``functions``."""
     answers = {
         "links": lambda: LinkReading(0.0, (Link("eth0", up=True),)),
         "connections": lambda: Connections({"LISTEN": 1}),
         "processes": lambda: NOTHING,
         "process_details": lambda pids: {},
     }
-    # Whatever else this system's readers can do is left as it is here.
+    # The other functions of this system's readers are kept.
     return replace(available_readers()[-1], name=name, **(answers | functions))
 
 
-def refuse(*_):
+def deny_access(*_):
     raise PermissionError(13, "Permission denied")
 
 
@@ -48,26 +48,26 @@ PARTS = [
 @pytest.mark.parametrize(("function", "collector", "lost"), PARTS)
 def test_one_failing_collector_leaves_the_others(function, collector, lost):
     """Its metrics are left out, its failure is named, and the report is not healthy."""
-    report = Monitor(readers=[readers(**{function: refuse})]).check()
+    report = Monitor(readers=[readers(**{function: deny_access})]).check()
     assert (report.status, report.severity) == ("check_failed", "WARNING")
     assert report.metrics["failures"] == [
         {"collector": collector, "reason": "PermissionError: [Errno 13] Permission denied"}
     ]
-    everything = {"interfaces", "total_connections", "by_status", "top_procs"}
-    assert everything & set(report.metrics) == everything - lost
+    metrics = {"interfaces", "total_connections", "by_status", "top_procs"}
+    assert metrics & set(report.metrics) == metrics - lost
     assert collector in report.details
 
 
-def test_a_finding_is_worse_than_a_failure():
-    """With something found the report is about that; the failure stays in the metrics."""
-    monitor = Monitor(Settings(conn_threshold=0), readers=[readers(processes=refuse)])
+def test_a_finding_takes_precedence_over_a_failure():
+    """With a finding the details have only that; the failure is in the metrics."""
+    monitor = Monitor(Settings(conn_threshold=0), readers=[readers(processes=deny_access)])
     report = monitor.check()
     assert (report.status, report.details) == ("network_issue", "High connection count: 1 > 0")
     assert [f["collector"] for f in report.metrics["failures"]] == ["processes"]
 
 
-def test_a_hanging_collector_is_left_behind_and_not_started_again():
-    """Timed out once, it is not called again until its last run is back; then it answers."""
+def test_a_collector_that_timed_out_is_not_started_again_while_it_runs():
+    """After a timeout it is not called again until its last run has ended."""
     release, calls = threading.Event(), []
 
     def hang():
@@ -88,8 +88,8 @@ def test_a_hanging_collector_is_left_behind_and_not_started_again():
     assert monitor.check().metrics["by_status"] == {"LISTEN": 2}
 
 
-def test_a_late_answer_is_thrown_away():
-    """What a timed-out run brings back is never a sample to compare with."""
+def test_a_late_answer_is_discarded():
+    """The answer of a run that timed out is never compared with a later one."""
     release = threading.Event()
     moments = iter([0.0, 100.0, 101.0])
 
@@ -108,34 +108,34 @@ def test_a_late_answer_is_thrown_away():
     assert "failures" not in monitor.check().metrics
 
 
-def test_when_the_kernel_refuses_the_next_reader_serves():
-    """The report is whole, and says who served it; the one who refused is asked again next time."""
-    asked = []
+def test_if_one_reader_is_denied_access_the_next_one_is_used():
+    """The report is complete and names the reader; the next check tries the first one again."""
+    calls = []
 
-    def refused():
-        asked.append(1)
-        refuse()
+    def denied():
+        calls.append(1)
+        deny_access()
 
-    monitor = Monitor(readers=[readers("kernel", connections=refused), readers("psutil")])
+    monitor = Monitor(readers=[readers("kernel", connections=denied), readers("psutil")])
     for _ in range(2):
         report = monitor.check()
         assert report.metrics["check"]["readers"]["connections"] == "psutil"
         assert report.metrics["check"]["readers"]["interfaces"] == "kernel"
         assert report.status == "healthy"
-    assert len(asked) == 2
+    assert len(calls) == 2
 
 
 def test_samples_of_different_readers_are_not_compared():
-    """Readers tell starts of processes in units of their own: no CPU share across a change."""
+    """Readers have different units for the start of a process: there is no CPU use across a change."""
     moments = itertools.count(1.0)
-    turns = iter([False, True, True])
+    has_access = iter([False, True, True])
 
     def process(started, cpu_s):
         return ProcessReading(next(moments), (ProcessSample(1, "p", started, cpu_s, 0),))
 
     def kernel():
-        if not next(turns):
-            refuse()
+        if not next(has_access):
+            deny_access()
         return process(started=555, cpu_s=100.0)
 
     details = {"process_details": lambda pids: {1: ProcessDetails()}}
@@ -152,21 +152,21 @@ def test_samples_of_different_readers_are_not_compared():
 
 
 def test_the_cost_of_a_check_is_in_its_report():
-    """Milliseconds in total and of each collector."""
+    """It has the milliseconds in total and of each collector."""
     check = Monitor(readers=[readers()]).check().metrics["check"]
     assert set(check["collectors"]) >= {"interfaces", "connections", "processes"}
     assert check["total_ms"] >= max(check["collectors"].values())
 
 
 def test_garbage_is_collected_again_after_a_check():
-    """It rests while a collector runs, also one that fails or hangs, and is left off where it was off."""
+    """It is off while a collector runs, also if that fails or hangs, and stays off if it was off before."""
     release, seen = threading.Event(), []
 
     def hang():
         seen.append(gc.isenabled())
         release.wait(30)
 
-    monitor = Monitor(readers=[readers(connections=hang, processes=refuse)], collector_timeout_s=0.05)
+    monitor = Monitor(readers=[readers(connections=hang, processes=deny_access)], collector_timeout_s=0.05)
     monitor.check()
     assert (seen, gc.isenabled()) == ([False], True)
     release.set()

@@ -1,4 +1,4 @@
-"""Recordings in ``tests/fixtures``; see ``record.py`` there."""
+"""Reads the recordings in ``tests/fixtures``; see ``record.py`` there."""
 
 import json
 
@@ -20,13 +20,13 @@ def raw(name):
     return (FIXTURES / name).read_bytes()
 
 
-def said(name):
-    """What a referee said at the moment of the recording."""
+def expected(name):
+    """The values of another tool at the moment of the recording."""
     return json.loads((FIXTURES / f"{name}.json").read_text())
 
 
 def parsed(parse, empty, *recordings):
-    """What ``parse`` makes of whole answers, which must end where they end."""
+    """The result of ``parse`` for complete answers; each must end with its last datagram."""
     for recording in recordings:
         ends = [parse(datagram, empty) for datagram in datagrams(recording)]
         assert ends == [False] * (len(ends) - 1) + [True]

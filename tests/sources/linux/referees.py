@@ -1,4 +1,4 @@
-"""What other tools say of the same moment: ``ss``, ``ip``, ``ps`` and psutil, in the model's words."""
+"""The values of other tools at the same moment (``ss``, ``ip``, psutil), with the names of the model."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from collections import Counter
 
 import psutil
 
-#: How often the question is asked again while what is looked at is moving.
+#: The number of attempts while the values change.
 ATTEMPTS = 20
 
 SS_STATES = {
@@ -26,18 +26,18 @@ SS_STATES = {
 
 
 def at_one_moment(referee, reading):
-    """Ask ``referee`` before and after ``reading``; both answers, of a moment when it did not move."""
+    """Run ``referee`` before and after ``reading``; both results, from a moment without changes."""
     for _ in range(ATTEMPTS):
         before = referee()
         read = reading()
         if referee() == before:
             return read, before
         time.sleep(0.05)
-    raise AssertionError(f"still moving after {ATTEMPTS} attempts: {before}")
+    raise AssertionError(f"still changing after {ATTEMPTS} attempts: {before}")
 
 
 def sockets():
-    """Sockets by state, as ``ss`` lists them."""
+    """Sockets by state, from ``ss``."""
     states = Counter()
     for line in _output("ss", "-Htuna").splitlines():
         kind, state = line.split()[:2]
@@ -46,12 +46,12 @@ def sockets():
 
 
 def sockets_of_psutil():
-    """Sockets by state, as psutil lists them."""
+    """Sockets by state, from psutil."""
     return dict(Counter(connection.status for connection in psutil.net_connections(kind="inet")))
 
 
 def links():
-    """Interfaces as ``ip`` lists them: the fields of `model.Link` that it has, by name."""
+    """Interfaces by name, from ``ip``: the fields of `model.Link` that it has."""
     found = {}
     for link in json.loads(_output("ip", "-j", "-d", "-s", "-s", "address", "show")):
         of_family = {
@@ -83,7 +83,7 @@ def links():
 
 
 def process(of):
-    """One process as psutil sees it."""
+    """One process, from psutil."""
     with of.oneshot():
         io = of.io_counters()
         return {

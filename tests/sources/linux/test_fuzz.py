@@ -1,4 +1,4 @@
-"""Any bytes at all, and recordings with bytes changed: an answer or a named error, and it ends."""
+"""Random bytes and changed recordings: a parser ends with a result or with a documented error."""
 
 import contextlib
 import random
@@ -55,8 +55,8 @@ def changed(data, positions, values):
 @pytest.mark.parametrize("name", DATAGRAM_PARSERS)
 @settings(settings.get_profile("readers"))
 @given(data=st.binary(max_size=400))
-def test_any_datagram_is_read_or_refused(name, data):
-    """Whatever comes over a socket gives an answer or an error with a name."""
+def test_any_datagram_is_parsed_or_an_error(name, data):
+    """Random bytes give a result or a documented error."""
     parse, empty = DATAGRAM_PARSERS[name]
     with contextlib.suppress(KernelFormatError, OSError):
         parse(data, empty())
@@ -69,8 +69,8 @@ def test_any_datagram_is_read_or_refused(name, data):
     values=st.lists(st.integers(0, 255), min_size=1, max_size=8),
     cut=st.integers(0, 1 << 16),
 )
-def test_any_damage_is_read_or_refused(name, positions, values, cut):
-    """A recorded datagram with bytes changed or cut off gives an answer or an error with a name."""
+def test_any_damaged_datagram_is_parsed_or_an_error(name, positions, values, cut):
+    """A recorded datagram with bytes changed or cut off gives a result or a documented error."""
     parse, empty = DATAGRAM_PARSERS[name]
     for datagram in recorded.datagrams(name):
         with contextlib.suppress(KernelFormatError, OSError):
@@ -79,8 +79,8 @@ def test_any_damage_is_read_or_refused(name, positions, values, cut):
 
 @settings(settings.get_profile("readers"))
 @given(header=st.binary(min_size=8, max_size=8), which=st.integers(1, 20))
-def test_a_broken_header_is_never_counted_through(header, which):
-    """A message whose length, kind or flags are changed is an error, or swallows others by its length."""
+def test_a_damaged_header_never_adds_sockets(header, which):
+    """With changed length, type or flags a message is an error, or its length covers other messages."""
     good = recorded.datagrams("sock_diag/many_udp4")[0]
     (length,) = struct.unpack_from("=I", good)
     at = which * length
@@ -104,7 +104,7 @@ def test_a_broken_header_is_never_counted_through(header, which):
     done=st.booleans(),
 )
 def test_every_socket_is_counted_once(sockets, seed, done):
-    """Even or uneven, in any order: sockets are counted by state and first attribute, as written."""
+    """Messages of equal and of different length, in any order, are counted by state and first attribute."""
     random.Random(seed).shuffle(sockets)
     datagram, expected = b"", Counter()
     for state, attribute, family, more in sockets:
@@ -119,8 +119,8 @@ def test_every_socket_is_counted_once(sockets, seed, done):
 
 @settings(settings.get_profile("readers"))
 @given(data=st.binary(max_size=100), start=st.integers(0, 100), end=st.integers(0, 100))
-def test_attributes_never_reach_beyond_their_end(data, start, end):
-    """Values come from between the two offsets, whatever the lengths say."""
+def test_attributes_are_never_read_beyond_their_end(data, start, end):
+    """Values are between the two offsets, with any lengths."""
     start, end = min(start, len(data)), min(end, len(data))
     with contextlib.suppress(KernelFormatError):
         found = netlink.attributes(data, start, end, range(1 << 14))
@@ -130,8 +130,8 @@ def test_attributes_never_reach_beyond_their_end(data, start, end):
 @pytest.mark.parametrize("name", FILE_PARSERS)
 @settings(settings.get_profile("readers"))
 @given(data=st.binary(max_size=300))
-def test_any_file_is_read_or_refused(name, data):
-    """Whatever a file of a process holds gives an answer or an error with a name."""
+def test_any_file_is_parsed_or_an_error(name, data):
+    """Random bytes in a file of a process give a result or a documented error."""
     with contextlib.suppress(KernelFormatError):
         FILE_PARSERS[name](data)
 
@@ -142,16 +142,16 @@ def test_any_file_is_read_or_refused(name, data):
     positions=st.lists(st.integers(0, 1 << 16), min_size=1, max_size=8),
     values=st.lists(st.integers(0, 255), min_size=1, max_size=8),
 )
-def test_any_damaged_file_is_read_or_refused(name, positions, values):
-    """A recorded file with bytes changed gives an answer or an error with a name."""
+def test_any_damaged_file_is_parsed_or_an_error(name, positions, values):
+    """A recorded file with bytes changed gives a result or a documented error."""
     with contextlib.suppress(KernelFormatError):
         FILE_PARSERS[name](changed(recorded.raw(f"procfs/busy/{name}"), positions, values))
 
 
 @settings(settings.get_profile("readers"))
 @given(name=st.binary(max_size=64).filter(lambda name: b"\0" not in name))
-def test_any_name_of_a_process_leaves_its_figures_alone(name):
-    """No name can change what is read as pid, CPU time, memory or start."""
+def test_a_process_name_does_not_change_the_other_values(name):
+    """With any name, pid, CPU time, memory and start are the same."""
     stat = recorded.raw("procfs/brackets/stat")
     expected = procfs.parse_stat(stat)
     found = procfs.parse_stat(stat.replace(b"a (b) c) 1 2", name))
@@ -167,14 +167,14 @@ def test_any_name_of_a_process_leaves_its_figures_alone(name):
 @settings(settings.get_profile("readers"))
 @given(name=st.text(max_size=20), line=st.binary(max_size=80))
 def test_a_full_name_begins_with_the_name(name, line):
-    """A name is completed or left alone, never replaced."""
+    """A name is completed or unchanged, never replaced."""
     assert procfs.full_name(name, line).startswith(name)
 
 
 @settings(settings.get_profile("readers"))
 @given(program=st.text("abc/.-_", min_size=1), arguments=st.lists(st.text("xyz =/"), max_size=4))
-def test_arguments_are_never_told(program, arguments):
-    """Whatever the arguments are, and whether NULs or spaces are between them, none is in the answer."""
+def test_arguments_are_never_returned(program, arguments):
+    """With any arguments, separated by NUL or by spaces, none of them is in the result."""
     for separator in ("\0", " "):
         line = separator.join([program, *arguments]).encode() + b"\0"
         assert not set(procfs.parse_command(line) or "") & set("xyz =")
@@ -182,8 +182,8 @@ def test_arguments_are_never_told(program, arguments):
 
 @settings(settings.get_profile("readers"))
 @given(texts=st.tuples(*[st.text(max_size=120)] * 3), damage=st.data())
-def test_any_accounts_are_read_or_refused(texts, damage):
-    """Any three texts, and recorded ones with characters changed, give figures or an error with a name."""
+def test_any_totals_are_parsed_or_an_error(texts, damage):
+    """Random texts, and recorded ones with characters changed, give totals or a documented error."""
     with contextlib.suppress(KernelFormatError):
         connection_counts.parse_totals(*texts)
     good = [recorded.text(f"sock_diag/{name}") for name in ("snmp", "sockstat", "sockstat6")]

@@ -1,4 +1,4 @@
-"""Netlink framing: what a dump is when it is whole, and every way in which it can fail to be."""
+"""Netlink framing: complete dumps, and every error of a dump."""
 
 import errno
 import socket
@@ -24,7 +24,7 @@ DONE = message(netlink.DONE, bytes(4))
 
 @pytest.fixture
 def kernel(monkeypatch):
-    """A kernel that answers each request with the next list of datagrams; returns the requests it got."""
+    """A kernel that answers each request with the next list of datagrams; returns its ends of the sockets."""
 
     def answer(*answers):
         ends = []
@@ -52,8 +52,8 @@ def collect(datagram, bodies):
     return False
 
 
-def test_messages_are_walked_to_the_last():
-    """Bodies of uneven length follow each other at multiples of four, up to the end of the dump."""
+def test_messages_are_walked_up_to_the_last_one():
+    """Bodies of different lengths start at multiples of four; the end of the dump is the last message."""
     datagram = message(18, b"abcde") + message(18, b"") + message(20, b"abcd") + DONE + b"beyond"
     found = [(kind, datagram[start:end]) for kind, start, end in netlink.messages(datagram)]
     assert found == [(18, b"abcde"), (18, b""), (20, b"abcd"), (netlink.DONE, bytes(4))]
@@ -74,8 +74,8 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("datagram", DAMAGED.values(), ids=DAMAGED)
-def test_damaged_framing_is_named(datagram):
-    """Framing that does not fit is an error, whatever came before it."""
+def test_damaged_framing_is_an_error(datagram):
+    """Framing that does not fit is an error that names netlink."""
     with pytest.raises(KernelFormatError, match="netlink"):
         list(netlink.messages(datagram))
 
@@ -87,8 +87,8 @@ def test_damaged_framing_is_named(datagram):
         ("netlink/cut_request", errno.EINVAL, "EINVAL"),
     ],
 )
-def test_a_refusal_of_the_kernel_has_its_name(recording, number, name):
-    """What the kernel refuses is an OSError with its number, and its name in the text."""
+def test_an_error_of_the_kernel_has_its_name(recording, number, name):
+    """An error message is an OSError with its number, and its name in the text."""
     (datagram,) = recorded.datagrams(recording)
     with pytest.raises(OSError, match=name) as caught:
         list(netlink.messages(datagram))
@@ -100,7 +100,7 @@ def attribute(kind, value):
 
 
 def test_wanted_attributes_are_found():
-    """The wanted ones of all attributes, flags of their types taken off, the last of equals."""
+    """The flags of a type are ignored; of two attributes with the same type the last one counts."""
     data = (
         b"head"
         + attribute(1, b"x")
@@ -122,36 +122,36 @@ def test_wanted_attributes_are_found():
     ],
     ids=["of no length", "shorter than its header", "longer than the message", "leftover"],
 )
-def test_damaged_attributes_are_named(data):
-    """An attribute that does not fit is an error."""
+def test_damaged_attributes_are_an_error(data):
+    """An attribute that does not fit is an error that names netlink."""
     with pytest.raises(KernelFormatError, match="netlink"):
         netlink.attributes(data, 0, len(data), {1})
 
 
-def test_a_dump_is_every_datagram_up_to_the_end(kernel):
-    """All datagrams are taken, and none is waited for after the end."""
+def test_a_dump_has_all_datagrams_up_to_the_end(kernel):
+    """All datagrams are parsed, and there is no wait for another one after the end."""
     ends = kernel([message(18, b"one!") + message(18, b"two!"), message(18, b"last") + DONE])
     assert netlink.dump(4, b"request", list, collect) == [b"one!", b"two!", b"last"]
     assert len(ends) == 1
 
 
 def test_the_request_is_sent_once(kernel):
-    """The kernel is asked what the caller asks."""
+    """The kernel receives the request of the caller."""
     ends = kernel([DONE])
     netlink.dump(4, b"request", list, collect)
     assert [end.recv(100) for end in ends] == [b"request"]
 
 
-def test_an_interrupted_dump_is_taken_anew(kernel):
-    """What came before the kernel said that its listing changed is not counted twice."""
+def test_an_interrupted_dump_is_repeated(kernel):
+    """Messages from before the interruption are not counted twice."""
     half = [message(18, b"gone"), message(18, b"more", flags=2 | INTERRUPTED)]
     ends = kernel(half, half, [message(18, b"here") + DONE])
     assert netlink.dump(4, b"request", list, collect) == [b"here"]
     assert len(ends) == 3
 
 
-def test_a_dump_that_ends_interrupted_is_not_whole(kernel):
-    """The mark may be on the last message alone."""
+def test_a_dump_that_is_interrupted_at_its_end_is_repeated(kernel):
+    """The flag can be on the last message alone."""
     ends = kernel(
         [message(18, b"half") + message(netlink.DONE, bytes(4), flags=2 | INTERRUPTED)],
         [message(18, b"here") + DONE],
@@ -160,8 +160,8 @@ def test_a_dump_that_ends_interrupted_is_not_whole(kernel):
     assert len(ends) == 2
 
 
-def test_a_dump_that_is_always_interrupted_is_given_up(kernel):
-    """A listing that never stands still is an error after a few attempts, not an endless loop."""
+def test_a_dump_that_is_always_interrupted_is_an_error(kernel):
+    """After a few attempts there is an error, not an endless loop."""
     ends = kernel(*[[message(18, b"more", flags=2 | INTERRUPTED)]] * 100)
     with pytest.raises(InterruptedError, match="EINTR"):
         netlink.dump(4, b"request", list, collect)
@@ -169,22 +169,22 @@ def test_a_dump_that_is_always_interrupted_is_given_up(kernel):
 
 
 def test_a_dump_without_end_is_an_error(kernel):
-    """A kernel that falls silent before the end of its answer does not hold the check up for ever."""
+    """If the answer has no end, there is a timeout."""
     kernel([message(18, b"half")])
     with pytest.raises(OSError, match="timed out"):
         netlink.dump(4, b"request", list, collect)
 
 
-def test_a_cut_datagram_is_an_error(kernel):
-    """A datagram longer than any that the kernel makes would be cut: it is refused, not counted."""
+def test_a_truncated_datagram_is_an_error(kernel):
+    """A datagram longer than the buffer is an error, and is not counted."""
     kernel([message(18, bytes(65536)) + DONE])
     with pytest.raises(KernelFormatError, match="65572"):
         netlink.dump(4, b"request", list, collect)
 
 
 @pytest.mark.root
-def test_nobody_but_the_kernel_answers():
-    """Another process, even of root, cannot slip its own answer in."""
+def test_only_the_kernel_can_answer():
+    """Another process, also one of root, cannot send an answer."""
     with (
         netlink._connect(4) as real,
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as other,
@@ -193,8 +193,8 @@ def test_nobody_but_the_kernel_answers():
         other.sendto(DONE, (real.getsockname()[0], 0))
 
 
-def test_a_real_socket_hears_of_silence():
-    """A real socket has a limit to how long it waits."""
+def test_a_real_socket_has_a_timeout():
+    """The wait for an answer is limited."""
     with netlink._connect(4) as real:
         timeout = real.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.calcsize("@ll"))
     assert struct.unpack("@ll", timeout)[0] > 0

@@ -1,4 +1,4 @@
-"""Processes: recorded files against psutil, names that are hard to read, and damage."""
+"""Processes: recorded files compared with psutil, names with special characters, and damaged files."""
 
 import pytest
 
@@ -6,17 +6,17 @@ from network_health.sources.linux import procfs
 from network_health.sources.linux.errors import KernelFormatError
 from tests.sources.linux import recorded
 
-CASES = recorded.said("procfs/psutil")
+PROCESSES = recorded.expected("procfs/psutil")
 STAT = recorded.raw("procfs/busy/stat")
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_recorded_processes_are_what_psutil_said(case):
-    """Pid, full name, CPU time and I/O of recorded processes are those that psutil gave."""
-    files = {name: recorded.raw(f"procfs/{case}/{name}") for name in ("stat", "io", "status", "cmdline")}
+@pytest.mark.parametrize("process", PROCESSES)
+def test_recorded_processes_are_those_of_psutil(process):
+    """Pid, full name, CPU time and I/O of recorded processes are the same as from psutil."""
+    files = {name: recorded.raw(f"procfs/{process}/{name}") for name in ("stat", "io", "status", "cmdline")}
     sample = procfs.parse_stat(files["stat"])
     read_bytes, write_bytes = procfs.parse_io(files["io"])
-    expected = dict(CASES[case])
+    expected = dict(PROCESSES[process])
     assert procfs.parse_uid(files["status"]) == 0
     assert expected.pop("user") == "root"
     assert expected == {
@@ -29,7 +29,7 @@ def test_recorded_processes_are_what_psutil_said(case):
 
 
 def test_a_recorded_process_has_its_start_and_memory():
-    """Start in ticks since boot and resident bytes are words 22 and 24 of proc(5)."""
+    """The start in ticks since boot and the resident pages are fields 22 and 24 of proc(5)."""
     words = STAT.rpartition(b") ")[2].split()
     sample = procfs.parse_stat(STAT)
     assert (sample.started, sample.rss_bytes) == (int(words[19]), int(words[21]) * procfs._PAGE_BYTES)
@@ -39,11 +39,11 @@ def test_a_recorded_process_has_its_start_and_memory():
 @pytest.mark.parametrize(
     "name", [b"a b", b"(x)", b") S 1 1 1", b"", b" ", b"\n", b"(", b")", b"tab\there", b"\xff\xfe", b"1) ("]
 )
-def test_any_name_is_read(name):
-    """Names hold spaces, brackets and line ends; what follows the last bracket are the numbers."""
+def test_any_name_is_parsed(name):
+    """Names can have spaces, brackets and line ends; the numbers follow after the last bracket."""
     sample = procfs.parse_stat(STAT.replace(b"busy) S 1 (", name))
     assert sample.name == name.decode("utf-8", "surrogateescape")
-    assert (sample.pid, sample.cpu_s) == (CASES["busy"]["pid"], CASES["busy"]["cpu_s"])
+    assert (sample.pid, sample.cpu_s) == (PROCESSES["busy"]["pid"], PROCESSES["busy"]["cpu_s"])
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_any_name_is_read(name):
     ],
 )
 def test_a_cut_name_is_completed_as_psutil_does(name, line, expected):
-    """Fifteen characters may be a cut name: the command line completes it, if it begins so."""
+    """A name of fifteen characters is completed if the program of the command line begins with it."""
     assert procfs.full_name(name, line) == expected
 
 
@@ -84,8 +84,8 @@ def test_a_cut_name_is_completed_as_psutil_does(name, line, expected):
         (b"/\0", None),
     ],
 )
-def test_a_command_is_its_first_words_last_part(line, expected):
-    """The program is named, and nothing of its arguments, however they are kept."""
+def test_a_command_is_the_last_part_of_the_first_word(line, expected):
+    """The result has the program and no arguments, with NUL or spaces between them."""
     assert procfs.parse_command(line) == expected
 
 
@@ -102,15 +102,15 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("stat", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_stat_is_named(stat):
-    """What is no stat of a process is an error that names the file."""
+def test_a_damaged_stat_is_an_error(stat):
+    """A ``stat`` in an unknown format is an error that names the file."""
     with pytest.raises(KernelFormatError, match="/proc/<pid>/stat"):
         procfs.parse_stat(stat)
 
 
 @pytest.mark.parametrize("cut", range(len(STAT)))
-def test_a_cut_stat_is_an_error_or_whole(cut):
-    """Cut before the word that is needed last, a stat is an error, not a process of smaller figures."""
+def test_a_truncated_stat_is_an_error_or_complete(cut):
+    """A ``stat`` that is cut before the last necessary field is an error, not a smaller value."""
     needed = len(STAT) - len(STAT.rpartition(b") ")[2].split(b" ", 22)[22])
     if cut <= needed:
         with pytest.raises(KernelFormatError):
@@ -132,12 +132,12 @@ def test_a_cut_stat_is_an_error_or_whole(cut):
         (procfs.parse_uid, b"Name:\tUid: 5\n", "status"),
     ],
 )
-def test_files_without_the_figure_are_named(parse, text, source):
-    """A missing or unreadable line is an error that names file and line, never a zero."""
+def test_files_without_the_value_are_an_error(parse, text, source):
+    """A missing or damaged line is an error that names the file, never a zero."""
     with pytest.raises(KernelFormatError, match=f"/proc/<pid>/{source}"):
         parse(text)
 
 
 def test_the_real_user_is_the_first_of_four():
-    """Of the users on the line the real one is taken, which is what psutil reports."""
+    """The result is the real user id, as from psutil."""
     assert procfs.parse_uid(b"Name:\tx\nUid:\t1000\t0\t0\t0\n") == 1000

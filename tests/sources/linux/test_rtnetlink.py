@@ -1,4 +1,4 @@
-"""Interfaces: recorded answers against ``ip``, and damage."""
+"""Interfaces: recorded answers compared with ``ip``, and damaged answers."""
 
 import struct
 
@@ -45,35 +45,37 @@ def read(name):
     return recorded.parsed(PARSERS[name], {}, f"rtnetlink/{name}")
 
 
-def test_recorded_links_are_what_ip_said():
-    """Names, states, sizes and kinds of recorded interfaces are those that ``ip`` listed."""
+def test_recorded_links_are_those_of_ip():
+    """Names, states, MTUs and kinds of recorded interfaces are the same as from ``ip``."""
     fields = ("index", "up", "mtu", "kind", "operstate", "carrier_changes")
-    expected = {name: {f: link[f] for f in fields} for name, link in recorded.said("rtnetlink/ip").items()}
+    expected = {
+        name: {f: link[f] for f in fields} for name, link in recorded.expected("rtnetlink/ip").items()
+    }
     found = {found.name: {f: getattr(found, f) for f in fields} for found in read("links").values()}
     assert found == expected
     assert {link["kind"] for link in expected.values()} >= {"", "veth", "bridge", "macvlan", "tun"}
 
 
-def test_recorded_addresses_are_what_ip_said():
-    """Addresses, in their order: several of an interface, with a label, and of a point to point."""
+def test_recorded_addresses_are_those_of_ip():
+    """Several addresses of one interface, labelled and point-to-point ones, have the order of ``ip``."""
     names = {index: link.name for index, link in read("links").items()}
     found = {(names[index], family): texts for (index, family), texts in read("addresses").items()}
     expected = {}
-    for name, link in recorded.said("rtnetlink/ip").items():
+    for name, link in recorded.expected("rtnetlink/ip").items():
         expected |= {(name, 2): link["ipv4"], (name, 10): link["ipv6"]}
     assert found == {owner: addresses for owner, addresses in expected.items() if addresses}
 
 
-def test_recorded_counters_are_what_ip_said():
+def test_recorded_counters_are_those_of_ip():
     """Each counter is in its own field."""
     names = {index: link.name for index, link in read("links").items()}
     found = {names[i]: rtnetlink.parse_counters(raw)._asdict() for i, raw in read("stats").items()}
-    assert found == {name: link["counters"] for name, link in recorded.said("rtnetlink/ip").items()}
+    assert found == {name: link["counters"] for name, link in recorded.expected("rtnetlink/ip").items()}
     assert found["va"]["tx_bytes"] != found["va"]["rx_bytes"]
 
 
 def test_every_counter_has_its_own_place():
-    """Of 25 different counters the right ones are taken; dropped and missed make the drops."""
+    """Each field has its own one of 25 different counters; the drops are the dropped plus the missed."""
     raw = struct.pack("=25Q", *range(2**40, 2**40 + 25))
     found = {}
     assert rtnetlink.parse_stats(stats(7, attribute(1, raw)), found) is False
@@ -104,15 +106,15 @@ def test_every_counter_has_its_own_place():
     ],
 )
 def test_a_speed_is_in_two_halves(speed, expected):
-    """Speeds past 65 Gbps have an upper half; 0, 65535 and -1 are how drivers say that they do not know."""
+    """Speeds above 65 Gbps have an upper half; drivers return 0, 65535 or -1 for an unknown speed."""
     cmd = struct.pack(
         "=IIIHBBBBBBIIHBBI8x", 1, 7, 7, speed & 0xFFFF, 1, 2, 3, 4, 5, 6, 7, 8, speed >> 16, 9, 9, 9
     )
     assert rtnetlink.parse_speed(cmd) == expected
 
 
-def test_what_a_kernel_does_not_tell_is_unknown():
-    """An interface with nothing but a name, from an old kernel, has no figures instead of zeros."""
+def test_a_missing_attribute_is_unknown():
+    """If an old kernel sends only a name, the other values are unknown, not 0."""
     found = {}
     rtnetlink.parse_links(link(3, NAME, flags=0), found)
     assert (found[3].name, found[3].up, found[3].kind) == ("eth0", False, "")
@@ -121,14 +123,14 @@ def test_what_a_kernel_does_not_tell_is_unknown():
 
 
 def test_an_unknown_state_is_unknown():
-    """A state that this reader has no word for is none."""
+    """A state that the reader does not know is ``None``."""
     found = {}
     rtnetlink.parse_links(link(3, NAME, attribute(16, b"\x63")), found)
     assert found[3].operstate is None
 
 
 def test_addresses_of_other_families_are_no_ip_addresses():
-    """What is neither IPv4 nor IPv6 is passed over."""
+    """An address that is not IPv4 or IPv6 is ignored."""
     found = {}
     assert rtnetlink.parse_addresses(address(3, 45, attribute(2, b"\x09")), found) is False
     assert found == {}
@@ -155,15 +157,15 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize(("parser", "datagram"), DAMAGED.values(), ids=DAMAGED)
-def test_damaged_answers_are_named(parser, datagram):
-    """An answer that is not in its format is an error, never a zero."""
+def test_damaged_answers_are_an_error(parser, datagram):
+    """An answer in an unknown format is an error, never a zero."""
     with pytest.raises(KernelFormatError):
         PARSERS[parser](datagram, {})
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_a_truncated_answer_never_looks_whole(name):
-    """Cut anywhere, a datagram gives what is before the cut or an error, but never the end of a dump."""
+def test_a_truncated_answer_is_never_complete(name):
+    """A truncated datagram gives the messages before the cut or an error, never the end of a dump."""
     for datagram in recorded.datagrams(f"rtnetlink/{name}"):
         whole = {}
         PARSERS[name](datagram, whole)

@@ -1,4 +1,4 @@
-"""Interfaces on a real kernel, in namespaces of their own; ``ip`` and psutil are the referees."""
+"""Interfaces on a real kernel, in network namespaces, compared with ``ip`` and psutil."""
 
 import dataclasses
 import os
@@ -17,65 +17,66 @@ from tests.sources.linux import referees
 pytestmark = pytest.mark.root
 
 GETLINK, GETADDR, GETSTATS = 18, 22, 94
-#: What psutil has of an interface; `portable` puts it into the same fields.
+#: The fields of `Link` that psutil has.
 OF_PSUTIL = ("name", "index", "up", "speed_mbps", "ipv4", "ipv6", "counters", "mtu")
 
 
-def as_ip_says(reading):
-    """A reading in the words of `referees.links`."""
+def like_ip(reading):
+    """A reading with the fields of `referees.links`."""
     links = {}
     for link in reading.links:
         fields = dataclasses.asdict(link)
         name = fields.pop("name")
-        fields.pop("speed_mbps")  # ip does not tell
+        fields.pop("speed_mbps")  # ip does not have it
         counters = link.counters._asdict()
         links[name] = {**fields, "counters": counters, "ipv4": list(link.ipv4), "ipv6": list(link.ipv6)}
     return links
 
 
-def as_psutil_says(links):
-    """The fields of interfaces that psutil has; of an alias, psutil makes an interface of its own."""
+def like_psutil(links):
+    """The fields that psutil has, by interface."""
     return {link.name: tuple(getattr(link, field) for field in OF_PSUTIL) for link in links}
 
 
-def asked(work):
-    """What ``work`` returns, and the kinds of dumps that it asked for."""
+def dumped_kinds(work):
+    """The result of ``work``, and the message type of each of its dumps."""
     kinds = []
     dump = netlink.dump
 
-    def listen(protocol, request, *rest):
+    def recording(protocol, request, *rest):
         kinds.append(netlink.HEADER.unpack_from(request)[1])
         return dump(protocol, request, *rest)
 
-    netlink.dump = listen
+    netlink.dump = recording
     try:
         return work(), kinds
     finally:
         netlink.dump = dump
 
 
-def test_links_are_what_ip_says(namespace):
-    """Every field that ``ip`` has too, of interfaces of several kinds, up and down, with traffic."""
+def test_links_are_those_of_ip(namespace):
+    """Interfaces of several kinds, up and down, with traffic, have the same values as from ``ip``."""
 
     def watch():
         make_links()
         reader = LinkReader()
-        return referees.at_one_moment(referees.links, lambda: as_ip_says(reader.read()))
+        return referees.at_one_moment(referees.links, lambda: like_ip(reader.read()))
 
     seen, expected = namespace().call(watch)
     assert seen == expected
     assert expected["va"]["ipv4"] == ["10.8.0.1", "10.8.1.1", "10.8.2.1", "10.8.0.2"]
 
 
-def test_links_are_what_psutil_says(namespace):
-    """Every field that psutil has, of interfaces of several kinds; and speeds, of those that have one."""
+def test_links_are_those_of_psutil(namespace):
+    """Interfaces of several kinds have the same values as from psutil, also their speeds."""
 
     def watch():
         make_links()
         reader = LinkReader()
-        run("ip", "addr", "del", "10.8.1.1/24", "dev", "va")  # psutil takes its label for an interface
+        run("ip", "addr", "del", "10.8.1.1/24", "dev", "va")  # psutil lists its label as an interface
         return referees.at_one_moment(
-            lambda: as_psutil_says(portable.read_links().links), lambda: as_psutil_says(reader.read().links)
+            lambda: like_psutil(portable.read_links().links),
+            lambda: like_psutil(reader.read().links),
         )
 
     seen, expected = namespace().call(watch)
@@ -84,8 +85,8 @@ def test_links_are_what_psutil_says(namespace):
     assert expected["lo"][3] is None
 
 
-def test_links_come_by_index(namespace):
-    """The order is that of the kernel's numbers, and the moment is that of the counters."""
+def test_links_are_sorted_by_index(namespace):
+    """The order is that of the kernel's indexes, and the time is that of the counters."""
     host = namespace()
     host.ip("link", "add", "zz", "type", "veth", "peer", "name", "aa")
 
@@ -111,32 +112,32 @@ CHANGES = {
     "has another address": ["addr add 10.8.9.1/24 dev va"],
     "has another IPv6 address": ["addr add fd08::9/64 dev va nodad"],
     "loses an address": ["addr del 10.77.0.1/24 dev va"],
-    "is gone": ["link del va"],
-    "is another one of that name": ["link del va", "link add va type bridge"],
-    "has company": ["link add v2 type veth peer name v3"],
+    "is removed": ["link del va"],
+    "is another one with that name": ["link del va", "link add va type bridge"],
+    "is one of more links": ["link add v2 type veth peer name v3"],
     "changes very often": ["link set va mtu 1300", "link set va mtu 1301"] * 200,
 }
 
 
 @pytest.mark.parametrize("commands", CHANGES.values(), ids=CHANGES)
 def test_a_change_is_seen_in_the_next_read(namespace, commands):
-    """A reader that has read before sees what one that has not sees, and what ``ip`` says."""
+    """A reader with a cache has the same values as a new reader and as ``ip``."""
 
     def watch():
         run("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
         for words in ("link set va up", "link set vb up", "addr add 10.77.0.1/24 dev va"):
             run("ip", *words.split())
         reader = LinkReader()
-        before = as_ip_says(reader.read())
+        before = like_ip(reader.read())
         for words in commands:
             run("ip", *words.split())
-        seen, expected = referees.at_one_moment(referees.links, lambda: as_ip_says(reader.read()))
+        seen, expected = referees.at_one_moment(referees.links, lambda: like_ip(reader.read()))
         return (
             before,
             seen,
             expected,
-            as_psutil_says(reader.read().links),
-            as_psutil_says(LinkReader().read().links),
+            like_psutil(reader.read().links),
+            like_psutil(LinkReader().read().links),
         )
 
     before, seen, expected, kept, fresh = namespace().call(watch)
@@ -146,21 +147,21 @@ def test_a_change_is_seen_in_the_next_read(namespace, commands):
 
 
 def test_counters_are_new_in_every_read(namespace):
-    """Traffic shows in the next read, though nothing else is read again."""
+    """The next read has the counters of new traffic, and dumps nothing else."""
     near, far = namespace(), namespace()
     veth(near, far)
 
     def watch():
         reader = LinkReader()
         reader.read()
-        time.sleep(1.5)  # until the kernel has told of the new carrier
+        time.sleep(1.5)  # until the kernel has announced the new carrier
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"x", ("10.77.0.2", 9))
             reader.read()
             before = {link.name: link for link in reader.read().links}["va"].counters
             for _ in range(10):
                 sender.sendto(bytes(958), ("10.77.0.2", 9))
-        reading, kinds = asked(reader.read)
+        reading, kinds = dumped_kinds(reader.read)
         after = {link.name: link for link in reading.links}["va"].counters
         return after.tx_packets - before.tx_packets, after.tx_bytes - before.tx_bytes, kinds
 
@@ -170,22 +171,22 @@ def test_counters_are_new_in_every_read(namespace):
     assert kinds == [GETSTATS]
 
 
-def test_nothing_is_kept_for_ever(namespace, monkeypatch):
-    """What the kernel does not announce is read again after a while."""
+def test_the_cache_expires(namespace, monkeypatch):
+    """After a time everything is read again, because the kernel does not announce every change."""
 
     def watch():
         reader = LinkReader()
-        first = asked(reader.read)[1]
-        second = asked(reader.read)[1]
+        first = dumped_kinds(reader.read)[1]
+        second = dumped_kinds(reader.read)[1]
         monkeypatch.setattr(rtnetlink, "MAX_CACHE_S", 0)
-        return first, second, asked(reader.read)[1]
+        return first, second, dumped_kinds(reader.read)[1]
 
-    everything = [GETLINK, GETADDR, GETSTATS]
-    assert namespace().call(watch) == (everything, [GETSTATS], everything)
+    all_kinds = [GETLINK, GETADDR, GETSTATS]
+    assert namespace().call(watch) == (all_kinds, [GETSTATS], all_kinds)
 
 
-def test_a_link_that_comes_between_the_dumps_is_listed(namespace):
-    """An interface that is made after the announcements were looked at is in the reading, whole."""
+def test_a_link_that_is_added_between_the_dumps_is_listed(namespace):
+    """An interface that is added after the check for announcements is in the reading, with all values."""
 
     def watch():
         reader = LinkReader()
@@ -198,15 +199,15 @@ def test_a_link_that_comes_between_the_dumps_is_listed(namespace):
             return dump(protocol, request, *rest)
 
         netlink.dump = late
-        return as_ip_says(reader.read()), referees.links()
+        return like_ip(reader.read()), referees.links()
 
     seen, expected = namespace().call(watch)
     assert seen == expected
     assert "late" in seen
 
 
-def test_a_link_that_goes_between_the_dumps_is_left_out(namespace):
-    """An interface that is gone before its counters are read is not in the reading."""
+def test_a_link_that_is_removed_between_the_dumps_is_left_out(namespace):
+    """An interface that is removed before its counters are read is not in the reading."""
 
     def watch():
         run("ip", "link", "add", "early", "type", "bridge")
@@ -225,8 +226,8 @@ def test_a_link_that_goes_between_the_dumps_is_left_out(namespace):
     assert namespace().call(watch) == ["lo"]
 
 
-def test_links_that_keep_going_do_not_disturb(namespace):
-    """While an interface goes before each dump of counters, those that stay are read."""
+def test_links_that_are_removed_all_the_time_do_not_disturb(namespace):
+    """While an interface is removed before each dump of counters, the others are read."""
 
     def watch():
         for number in range(5):
@@ -234,11 +235,11 @@ def test_links_that_keep_going_do_not_disturb(namespace):
         reader = LinkReader()
         reader.read()
         dump = netlink.dump
-        going = iter(range(4))
+        numbers = iter(range(4))
 
         def late(protocol, request, *rest):
             if netlink.HEADER.unpack_from(request)[1] == GETSTATS:
-                run("ip", "link", "del", f"br{next(going)}")
+                run("ip", "link", "del", f"br{next(numbers)}")
             return dump(protocol, request, *rest)
 
         netlink.dump = late
@@ -248,7 +249,7 @@ def test_links_that_keep_going_do_not_disturb(namespace):
 
 
 def test_many_links_are_all_read(namespace):
-    """More interfaces than one datagram holds, each with its own name, address and counters."""
+    """More interfaces than fit into one datagram have each their own name, address and counters."""
     host = namespace()
     lines = []
     for number in range(60):
@@ -261,15 +262,15 @@ def test_many_links_are_all_read(namespace):
 
     def watch():
         reader = LinkReader()
-        return referees.at_one_moment(referees.links, lambda: as_ip_says(reader.read()))
+        return referees.at_one_moment(referees.links, lambda: like_ip(reader.read()))
 
     seen, expected = host.call(watch)
     assert seen == expected
     assert len(seen) == 121
 
 
-def test_a_closed_reader_gives_back_its_descriptor_and_can_begin_anew():
-    """One descriptor is kept while reading, none after."""
+def test_a_closed_reader_has_no_descriptor_and_can_read_again():
+    """A reader keeps one descriptor open until it is closed."""
     before = os.listdir("/proc/self/fd")
     reader = LinkReader()
     names = [link.name for link in reader.read().links]

@@ -1,4 +1,4 @@
-"""Sockets, their ends and their owners: recordings, tables, and ``ss`` as the referee."""
+"""Sockets and their owners: recordings, tables, and a comparison with ``ss``."""
 
 import os
 import random
@@ -33,15 +33,15 @@ DOCKER = "/system.slice/docker-" + "4f" * 32 + ".scope"
 POD = "/kubepods.slice/kubepods-burstable.slice/kubepods-pod1.slice/cri-containerd-" + "ab" * 32 + ".scope"
 
 
-class Everything:
-    """All remotes."""
+class AllRemotes:
+    """Has every remote address and port."""
 
-    def __contains__(self, end):
+    def __contains__(self, remote):
         return True
 
 
-def test_a_recording_of_every_state_is_read_whole():
-    """All sockets, with an address of 4 or 16 bytes and a cookie of their own; listeners have a backlog."""
+def test_a_recording_of_every_state_is_complete():
+    """Sockets have addresses of 4 or 16 bytes and different cookies; listeners have a backlog."""
     found = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
     assert {s.state for s in found} >= {"ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT", "LISTEN", "SYN_RECV"}
     assert {(len(s.local), len(s.remote)) for s in found} <= {(4, 4), (16, 16)}
@@ -49,46 +49,45 @@ def test_a_recording_of_every_state_is_read_whole():
     assert all(s.backlog for s in found if s.state == "LISTEN")
 
 
-def bundled(*recordings, ports=()):
-    """What a recording is in bundles, beside the sockets themselves."""
-    tally = recorded.parsed(socket_groups.parse_groups, socket_groups.GroupCounts("tcp", ports), *recordings)
-    return list(socket_groups.take_groups(tally))
+def grouped(*recordings, ports=()):
+    """The socket groups of recordings."""
+    groups = recorded.parsed(socket_groups.parse_groups, socket_groups.GroupCounts("tcp", ports), *recordings)
+    return list(socket_groups.take_groups(groups))
 
 
-def test_bundles_are_of_all_sockets():
-    """As many sockets of each state as single ones are read, each in the bundle of its addresses."""
+def test_groups_have_all_sockets():
+    """The groups have the same number of sockets by state, and the same addresses, as the single sockets."""
     single = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
-    found = bundled("sock_diag/every_state")
+    found = grouped("sock_diag/every_state")
     by_state = Counter()
     for each in found:
         by_state[each.state] += each.sockets
     assert by_state == Counter(s.state for s in single)
-    assert sum(b.without_owner for b in found) == sum(not s.inode for s in single)
-    ends = {(s.local, s.remote) for s in single}
-    assert {(b.local, b.remote) for b in found} == ends
+    assert sum(g.without_owner for g in found) == sum(not s.inode for s in single)
+    assert {(g.local, g.remote) for g in found} == {(s.local, s.remote) for s in single}
 
 
-def test_connections_are_bundled_by_the_port_that_matters():
-    """By the local port where somebody waits at it, or without a remote; else by the remote one."""
+def test_connections_are_grouped_by_one_port():
+    """It is the local port if that is a listening port or there is no remote one, else the remote port."""
     single = recorded.parsed(sockets.parse, [], "sock_diag/every_state")
     ports = recorded.parsed(socket_groups.parse_ports, set(), "sock_diag/every_state")
     assert {socket.ntohs(port) for port in ports} == {s.local_port for s in single}
-    waiting = {s.local_port for s in single if s.state == "LISTEN"}
-    assert waiting
-    found = bundled("sock_diag/every_state", ports={socket.htons(port) for port in waiting})
-    assert all((b.local_port in waiting or not any(b.remote)) != bool(b.remote_port) for b in found)
-    assert {b.remote_port for b in found} - {0} == {
-        s.remote_port for s in single if s.remote_port and s.local_port not in waiting
+    listening = {s.local_port for s in single if s.state == "LISTEN"}
+    assert listening
+    found = grouped("sock_diag/every_state", ports={socket.htons(port) for port in listening})
+    assert all((g.local_port in listening or not any(g.remote)) != bool(g.remote_port) for g in found)
+    assert {g.remote_port for g in found} - {0} == {
+        s.remote_port for s in single if s.remote_port and s.local_port not in listening
     }
 
 
-def test_inodes_are_taken_once():
-    """Each leads to its bundle, once, whatever their order; what was never there leads nowhere."""
+def test_inodes_are_removed_once():
+    """Each inode has its group once, in any order; an unknown inode has none."""
     chance = random.Random(5)
     known = {inode: chance.randrange(1, 1 << 20) for inode in chance.sample(range(1, 1 << 32), 1000)}
     inodes = InodeIndex()
-    for inode, bundle in known.items():
-        inodes.add(inode, bundle)
+    for inode, group in known.items():
+        inodes.add(inode, group)
     inodes.sort()
     left = list(known)[500:]
     assert [inodes.pop(inode) for inode in list(known)[:500]] == list(known.values())[:500]
@@ -101,40 +100,40 @@ def test_inodes_are_taken_once():
 
 PARSERS = {
     "sockets": (sockets.parse, list),
-    "bundles": (socket_groups.parse_groups, lambda: socket_groups.GroupCounts("tcp")),
+    "groups": (socket_groups.parse_groups, lambda: socket_groups.GroupCounts("tcp")),
     "ports": (socket_groups.parse_ports, set),
-    "moving": (tcp_bytes.parse, lambda: tcp_bytes.TcpBytes({})),
+    "tcp bytes": (tcp_bytes.parse, lambda: tcp_bytes.TcpBytes({})),
 }
 
 
 @pytest.mark.parametrize("name", PARSERS)
 @pytest.mark.parametrize("damage", [b"", b"\x10", b"\x14\x00\x00\x00" + bytes(40), bytes(200)])
-def test_what_is_no_listing_is_refused(name, damage):
-    """A datagram that is not one of sockets is an error with a name."""
+def test_a_datagram_without_sockets_is_an_error(name, damage):
+    """A datagram in an unknown format is a documented error."""
     parse, empty = PARSERS[name]
     with pytest.raises((KernelFormatError, OSError)):
         parse(damage, empty())
 
 
-@pytest.mark.parametrize(("at", "value", "what"), [(17, 13, "state 13"), (16, 3, "family 3")])
-def test_what_is_unknown_is_refused(at, value, what):
-    """A state or a family that this reader does not know is not guessed."""
+@pytest.mark.parametrize(("at", "value", "error"), [(17, 13, "state 13"), (16, 3, "family 3")])
+def test_an_unknown_state_or_family_is_an_error(at, value, error):
+    """A state or a family that the reader does not know is not guessed."""
     whole = bytearray(recorded.datagrams("sock_diag/every_state")[0])
     whole[at] = value
-    with pytest.raises(KernelFormatError, match=what):
+    with pytest.raises(KernelFormatError, match=error):
         sockets.parse(bytes(whole), [])
-    tally = socket_groups.GroupCounts("tcp")
-    socket_groups.parse_groups(bytes(whole), tally)
-    with pytest.raises(KernelFormatError, match=what):
-        list(socket_groups.take_groups(tally))
+    groups = socket_groups.GroupCounts("tcp")
+    socket_groups.parse_groups(bytes(whole), groups)
+    with pytest.raises(KernelFormatError, match=error):
+        list(socket_groups.take_groups(groups))
 
 
 @pytest.mark.root
-def test_ss_sees_the_same_sockets(namespace):
-    """Ports, addresses, inodes and states are those that ``ss`` tells, for IPv4 through IPv6 too."""
+def test_sockets_are_those_of_ss(namespace):
+    """Ports, addresses, inodes and states are the same as from ``ss``, also for IPv4 over IPv6 sockets."""
     inside = namespace()
 
-    def look():
+    def run():
         with (
             socket.create_server(
                 ("", 9000), family=socket.AF_INET6, dualstack_ipv6=True, backlog=7
@@ -144,17 +143,16 @@ def test_ss_sees_the_same_sockets(namespace):
         ):
             assert one.fileno() > 0
             assert server.accept()
-            everyone = sockets.read_connected_to(Everything())
-            return everyone, inside.tool("ss", "-Htane"), owners_of(everyone)
+            found = sockets.read_connected_to(AllRemotes())
+            return found, inside.tool("ss", "-Htane"), owners_of(found)
 
-    found, ss, pids = inside.call(look)
+    found, ss, pids = inside.call(run)
     for each in found:
         lines = [line for line in ss.splitlines() if each.inode and f"ino:{each.inode} " in line + " "]
         assert each.inode == 0 or (len(lines) == 1 and f":{each.local_port}" in lines[0]), each
     assert sum(s.local == s.remote == bytes([127, 0, 0, 1]) for s in found) == 2
     assert [s.backlog for s in found if s.state == "LISTEN"] == [7]
-    held = {s.inode for s in found if s.inode}
-    assert set(pids) == held
+    assert set(pids) == {s.inode for s in found if s.inode}
     assert len(set(pids.values())) == 1
 
 
@@ -163,27 +161,27 @@ def owners_of(found):
 
 
 @pytest.mark.root
-def test_bundles_have_their_holders(namespace):
-    """TCP and UDP: what was accepted under its port, what was opened under its remote, each with its pid."""
+def test_groups_have_their_owners(namespace):
+    """Accepted connections are under their port, outgoing ones under the remote one, each with its pid."""
 
-    def look():
+    def run():
         with (
             socket.create_server(("127.0.0.1", 9000)) as server,
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as named,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connected,
         ):
             named.bind(("127.0.0.1", 53))
-            asking.connect(("127.0.0.1", 53))
+            connected.connect(("127.0.0.1", 53))
             clients = [socket.create_connection(("127.0.0.1", 9000)) for _ in range(5)]
             ends = [server.accept()[0] for _ in clients[1:]]
             listing = socket_groups.read_socket_groups(time.monotonic() + 10)
             assert len(ends) == 4
             return listing, os.getpid()
 
-    listing, pid = namespace().call(look)
+    listing, pid = namespace().call(run)
     here = bytes([127, 0, 0, 1])
-    found = {(b.protocol, b.state, b.local_port, b.remote, b.remote_port): b for b in listing.groups}
-    seen = {key: (b.sockets, b.without_owner, dict(b.owners)) for key, b in found.items()}
+    found = {(g.protocol, g.state, g.local_port, g.remote, g.remote_port): g for g in listing.groups}
+    seen = {key: (g.sockets, g.without_owner, dict(g.owners)) for key, g in found.items()}
     assert seen == {
         ("tcp", "LISTEN", 9000, bytes(4), 0): (1, 0, {pid: 1}),
         ("tcp", "ESTABLISHED", 9000, here, 0): (5, 1, {pid: 4}),  # one is not accepted yet
@@ -195,10 +193,10 @@ def test_bundles_have_their_holders(namespace):
 
 
 @pytest.mark.root
-def test_a_closed_socket_says_how_much_it_moved(namespace):
-    """Sent and received bytes arrive with the cookie that the socket had while it was open."""
+def test_a_closed_socket_has_its_byte_counts(namespace):
+    """A closed socket has its sent and received bytes, and the cookie that it had before."""
 
-    def look():
+    def run():
         closed = closed_sockets.ClosedSockets()
         with socket.create_server(("127.0.0.1", 0)) as server:
             client = socket.create_connection(server.getsockname())
@@ -209,24 +207,24 @@ def test_a_closed_socket_says_how_much_it_moved(namespace):
             port = client.getsockname()[1]
             client.close()
             accepted.close()
-            told, deadline = [], time.monotonic() + 5
-            while len(told) < 2 and time.monotonic() < deadline:
-                told += closed.take()[0]
+            received, deadline = [], time.monotonic() + 5
+            while len(received) < 2 and time.monotonic() < deadline:
+                received += closed.take()[0]
             closed.close()
-            return before, told, port
+            return before, received, port
 
-    before, told, port = namespace().call(look)
+    before, received, port = namespace().call(run)
     assert (len(before.listeners), before.changed) == (1, [])
-    assert {s.cookie for s in told} == set(before.counters)
-    (client,) = [s for s in told if s.local_port == port]
+    assert {s.cookie for s in received} == set(before.counters)
+    (client,) = [s for s in received if s.local_port == port]
     assert (client.sent - 5000, client.inode) in {(1, 0), (2, 0)}  # SYN and FIN count
 
 
 @pytest.mark.root
-def test_only_what_moved_is_brought_back(namespace):
-    """Of two connections the one that carried something since the listing before, with inode and bytes."""
+def test_only_sockets_with_traffic_are_listed(namespace):
+    """Of two connections, the one with traffic since the previous listing is listed, with inode and bytes."""
 
-    def look():
+    def run():
         with socket.create_server(("127.0.0.1", 0)) as server:
             pairs = [(socket.create_connection(server.getsockname()), server.accept()[0]) for _ in range(2)]
             for sender, receiver in pairs:
@@ -240,7 +238,7 @@ def test_only_what_moved_is_brought_back(namespace):
             inodes = {os.fstat(end.fileno()).st_ino for end in pairs[1]}
             return second, inodes
 
-    second, inodes = namespace().call(look)
+    second, inodes = namespace().call(run)
     assert {s.inode for s in second.changed} == inodes
     assert sorted(s.received for s in second.changed) == [0, 1500]
     assert sorted(s.sent for s in second.changed) == [0, 1501]  # the SYN counts
@@ -248,27 +246,27 @@ def test_only_what_moved_is_brought_back(namespace):
 
 
 @given(st.lists(st.integers(0, (1 << 64) - 1), unique=True), st.randoms())
-def test_marks_are_found_in_any_order(cookies, chance):
-    """As in a dictionary, whether they are asked for as they came or not, with others in between."""
+def test_byte_counters_are_found_in_any_order(cookies, chance):
+    """Lookups give the same results as in a dictionary, in any order, with unknown cookies in between."""
     known, other = cookies[::2], cookies[1::2]
-    marks = ByteCounters()
+    counters = ByteCounters()
     expected = {cookie: BYTE_COUNTER.pack(n, n * n, n & 0xFFFFFFFF) for n, cookie in enumerate(known)}
-    for cookie, mark in expected.items():
-        marks.add(cookie, mark)
-    assert dict(marks) == expected
+    for cookie, counter in expected.items():
+        counters.add(cookie, counter)
+    assert dict(counters) == expected
     chance.shuffle(cookies)
     for cookie in cookies:
-        assert marks.get(cookie) == expected.get(cookie)
-    assert len(marks) == len(known)
-    assert all(cookie not in marks for cookie in other)
+        assert counters.get(cookie) == expected.get(cookie)
+    assert len(counters) == len(known)
+    assert all(cookie not in counters for cookie in other)
 
 
 @pytest.mark.root
-def test_lost_ends_are_admitted(namespace, monkeypatch):
-    """When more sockets close than the buffer holds, the answer says that it is not whole."""
+def test_lost_messages_about_closed_sockets_are_reported(namespace, monkeypatch):
+    """If more sockets close than fit into the buffer, the result is marked as incomplete."""
     monkeypatch.setattr(closed_sockets, "_BUFFER_BYTES", 4096)
 
-    def look():
+    def run():
         closed = closed_sockets.ClosedSockets()
         with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
             for _ in range(100):
@@ -277,11 +275,11 @@ def test_lost_ends_are_admitted(namespace, monkeypatch):
         time.sleep(0.1)
         return closed.take()[1]
 
-    assert namespace().call(look) is False
+    assert namespace().call(run) is False
 
 
-def test_the_lowest_pid_owns_what_is_shared():
-    """A socket that a child inherited is its parent's."""
+def test_the_lowest_pid_is_the_owner_of_a_shared_socket():
+    """The owner of a socket that a child process inherited is the parent."""
     with socket.socket() as shared:
         inode = os.fstat(shared.fileno()).st_ino
         child = os.fork()
@@ -296,8 +294,8 @@ def test_the_lowest_pid_owns_what_is_shared():
     assert found.pids == {inode: min(os.getpid(), child)}
 
 
-def test_a_search_that_takes_too_long_stops():
-    """When the clock has run out at the first process, most owners stay unknown, and none is wrong."""
+def test_a_search_ends_at_its_deadline():
+    """If the deadline is reached at the first process, owners can be unknown, but none is wrong."""
     with socket.socket() as mine:
         inode = os.fstat(mine.fileno()).st_ino
         finder = owners.OwnerFinder()
@@ -308,7 +306,7 @@ def test_a_search_that_takes_too_long_stops():
 
 
 @pytest.mark.parametrize(
-    ("path", "place"),
+    ("path", "expected"),
     [
         ("/system.slice/nginx.service", (None, "nginx.service")),
         ("/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope", (None, "x.scope")),
@@ -322,9 +320,9 @@ def test_a_search_that_takes_too_long_stops():
         ("", (None, None)),
     ],
 )
-def test_places_are_read_from_paths(path, place):
-    """Containers and units of the usual makers, from the path alone."""
-    assert cgroups.container_and_unit(path) == place
+def test_containers_and_units_are_found_in_paths(path, expected):
+    """The path alone has the container and the unit, in the formats of the usual tools."""
+    assert cgroups.container_and_unit(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -337,13 +335,13 @@ def test_places_are_read_from_paths(path, place):
         ("nonsense\n", ""),
     ],
 )
-def test_the_hierarchy_that_says_most_is_taken(text, path):
-    """The unified one, else systemd's, else the longest."""
+def test_the_most_specific_path_is_used(text, path):
+    """It is that of the unified hierarchy, else that of systemd, else the longest one."""
     assert cgroups.parse_cgroup(text) == path
 
 
 def test_sources_of_tracked_connections_are_counted():
-    """The first source of a line counts: that of who opened the connection."""
+    """The first source of a line counts: the address that opened the connection."""
     lines = [
         "ipv4 2 tcp 6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 src=10.0.0.2 dst=10.0.0.1 \n",
         "ipv4 2 udp 17 29 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 [UNREPLIED] src=10.0.0.2 dst=10.0.0.1 \n",
@@ -378,20 +376,20 @@ def test_loss_counters_have_their_kinds():
 
 
 @pytest.mark.root
-def test_what_a_queue_throws_away_is_a_kind(namespace):
-    """Drops of a queueing discipline are counted as ``tc`` counts them, though the interface has none."""
+def test_drops_of_a_queueing_discipline_are_a_kind(namespace):
+    """They are the same number as from ``tc``; the interface itself has no drops."""
     host, far = namespace(), namespace()
     veth(host, far)
     host.tool("sh", "-c", "tc qdisc add dev va root tbf rate 8kbit burst 1600 limit 1600")
 
-    def look():
+    def run():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for _ in range(20):
                 sender.sendto(bytes(1000), ("10.77.0.2", 9))
                 time.sleep(0.005)  # the first ones wait for the neighbour's address
         return link_loss.read_loss_kinds()[socket.if_nametoindex("va")]
 
-    seen = host.call(look)
+    seen = host.call(run)
     assert f"dropped {seen['qdisc']}," in host.tool("tc", "-s", "qdisc", "show", "dev", "va")
     assert seen["qdisc"] > 5
     assert host.links()["va"]["stats64"]["tx"]["dropped"] == 0

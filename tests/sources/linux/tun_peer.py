@@ -1,7 +1,7 @@
-"""A TCP peer that answers only when told to: it can hold the kernel's sockets in any state.
+"""A TCP peer that answers only on request, so that a socket of the kernel stays in any state.
 
-The peer is the other end of a TUN device, so it needs a network namespace of its own. See tcp(7) and
-the state diagram of RFC 9293.
+The peer is the other end of a TUN device. It needs a network namespace of its own. See tcp(7) and the state
+diagram of RFC 9293.
 """
 
 import fcntl
@@ -20,10 +20,9 @@ DEADLINE_S = 10
 
 
 class Peer:
-    """Brings up the device ``peer0`` in the namespace of the calling thread; ``close`` removes it.
+    """Creates the device ``peer0`` in the namespace of the calling thread; ``close`` removes it.
 
-    Each method named after a state leaves one socket in it, of a family, and keeps it open where the
-    state needs that.
+    Each method with the name of a state creates one socket of a family in that state.
     """
 
     def __init__(self):
@@ -45,14 +44,14 @@ class Peer:
         os.close(self._tun)
 
     def syn_sent(self, family):
-        """A connect that nobody answers."""
+        """A connect without an answer."""
         client = self._socket(family)
         client.setblocking(False)
         client.connect_ex((HOSTS[family][1], PORT))
         return client
 
     def established(self, family, mapped=False):
-        """A connection; ``mapped`` is one over IPv4 of an IPv6 socket."""
+        """A connection; with ``mapped`` one of an IPv6 socket over IPv4."""
         if mapped:
             client = self._socket(socket.AF_INET6)
             client.setblocking(False)
@@ -67,50 +66,50 @@ class Peer:
         return client, port, seq + 1
 
     def fin_wait1(self, family):
-        """Closed here, and nobody answers."""
+        """Closed here, without an answer."""
         client, port, seq = self.established(family)
         client.shutdown(socket.SHUT_WR)
         self._wait(family, port, FIN)
         return client, port, seq
 
     def fin_wait2(self, family):
-        """Half closed here, and acknowledged."""
+        """Half closed here, with acknowledgement."""
         client, port, seq = self.fin_wait1(family)
         self._send(family, PORT, port, 1001, seq + 1, ACK)
         return client, port, seq
 
     def fin_wait2_orphan(self, family):
-        """Closed here for good, and acknowledged: the kernel keeps a time-wait socket in this state."""
+        """Fully closed here, with acknowledgement: the kernel keeps a time-wait socket in this state."""
         client, _, _ = self.fin_wait2(family)
         client.close()
 
     def closing(self, family):
-        """Closed by both ends at once."""
+        """Closed by both ends at the same time."""
         client, port, seq = self.fin_wait1(family)
         self._send(family, PORT, port, 1001, seq, FIN | ACK)
         return client
 
     def time_wait(self, family):
-        """Closed by both ends, here first."""
+        """Closed by both ends, first here."""
         client, port, seq = self.fin_wait1(family)
         self._send(family, PORT, port, 1001, seq + 1, FIN | ACK)
         client.close()
 
     def close_wait(self, family):
-        """Closed there."""
+        """Closed by the peer."""
         client, port, seq = self.established(family)
         self._send(family, PORT, port, 1001, seq, FIN | ACK)
         self._wait(family, port, ACK)
         return client, port
 
     def last_ack(self, family):
-        """Closed there, then here, and nobody answers."""
+        """Closed by the peer, then here, without an answer."""
         client, port = self.close_wait(family)
         client.close()
         self._wait(family, port, FIN)
 
     def syn_recv(self, family, listener, data=b""):
-        """A SYN from there, whose answer nobody acknowledges; with data it asks for TCP Fast Open."""
+        """A SYN from the peer, without an acknowledgement; with ``data`` it requests TCP Fast Open."""
         here = listener.getsockname()[1]
         there = next(self._ports)
         options = bytes([34, 2, 1, 1]) if data else b""  # an empty Fast Open cookie, padded
@@ -124,7 +123,7 @@ class Peer:
         return listener
 
     def bound(self, family, kind=socket.SOCK_STREAM):
-        """A socket that has an address and nothing else."""
+        """A socket with a local address only."""
         bound = self._socket(family, kind)
         bound.bind((HOSTS[family][0], 0))
         return bound
@@ -134,7 +133,7 @@ class Peer:
         return self._open[-1]
 
     def _wait(self, family, port, flag):
-        """Read what the kernel sends until a segment from ``port`` has ``flag``; its sequence number."""
+        """Read segments until one from ``port`` has ``flag``; returns its sequence number."""
         deadline = time.monotonic() + DEADLINE_S
         while select.select([self._tun], [], [], max(0, deadline - time.monotonic()))[0]:
             packet = os.read(self._tun, 65536)
@@ -173,7 +172,7 @@ def checksum(data):
 
 
 def every_state(peer):
-    """Sockets of either family in every state, and those that are no connection yet."""
+    """Create sockets of both families in every state, also unconnected ones."""
     for family in HOSTS:
         listener = peer.listen(family)
         peer.syn_recv(family, listener)
@@ -193,7 +192,7 @@ def every_state(peer):
     peer.listen(socket.AF_INET6, "::", dualstack_ipv6=True)
 
 
-#: What `every_state` makes.
+#: The sockets of `every_state`.
 EVERY_STATE = {
     "ESTABLISHED": 7,
     "SYN_SENT": 2,

@@ -1,4 +1,4 @@
-"""Connections on a real kernel, in namespaces of their own; ``ss`` and psutil are the referees."""
+"""Connections by state on a real kernel, in network namespaces, compared with ``ss`` and psutil."""
 
 import ctypes
 import os
@@ -6,6 +6,7 @@ import resource
 import socket
 import subprocess
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +22,7 @@ CLONE_NEWNS = 0x00020000
 #: The states of a full dump, and of one without ESTABLISHED and TIME_WAIT.
 ALL, FEW = 0xFFE, 0xFBC
 FAST_OPEN = 23  # TCP_FASTOPEN
-#: Client and server, and no cookie is asked for.
+#: For client and server, without a cookie.
 FAST_OPEN_SYSCTL = "0x603"
 
 
@@ -29,31 +30,31 @@ def by_status():
     return dict(connection_counts.read_connections().by_status)
 
 
-def asked(work):
-    """What ``work`` returns, and the states of TCP that it dumped."""
+def dumped_states(work):
+    """The result of ``work``, and the TCP states of each of its dumps."""
     states = []
     dump = netlink.dump
 
-    def listen(protocol, request, *rest):
-        if len(request) == 16 + 60:  # inet_diag_req, which has the states before its last word
+    def recording(protocol, request, *rest):
+        if len(request) == 16 + 60:  # inet_diag_req: the states are before its last word
             states.append(int.from_bytes(request[-8:-4], "little"))
         return dump(protocol, request, *rest)
 
-    netlink.dump = listen
+    netlink.dump = recording
     try:
         return work(), states
     finally:
         netlink.dump = dump
 
 
-def test_every_state_is_counted_as_ss_and_psutil_count_it(namespace):
-    """Sockets of both families in every state, mapped, dual stack and bound only, without a full dump."""
+def test_every_state_has_the_counts_of_ss_and_psutil(namespace):
+    """Sockets of both families in every state, also unconnected ones, are counted without a full dump."""
 
     def watch():
         peer = Peer()
         every_state(peer)
         found = [
-            referees.at_one_moment(referee, lambda: asked(by_status))
+            referees.at_one_moment(referee, lambda: dumped_states(by_status))
             for referee in (referees.sockets, referees.sockets_of_psutil)
         ]
         peer.close()
@@ -65,16 +66,16 @@ def test_every_state_is_counted_as_ss_and_psutil_count_it(namespace):
 
 
 def test_a_full_dump_counts_the_same(namespace):
-    """Where the accounts are not to be had, every socket is dumped, and the counts are the same."""
+    """Without the totals, every socket is dumped, and the counts are the same."""
 
     def watch():
         peer = Peer()
         every_state(peer)
         expected = referees.sockets()
-        assert ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0  # nobody else is to miss /proc
+        assert ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0  # hide /proc only here
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         subprocess.run(["mount", "-t", "tmpfs", "none", "/proc"], check=True)
-        seen = asked(by_status)
+        seen = dumped_states(by_status)
         peer.close()
         return seen, expected
 
@@ -83,53 +84,51 @@ def test_a_full_dump_counts_the_same(namespace):
     assert states == [ALL]
 
 
-def test_accounts_that_are_refused_are_done_without(namespace, monkeypatch):
-    """Where the kernel lets nobody read the accounts, every socket is dumped."""
+def test_totals_without_access_are_not_needed(namespace, monkeypatch):
+    """If the kernel denies access to the totals, every socket is dumped."""
 
-    def refuse(name):
+    def deny_access(name):
         raise PermissionError(name)
 
-    monkeypatch.setattr(connection_counts.proc_net, "read_net", refuse)
+    monkeypatch.setattr(connection_counts.proc_net, "read_net", deny_access)
 
     def watch():
         peer = Peer()
         every_state(peer)
-        found = asked(by_status)
+        found = dumped_states(by_status)
         peer.close()
         return found
 
     assert namespace().call(watch) == (EVERY_STATE, [ALL])
 
 
-def test_an_old_kernel_is_not_asked_for_its_accounts(namespace, monkeypatch):
-    """Where TIME_WAIT is counted over all namespaces together, every socket is dumped."""
+def test_totals_of_an_old_kernel_are_not_used(namespace, monkeypatch):
+    """If ``tw`` counts all namespaces together, every socket is dumped."""
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release="4.9.0"))
 
     def watch():
         peer = Peer()
         every_state(peer)
-        found = asked(by_status)
+        found = dumped_states(by_status)
         peer.close()
         return found
 
     assert namespace().call(watch) == (EVERY_STATE, [ALL])
 
 
-def test_accounts_that_disagree_are_not_believed(namespace):
-    """A kernel whose accounts are off by one socket is dumped whole: the counts are right all the same."""
+def test_totals_that_do_not_agree_are_not_used(namespace):
+    """If the totals are wrong by one socket, every socket is dumped, and the counts are right."""
     read = connection_counts._read_totals
 
     def off_by_one():
-        accounts = read()
-        return connection_counts.TcpTotals(
-            accounts.established + 1, accounts.in_use, accounts.time_wait, accounts.opened
-        )
+        totals = read()
+        return replace(totals, established=totals.established + 1)
 
     def watch():
         peer = Peer()
         every_state(peer)
         connection_counts._read_totals = off_by_one
-        found = asked(by_status)
+        found = dumped_states(by_status)
         peer.close()
         return found
 
@@ -138,8 +137,8 @@ def test_accounts_that_disagree_are_not_believed(namespace):
     assert states[-1] == ALL
 
 
-def test_half_open_sockets_of_fast_open_are_told_apart(namespace):
-    """A half-open connection that is a socket already is in an account that others are not in."""
+def test_half_open_sockets_of_fast_open_are_counted_apart(namespace):
+    """With TCP Fast Open a half-open connection is a full socket, and is in a total without the others."""
     host = namespace()
     host.sysctl("net.ipv4.tcp_fastopen", FAST_OPEN_SYSCTL)
 
@@ -150,9 +149,9 @@ def test_half_open_sockets_of_fast_open_are_told_apart(namespace):
             listener.setsockopt(socket.IPPROTO_TCP, FAST_OPEN, 16)
             peer.syn_recv(family, listener, b"early")
             peer.syn_recv(family, listener)
-            # as many as above: the two ways to count CurrEstab must not be mistaken for each other
+            # as many as above: CurrEstab with and without CLOSE_WAIT must not be confused
             peer.close_wait(family)
-        found = referees.at_one_moment(referees.sockets_of_psutil, lambda: asked(by_status))
+        found = referees.at_one_moment(referees.sockets_of_psutil, lambda: dumped_states(by_status))
         peer.close()
         return found
 
@@ -162,14 +161,14 @@ def test_half_open_sockets_of_fast_open_are_told_apart(namespace):
 
 
 def test_a_socket_that_changed_its_family_is_counted_once(namespace):
-    """An IPv6 socket turned into an IPv4 one moves from one account to the other."""
+    """An IPv6 socket that became an IPv4 socket is in the other total."""
 
     def watch():
         peer = Peer()
         client, _, _ = peer.established(socket.AF_INET, mapped=True)
         before = by_status()
         client.setsockopt(socket.IPPROTO_IPV6, 1, int(socket.AF_INET))  # IPV6_ADDRFORM
-        found = before, asked(by_status), referees.sockets()
+        found = before, dumped_states(by_status), referees.sockets()
         peer.close()
         return found
 
@@ -179,13 +178,13 @@ def test_a_socket_that_changed_its_family_is_counted_once(namespace):
 
 
 def test_no_sockets_are_no_counts(namespace):
-    """An empty namespace has no states at all, as psutil lists none."""
+    """In an empty namespace there are no states, as with psutil."""
     seen, expected = namespace().call(lambda: (by_status(), referees.sockets_of_psutil()))
     assert seen == expected == {}
 
 
 def test_namespaces_are_counted_apart(namespace):
-    """Sockets and accounts are those of the namespace that the calling thread is in."""
+    """Sockets and totals are those of the calling thread's network namespace."""
     other = namespace()
 
     def watch():
@@ -193,18 +192,18 @@ def test_namespaces_are_counted_apart(namespace):
         peer.established(socket.AF_INET)
         seen = {}
 
-        def elsewhere():
+        def in_other():
             other.enter()
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
-                seen["there"] = asked(by_status)
+                seen["there"] = dumped_states(by_status)
                 for client in clients:
                     client.close()
 
-        thread = threading.Thread(target=elsewhere)
+        thread = threading.Thread(target=in_other)
         thread.start()
         thread.join()
-        seen["here"] = asked(by_status)
+        seen["here"] = dumped_states(by_status)
         peer.close()
         return seen
 
@@ -215,7 +214,7 @@ def test_namespaces_are_counted_apart(namespace):
 
 
 def test_every_socket_of_many_is_counted(namespace):
-    """A thousand connections and hundreds of TIME_WAIT, by accounts and by a dump of many datagrams."""
+    """1,000 connections and 300 in TIME_WAIT are counted from totals, and from a dump of many datagrams."""
 
     def watch():
         resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
@@ -237,8 +236,8 @@ def test_every_socket_of_many_is_counted(namespace):
     assert seen == expected == full == {"LISTEN": 1, "ESTABLISHED": 1400, "TIME_WAIT": 300}
 
 
-def test_a_refusal_is_an_error_with_its_name(namespace):
-    """A kernel that gives no socket is an OSError, for the monitor to read in another way."""
+def test_a_denied_socket_is_an_error_with_its_name(namespace):
+    """If the kernel gives no socket, there is an OSError, so that the monitor tries the next reader."""
 
     def watch():
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))

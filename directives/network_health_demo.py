@@ -1,6 +1,6 @@
-"""A small swarm to try network_health with: it checks every 3 s, and a detective keeps its reports.
+"""A small swarm to try network_health: it checks every 3 s, and a detective stores its reports.
 
-The limits are wide enough for a machine at everyday work to be healthy.
+The limits are high enough that a usual machine is healthy.
 """
 
 matrix_directive = {
@@ -11,7 +11,7 @@ matrix_directive = {
             "universal_id": "forensic-1",
             "name": "forensic_detective",
             "config": {
-                # Whoever holds this role gets the reports.
+                # Every node with this role receives the reports.
                 "service-manager": [{"role": ["hive.forensics.data_feed"]}],
             },
         },

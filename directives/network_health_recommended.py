@@ -1,6 +1,6 @@
-"""A swarm that also watches the protocols: every limit of protocol health is on.
+"""A swarm that also watches the protocols: every limit of protocol health is set.
 
-docs/protocol-health.md says what each figure means and where each value comes from.
+docs/protocol-health.md says what each metric means and why each limit has its value.
 """
 
 matrix_directive = {
@@ -11,7 +11,7 @@ matrix_directive = {
             "universal_id": "forensic-1",
             "name": "forensic_detective",
             "config": {
-                # Whoever holds this role gets the reports.
+                # Every node with this role receives the reports.
                 "service-manager": [{"role": ["hive.forensics.data_feed"]}],
             },
         },

@@ -1,7 +1,8 @@
-"""The directive that the documentation of the NetworkHealthMonitor agent gives, as it stands there.
+"""The directive in the documentation of the NetworkHealthMonitor agent, unchanged.
 
-Only the first letter of its name, lost in print, is put back. The detective declares no role, so no node
-holds the one that reports go to: network_health then sends them to whoever runs forensic_detective.
+Only the first letter of its name, which the documentation lost, was added. The detective declares no role, so
+no node has the role of the receivers: network_health then sends its reports to the nodes that run
+forensic_detective.
 """
 
 # fmt: off

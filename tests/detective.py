@@ -1,4 +1,4 @@
-"""The framework's own forensic_detective, with the investigator in a workspace as it is installed."""
+"""The framework's own forensic_detective, with the investigator installed in a workspace."""
 
 import contextlib
 import importlib
@@ -20,7 +20,7 @@ INVESTIGATOR = "forensic_detective.factory.watchdog.system.network.investigator"
 
 @contextlib.contextmanager
 def workspace(folder):
-    """A workspace's ``agent/`` first on the path; gives the detective's module as the swarm would load it."""
+    """Put a workspace's ``agent/`` first on the path; gives the detective's module as a swarm loads it."""
     agents, environment, path = folder / "agent", dict(os.environ), list(sys.path)
     shutil.copytree(STOCK, agents / "forensic_detective")
     shutil.copytree(OURS, agents / "forensic_detective", dirs_exist_ok=True)
@@ -37,7 +37,7 @@ def workspace(folder):
 
 
 class Swarm:
-    """A detective that nobody booted: what it logs, and the alerts that would leave the swarm."""
+    """A detective without a swarm; records what it logs and the alerts that would leave the swarm."""
 
     def __init__(self, module, folder):
         self.logged, self.alerts, self.folder = [], [], folder / "summary"
@@ -50,7 +50,7 @@ class Swarm:
         agent.send_simple_alert = lambda message, *args: self.alerts.append(message)
 
     def ingest(self, *contents):
-        """Hand reports over as packets bring them: through JSON."""
+        """Give reports to the detective, through JSON as in packets."""
         for content in contents:
             self.detective.cmd_ingest_status_report(json.loads(json.dumps(content)), None)
 

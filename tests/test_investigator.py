@@ -1,4 +1,4 @@
-"""The investigator inside the framework's own detective: the alert names the cause and what to do."""
+"""The investigator in the framework's own detective: the alert names the cause and what to do."""
 
 import socket
 import sys
@@ -19,22 +19,22 @@ THROTTLE = "Stop or throttle the sender (ss -tinp), or raise tx_threshold_mbps i
 
 @pytest.fixture(scope="module")
 def detective_module(tmp_path_factory):
-    """The detective's module in a workspace of its own."""
+    """The detective's module, loaded from a workspace."""
     with workspace(tmp_path_factory.mktemp("workspace")) as module:
         yield module
 
 
 @pytest.fixture
 def swarm(detective_module, tmp_path):
-    """A detective that waits for reports."""
+    """A detective that has received no report yet."""
     return Swarm(detective_module, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def investigate(detective_module):
-    """The findings that the detective gets for these reports."""
+    """A function that returns the detective's findings for reports."""
     agent = object.__new__(detective_module.Agent)
-    agent.log = pytest.fail  # all that it would log here is that the investigator failed
+    agent.log = pytest.fail  # it logs only when the investigator failed
     return lambda *reports: agent.run_forensics("system.network", list(reports))
 
 
@@ -61,7 +61,7 @@ def report(details, *alerts, severity="CRITICAL", agent="net-health-1", timestam
 
 
 def test_the_module_is_found_where_the_detective_looks(detective_module):
-    """No ``__init__.py`` is needed on the way to it, and nothing but the standard library inside."""
+    """It needs no ``__init__.py`` in the folders above, and imports only the standard library."""
     before = set(sys.modules)
     module = __import__(INVESTIGATOR, fromlist=["Investigator"])
     assert module.__file__.endswith("watchdog/system/network/investigator/__init__.py")
@@ -69,8 +69,8 @@ def test_the_module_is_found_where_the_detective_looks(detective_module):
     assert foreign <= set(sys.stdlib_module_names)
 
 
-def test_an_incident_says_who_what_how_long_and_what_to_do(swarm):
-    """The alert that leaves the swarm is one line; the incident file has it first and the evidence below."""
+def test_an_incident_has_culprit_finding_duration_and_advice(swarm):
+    """The alert that leaves the swarm is one line; the incident file has this line and the evidence."""
     details = "eth0 outbound 251.3 Mbps > 250 Mbps (92% by rsync[4321] to 10.0.0.9:873)"
     link = {"iface": "eth0", "up": True, "ip": ["10.0.0.5"], "speed_mbps": 1000, "tx_rate_mbps": 251.3}
     link |= {"rx_rate_mbps": 3, "new_tx_errs": 0, "new_rx_errs": 0, "new_drops": 0}
@@ -100,12 +100,12 @@ def test_an_incident_says_who_what_how_long_and_what_to_do(swarm):
     assert incident["full_forensic_report"].split("\n") == [
         line,
         f"CRITICAL: {details}, for 2 min 30 s (6 checks)",
-        "Course of tx_rate of eth0: 260 -> 251.30",
+        "Values of tx_rate of eth0: 260 -> 251.30",
         "Interface eth0: up, link 1000 Mbps, out 251.30 Mbps, in 3 Mbps, new errors TX=0 RX=0 drops=0, "
         "10.0.0.5",
         "Busiest by CPU: rsync[4321] 71.26%",
         "Also reported: nginx is not_listening (CRITICAL): port 443",
-        "Judged by 2 reports of net-health-1, the last at 2026-09-21 14:13:20 UTC",
+        "Based on 2 reports of net-health-1, the last at 2026-09-21 14:13:20 UTC",
     ]
 
 
@@ -179,14 +179,14 @@ STATES = {"ESTABLISHED": 300, "TIME_WAIT": 1500, "NONE": 200}
     ],
 )
 def test_the_first_line(investigate, details, alerts, metrics, parts):
-    """The worst finding, its origin if another one is, the suspect if known, and the fitting advice."""
+    """It has the worst finding, its cause among the others, the culprit if known, and the advice."""
     line = investigate(report(details, *alerts, **metrics))[0]
     for part in parts:
         assert part in line
 
 
 def test_every_check_of_the_library_has_advice(investigate):
-    """No finding that network_health can make is answered with a shrug."""
+    """Every finding of network_health has its own advice."""
     full = Share(9, 10)
     names = [field.name for field in fields(Protocols)]
     rates = {name: 9.0 for name in names if name.endswith(("_percent", "_per_sec"))}
@@ -201,8 +201,8 @@ def test_every_check_of_the_library_has_advice(investigate):
         assert "See the incident file" not in line
 
 
-def test_reports_of_another_agent_are_no_part_of_the_story(investigate):
-    """Two hosts report to one detective: the last critical one is judged, the other is named."""
+def test_reports_of_other_agents_are_listed_separately(investigate):
+    """With two hosts, the last critical report is investigated and the other host's is listed."""
     findings = investigate(
         report("eth0 is down", alert("link", "eth0", value=1, aspect="down"), agent="host-b"),
         report("High connection count: 8 > 1", alert("connections", value=8), agent="host-a"),
@@ -210,13 +210,13 @@ def test_reports_of_another_agent_are_no_part_of_the_story(investigate):
         report("Network health within normal bounds.", severity="INFO", agent="host-b"),
     )
     assert findings[0].startswith("host-a: High connection count: 9 > 1")
-    assert "Course of connections of host: 8 -> 9" in findings
+    assert "Values of connections of host: 8 -> 9" in findings
     assert "Also reported: system.network is network_issue (CRITICAL): eth0 is down" in findings
-    assert findings[-1].startswith("Judged by 2 reports of host-a")
+    assert findings[-1].startswith("Based on 2 reports of host-a")
 
 
-def test_the_culprits_are_below(investigate):
-    """Ports, peers and processes that the report names stand in the incident file, a line for each kind."""
+def test_the_evidence_has_the_culprits(investigate):
+    """Ports, peers and processes of the report are in the incident file, one line for each kind."""
     ports = [{"port": n, "percent": 81.5, "name": "nginx", "pid": n} for n in range(1, 8)]
     connections = {"total": 2000, "ports": ports, "remotes": [{"address": "10.0.0.7", "percent": 64}]}
     rate = {
@@ -235,8 +235,8 @@ def test_the_culprits_are_below(investigate):
     ]
 
 
-def test_whatever_is_in_it_the_first_line_stays_a_line_with_advice(investigate):
-    """Long and hostile text is cut and cleaned; what to do stays whole."""
+def test_the_first_line_is_short_and_clean(investigate):
+    """Long and hostile text is cut and cleaned; the advice is kept complete."""
     text = "eth0 outbound 9 Mbps > 1 Mbps (92% by " + "a\x1b[2Jb\n@ \u202e" * 200 + ")"
     line = investigate(report(text, alert("tx_rate", "eth0")))[0]
     assert len(line) <= 300
@@ -245,14 +245,14 @@ def test_whatever_is_in_it_the_first_line_stays_a_line_with_advice(investigate):
 
 
 def test_without_reports_it_says_so(investigate):
-    """The detective's buffer may hold nothing of use."""
+    """The detective's buffer may have no report of the service."""
     assert investigate({"service_name": "nginx"}) == [
-        "No network report of the last two minutes is left to judge by."
+        "No network report was received in the last two minutes."
     ]
 
 
-def test_what_was_found_before_stays_below(detective_module):
-    """Findings handed in are kept, after this one's own."""
+def test_earlier_findings_are_kept(detective_module):
+    """Findings of the detective are kept after those of the investigator."""
     module = sys.modules[INVESTIGATOR]
     findings = ["earlier"]
     result = module.Investigator(None, "system.network", [report("x")]).add_specific_findings(findings)
@@ -321,7 +321,7 @@ whole["metrics"] |= {
 
 
 def places(value, path=()):
-    """The way to each value in a nested one."""
+    """The path of each value in a nested one."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
@@ -329,7 +329,7 @@ def places(value, path=()):
 
 
 def replaced(value, path, new):
-    """``value`` with another one at ``path``."""
+    """A copy of ``value`` with ``new`` at ``path``."""
     if not path:
         return new
     copy = dict(value) if isinstance(value, dict) else list(value)
@@ -339,15 +339,15 @@ def replaced(value, path, new):
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(list(places(whole))), anything, st.lists(anything, max_size=3))
-def test_no_damage_stops_it(investigate, path, damage, others):
-    """Any value in any place, among any other events: lines come back, each one short and printable."""
+def test_damaged_reports_raise_no_error(investigate, path, damage, others):
+    """With any value in any place, and any other events, all lines are short and printable."""
     findings = investigate(*(other for other in others), replaced(whole, path, damage))
     assert findings
     assert all(isinstance(line, str) and line.isprintable() and len(line) <= 300 for line in findings)
 
 
 def test_a_real_report_is_understood(swarm):
-    """A report of the library itself, with a breach that became critical, is told whole."""
+    """For a report of the library itself, the first line has finding and duration."""
     monitor = Monitor(Settings.from_mapping({"conn_threshold": 0, "critical_after_checks": 2}))
     with socket.create_server(("127.0.0.1", 0)):
         contents = [monitor.check().as_content() for _ in range(2)]

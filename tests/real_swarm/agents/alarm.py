@@ -1,4 +1,4 @@
-"""A node for tests: keeps every alert that would leave the swarm, as a mailer or chat relay gets it."""
+"""A node for tests: records each alert that would leave the swarm by mail or chat."""
 
 import json
 import os

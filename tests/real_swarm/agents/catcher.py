@@ -1,4 +1,4 @@
-"""A node for tests: keeps every report it gets, and what is needed to read an encrypted swarm's logs."""
+"""A node for tests: records each report that it receives, and the key to an encrypted swarm's logs."""
 
 import json
 import os

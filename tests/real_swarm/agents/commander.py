@@ -1,4 +1,4 @@
-"""A node for tests: passes on what a test leaves in ``orders/``, as an agent of the swarm would."""
+"""A node for tests: sends the packets that a test writes to ``orders/``."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from matrixswarm.core.utils.swarm_sleep import interruptible_sleep
 
 
 class Agent(BootAgent):
-    """Each order: ``{"to": uid, "drop": folder, "packet": type, "data": {...}}``."""
+    """An order is a file: ``{"to": uid, "drop": folder, "packet": type, "data": {...}}``."""
 
     def worker(self, config=None, identity=None):
         orders = os.path.join(self.path_resolution["comm_path_resolved"], "orders")

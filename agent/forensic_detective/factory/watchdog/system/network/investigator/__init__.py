@@ -1,28 +1,28 @@
 """Names the probable cause of a CRITICAL network report, for the framework's forensic_detective.
 
-From the reports that the detective has buffered in the last two minutes, of all services; of those of
+It uses the reports of all services that the detective received in the last two minutes; of the reports of
 network_health it reads ``details`` and ``metrics``.
 
-Laws: needs nothing but the standard library, and reads nothing but what it is given. No report, however
-damaged, stops it. The first finding is all that leaves the swarm: one line that says what is wrong, for
-how long, who does it as far as that is known, and what to do. Evidence follows, a line each.
+Guarantees: only the standard library is imported, and nothing but the given reports is read. No damaged
+report raises an error. The first finding, the only one that leaves the swarm, is one line: what is wrong,
+for how long, the culprit if it is known, and what to do. The evidence follows, one line each.
 """
 
 from __future__ import annotations
 
 from .conditions import find_conditions
 from .evidence import evidence
-from .headline import LONGEST_LINE, headline
+from .headline import MAX_LINE, headline
 from .values import agent, as_list, clean, severity
 
 
 class Investigator:
-    """What forensic_detective makes and asks, once per incident.
+    """The class that forensic_detective creates for each incident.
 
     Args:
         agent_ref: the detective; not used.
         service_name: the service whose report was CRITICAL.
-        all_events: the ``content`` of the reports buffered, oldest first.
+        all_events: the ``content`` of the buffered reports, oldest first.
     """
 
     def __init__(self, agent_ref: object, service_name: str, all_events: object) -> None:
@@ -31,15 +31,15 @@ class Investigator:
         self.events = [event for event in as_list(all_events) if isinstance(event, dict)]
 
     def add_specific_findings(self, findings: list[str]) -> list[str]:
-        """``findings`` with this one's put in front: the cause in one line, then the evidence."""
+        """``findings``, with those of this investigator at the front: the cause, then the evidence."""
         own = [event for event in self.events if event.get("service_name") == self.service_name]
         report = next((e for e in reversed(own) if severity(e) == "CRITICAL"), own[-1] if own else None)
         if report is None:
-            findings.insert(0, "No network report of the last two minutes is left to judge by.")
+            findings.insert(0, "No network report was received in the last two minutes.")
             return findings
         history = [event for event in own if agent(event) == agent(report)]
         others = [event for event in self.events if not any(event is known for known in history)]
         found = find_conditions(report)
         lines = [headline(found, report), *evidence(found, report, history, others)]
-        findings[:0] = [clean(line, LONGEST_LINE) for line in lines]
+        findings[:0] = [clean(line, MAX_LINE) for line in lines]
         return findings

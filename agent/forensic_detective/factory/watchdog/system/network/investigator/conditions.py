@@ -1,4 +1,4 @@
-"""What a report found, and what of it leads to what."""
+"""Extracts the findings of a report, and decides which one probably causes another."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .values import as_list, clean, figure, metrics_of, number, severity
+from .values import as_list, clean, formatted, metrics_of, number, severity
 
 _RANKS = {"CRITICAL": 0, "WARNING": 1}
-#: More findings than this are not weighed against each other.
-_MOST = 100
+_MAX_FINDINGS = 100
 
-#: What else, standing at the same time, is the likelier origin of a check's finding; the best guess first.
+#: The checks whose findings, if there are any, probably cause a check's finding; the most likely first.
 _CAUSES = {
     "packet_errors": ("link", "rx_rate", "tx_rate"),
     "retransmits": ("link", "packet_errors", "tx_rate", "rx_rate", "softnet_dropped"),
@@ -27,7 +26,7 @@ _CAUSES = {
 }
 _OF_INTERFACES = frozenset({"tx_rate", "rx_rate", "packet_errors", "link"})
 
-#: How the sentences of a report without a list of alerts tell what they are about.
+#: How to find the check in the sentences of a report without ``metrics.alerts``.
 _SENTENCES = (
     (re.compile(r"(?P<subject>\S+) outbound "), "tx_rate"),
     (re.compile(r"(?P<subject>\S+) inbound "), "rx_rate"),
@@ -39,7 +38,7 @@ _SENTENCES = (
 
 @dataclass(frozen=True)
 class Condition:
-    """One finding of the report that is judged; ``seconds`` and ``checks`` tell how long it has lasted."""
+    """One finding of a report; ``seconds`` and ``checks`` say how long it has lasted."""
 
     check: str
     subject: str
@@ -51,14 +50,14 @@ class Condition:
 
 
 def find_conditions(report: dict[str, Any]) -> list[Condition]:
-    """What the report found: the worst first, what explains another before it."""
+    """The findings of a report: the most severe first, a cause before its effect."""
     sentences = [s for s in clean(report.get("details"), 200_000).split("; ") if s]
     alerts = [alert for alert in as_list(metrics_of(report).get("alerts")) if isinstance(alert, dict)]
     found = [_of_alert(alert, i, len(alerts), sentences, report) for i, alert in enumerate(alerts)]
     if not found:
         found = [_of_sentence(sentence, severity(report)) for sentence in sentences]
-    found = sorted(found, key=_rank)[:_MOST]
-    return sorted(found, key=lambda condition: (_rank(condition), origin(condition, found) is not None))
+    found = sorted(found, key=_rank)[:_MAX_FINDINGS]
+    return sorted(found, key=lambda condition: (_rank(condition), cause_of(condition, found) is not None))
 
 
 def _rank(condition: Condition) -> int:
@@ -70,11 +69,11 @@ def _of_alert(
 ) -> Condition:
     check, subject = clean(alert.get("check"), 40), clean(alert.get("subject"), 20)
     value, limit = number(alert.get("value")), number(alert.get("limit"))
-    if count == len(sentences):  # one for each, in the same order
+    if count == len(sentences):  # one sentence per alert, in the same order
         text = sentences[place]
     else:
         own = [s for s in sentences if subject and s.startswith(f"{subject} ")]
-        text = own[0] if len(own) == 1 else f"{subject} {check}: {figure(value)} > {figure(limit)}"
+        text = own[0] if len(own) == 1 else f"{subject} {check}: {formatted(value)} > {formatted(limit)}"
     now, since = number(report.get("timestamp")), number(alert.get("since"))
     lasted = now - since if now is not None and since is not None and since > 0 else None
     return Condition(
@@ -98,8 +97,8 @@ def _of_sentence(sentence: str, of_report: str) -> Condition:
     return Condition("", "host", "", of_report, sentence)
 
 
-def origin(condition: Condition, all_found: list[Condition]) -> Condition | None:
-    """What else was found that probably leads to this."""
+def cause_of(condition: Condition, all_found: list[Condition]) -> Condition | None:
+    """The finding that probably causes this one."""
     for check in _CAUSES.get(condition.check, ()):
         for other in all_found:
             both_of_interfaces = check in _OF_INTERFACES and condition.check in _OF_INTERFACES
@@ -109,14 +108,14 @@ def origin(condition: Condition, all_found: list[Condition]) -> Condition | None
 
 
 def lasting(condition: Condition) -> str:
-    """``, for 2 min 30 s (6 checks)``, as far as that is known."""
+    """``, for 2 min 30 s (6 checks)``; parts that are unknown are left out."""
     checks = f"{condition.checks:.0f} checks" if condition.checks and condition.checks > 1 else ""
     if condition.seconds is None or condition.seconds < 1:
         return f", for {checks}" if checks else ""
-    return f", for {_in_words(condition.seconds)}" + (f" ({checks})" if checks else "")
+    return f", for {_duration(condition.seconds)}" + (f" ({checks})" if checks else "")
 
 
-def _in_words(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     whole = round(seconds)
     for unit, name, part, part_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= unit:

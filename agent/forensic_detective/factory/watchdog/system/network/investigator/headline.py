@@ -1,16 +1,27 @@
-"""The one line that leaves the swarm: what is wrong, for how long, who does it, what to do."""
+"""Writes the line that leaves the swarm: what is wrong, for how long, the culprit, and what to do."""
 
 from __future__ import annotations
 
 import shlex
 from typing import Any
 
-from .conditions import Condition, lasting, origin
-from .values import agent, clean, figure, interface, metrics_of, number, process, ranked, severity, states_of
+from .conditions import Condition, cause_of, lasting
+from .values import (
+    agent,
+    clean,
+    formatted,
+    interface,
+    metrics_of,
+    number,
+    process,
+    ranked,
+    severity,
+    states_of,
+)
 
-LONGEST_LINE = 300
-#: A finding is not cut below this for the sake of the rest.
-_SHORTEST_TEXT = 60
+MAX_LINE = 300
+#: A finding is never cut to less than this.
+_MIN_FINDING = 60
 
 #: What to do about each check; ``{subject}`` is its interface.
 _ADVICE = {
@@ -31,31 +42,31 @@ _ADVICE = {
     "syn_queue_drops": "Likely a SYN flood (ss -tn state syn-recv): switch net.ipv4.tcp_syncookies on",
     "udp_receive": "A program reads too slowly (ss -uampn, drops): restart it, or raise net.core.rmem_max",
     "udp_send": "UDP is sent faster than the link takes it: throttle the sender; tc -s qdisc",
-    "softnet_dropped": "A CPU drowns in packets (mpstat -P ALL): raise net.core.netdev_max_backlog",
-    "softnet_squeezed": "A CPU drowns in packets (mpstat -P ALL): raise net.core.netdev_budget",
+    "softnet_dropped": "A CPU cannot handle its packets (mpstat -P ALL): raise net.core.netdev_max_backlog",
+    "softnet_squeezed": "A CPU cannot handle its packets (mpstat -P ALL): raise net.core.netdev_budget",
     "conntrack": "When full, new connections are lost (conntrack -L): raise net.netfilter.nf_conntrack_max",
     "orphans": "Peers stopped answering, or a program closes too early: ss -tn state fin-wait-1",
     "tcp_memory": "Peers or programs stopped reading (ss -tmp): restart them, or raise net.ipv4.tcp_mem",
     "ephemeral_ports": "Reuse connections to that remote, or widen net.ipv4.ip_local_port_range",
 }
-_OTHER_ADVICE = "See the incident file in forensic_detective's summary folder for the figures"
+_OTHER_ADVICE = "See the incident file in forensic_detective's summary folder for all details"
 
 
 def headline(found: list[Condition], report: dict[str, Any]) -> str:
-    """What is wrong, how long, who, what to do. What has to be cut is cut in the middle."""
+    """What is wrong, for how long, the culprit, and what to do; a long line is cut in the middle."""
     sender = f"{agent(report)}: " if agent(report) else ""
     if not found:
         return f"{sender}a {severity(report)} network report without a finding. {_OTHER_ADVICE}."
     first = found[0]
-    cause = origin(first, found)
-    who = f"{lasting(first)}{_suspect(first, report)}"
+    cause = cause_of(first, found)
+    rest = f"{lasting(first)}{_culprit(first, report)}"
     if cause:
-        who += f"; probable cause: {cause.text}{_suspect(cause, report)}"
+        rest += f"; probable cause: {cause.text}{_culprit(cause, report)}"
     more = len(found) - 1 - bool(cause)
     tail = f" (+{more} more)" if more > 0 else ""
     tail += f". {_advice(cause or first, report)}."
-    what = clean(first.text, max(_SHORTEST_TEXT, LONGEST_LINE - len(sender + who + tail)))
-    return clean(f"{sender}{what}{who}", LONGEST_LINE - len(tail)) + tail
+    text = clean(first.text, max(_MIN_FINDING, MAX_LINE - len(sender + rest + tail)))
+    return clean(f"{sender}{text}{rest}", MAX_LINE - len(tail)) + tail
 
 
 def _advice(condition: Condition, report: dict[str, Any]) -> str:
@@ -70,14 +81,14 @@ def _advice(condition: Condition, report: dict[str, Any]) -> str:
     return advice.format(subject=shlex.quote(condition.subject))
 
 
-def _suspect(condition: Condition, report: dict[str, Any]) -> str:
-    """Who or what is behind it, unless the report's own sentence says so already."""
+def _culprit(condition: Condition, report: dict[str, Any]) -> str:
+    """The culprit, unless the report's own sentence names it."""
     if condition.text.endswith(")") and "%" in condition.text.rpartition("(")[2]:
         return ""
     if condition.check in ("tx_rate", "rx_rate"):
         key = f"net_{condition.check[:2]}_mbps"
         named = [(rate, p) for rate, p in ranked(key, metrics_of(report).get("top_network")) if process(p)]
-        return f", most by {process(named[0][1])} at {figure(named[0][0])} Mbps" if named else ""
+        return f", most by {process(named[0][1])} at {formatted(named[0][0])} Mbps" if named else ""
     if condition.check == "connections":
         state, share = _main_state(report)
         return f", {share:.0%} of them {state}" if state else ""
@@ -85,7 +96,7 @@ def _suspect(condition: Condition, report: dict[str, Any]) -> str:
 
 
 def _main_state(report: dict[str, Any]) -> tuple[str, float]:
-    """The state that half of all connections or more are in, and their share; ``("", 0)`` if none."""
+    """A state that at least half of all connections have, and their share; ``("", 0)`` if there is none."""
     states = states_of(report)
     total = sum(count for count, _ in states)
     if not states or states[0][0] < total / 2:

@@ -31,7 +31,6 @@ from network_health.model import (
     LinkReading,
     ProcessReading,
     ProtocolReading,
-    Protocols,
     RankedProcess,
     Snapshot,
 )
@@ -84,7 +83,11 @@ class Monitor:
             "processes", lambda reader: reader.processes(), self._rank_processes, *options
         )
         self.protocols = with_protocols and Collector(
-            "protocols", self._read_protocols, _compare_protocols, with_protocols, collector_timeout_s
+            "protocols",
+            self._read_protocols,
+            lambda before, now, _: observe_protocols(before, now),
+            with_protocols,
+            collector_timeout_s,
         )
         interfaces = self.interfaces.run().value or ()
         self.processes.run()
@@ -139,7 +142,7 @@ class Monitor:
         if attributor is None:
             return snapshot, findings
         outcome = self._run_attribution.run(
-            lambda: Answer(attributor.examine(findings, snapshot, settings), "kernel")
+            lambda: Answer(attributor.attribute(findings, snapshot, settings), "kernel")
         )
         attribution = None
         if outcome.value is not None:
@@ -172,10 +175,6 @@ class Monitor:
 
 def _latest(_: Connections | None, now: Connections, __: Readers) -> Connections:
     return now
-
-
-def _compare_protocols(before: ProtocolReading | None, now: ProtocolReading, _: Readers) -> Protocols:
-    return observe_protocols(before, now)
 
 
 def _kernel_attributor() -> Attributor | None:

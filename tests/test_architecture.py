@@ -28,8 +28,9 @@ TOP = {
 #: Read nothing: no clock, no file, no socket.
 PURE = ("model", "settings", "collectors", "alerting", "reporting")
 PURE_MODULES = {
-    *("attribution.connection_culprits", "attribution.loss_culprits", "attribution.ownership"),
-    *("attribution.process_traffic", "delivery.schedule", "export.metric_families"),
+    *("attribution.connection_culprits", "attribution.evidence", "attribution.loss_culprits"),
+    *("attribution.ownership", "attribution.process_traffic", "attribution.rate_culprits"),
+    *("delivery.schedule", "export.metric_families"),
 }
 #: Where each foreign package, and the kernel's files, may be used.
 DOORS = {

@@ -1,7 +1,7 @@
-"""Finds out which process, port or peer is behind a finding. Linux only.
+"""Finds the process, port or peer behind a finding. Linux only.
 
-In: the findings of one check and its `Snapshot`. Out: the same findings with a clause that names the culprit,
-and the evidence for it (`Attribution`).
+In: the findings of one check and its `Snapshot`. Out: the same findings, each with a clause that names the
+culprit, and the evidence (`Attribution`).
 """
 
 from __future__ import annotations

@@ -1,105 +1,86 @@
-"""Finds out who is behind a finding, while the evidence is still there.
+"""Decides what to read for the culprits of a check, and keeps what is needed from check to check.
 
-Laws: nothing is looked up while all is well, but for the bytes of the TCP sockets where they are few
-(``process_network``). What cannot be found out leaves its part of the answer out. No sentence of a
-finding is changed, only a clause is added.
+Guarantees: without a breach, only the byte counters of TCP sockets are read, and only as the setting
+``process_network`` allows. The sentence of a finding is not changed; only its clause is added.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from network_health.attribution.lookup import CHECKS, RATES, Lookup, ReportedLosses
 from network_health.attribution.tcp_window import TcpWindows, Window
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
-from network_health.sources.linux import OwnerFinder, read_listeners, read_loss_kinds
+from network_health.sources.linux import OwnerFinder
 
-#: Up to so many sockets their bytes are read in every check: about 6 ms.
+#: With at most this many sockets, reading their byte counters in every check takes about 6 ms.
 FEW_SOCKETS = 1000
-#: Without an earlier listing, what is moved in so long is what a rate is explained by.
+#: The length of the window that is sampled for a rate if there is no earlier listing.
 SAMPLE_S = 1.0
 
-#: Findings that the bytes of processes are told with.
-_OF_TRAFFIC = RATES.keys() | {"connections"}
+#: Findings that are reported with the traffic of each process.
+_TRAFFIC_CHECKS = RATES.keys() | {"connections"}
 
 
 class Attributor:
-    """Asks the kernel who it was. Reads the network namespace of the calling thread."""
+    """Finds culprits in the network namespace of the calling thread."""
 
     def __init__(self) -> None:
         self._owners = OwnerFinder()
-        self._ledger: TcpWindows | None = None
-        self._past = ReportedLosses(_kinds_so_far(), _refused_so_far())
+        self._windows: TcpWindows | None = None
+        self._reported = ReportedLosses.read()
 
-    def examine(
+    def attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings
     ) -> tuple[tuple[Finding, ...], Attribution] | None:
-        """The findings with their culprits, and what is known of them; ``None`` if nothing was asked.
+        """The findings with their culprits, and the evidence; ``None`` if nothing had to be looked up.
 
         Raises:
-            OSError: the kernel refuses.
-            KernelFormatError: what it answers cannot be read.
+            OSError: the kernel denies access.
+            KernelFormatError: its answer has an unknown format.
         """
-        window = self._watch(snapshot, settings)
+        window = self._window_since_last_check(snapshot, settings)
         checks = {finding.check for finding in findings if finding.breached}
         if settings.process_network != "off" and window is None and checks & RATES.keys():
             window = self._sample()
-        if settings.process_network != "always" and not checks & _OF_TRAFFIC:
+        if settings.process_network != "always" and not checks & _TRAFFIC_CHECKS:
             window = None
         if window is None and not checks & CHECKS - RATES.keys():
             return None
-        told = Lookup(self._owners, self._past, snapshot, settings, window).judge(findings)
+        result = Lookup(self._owners, self._reported, snapshot, settings, window).attribute(findings)
         if not _has_few_sockets(snapshot):
-            gc.collect()  # else Python keeps a large listing's tuples for later, and much memory with them
-        return told
+            gc.collect()  # Python would keep the memory of a large listing for later use
+        return result
 
     def close(self) -> None:
-        """Stop listening."""
-        if self._ledger is not None:
-            self._ledger.close()
-        self._ledger = None
+        """Stop receiving closed sockets."""
+        if self._windows is not None:
+            self._windows.close()
+        self._windows = None
 
-    def _watch(self, snapshot: Snapshot, settings: Settings) -> Window | None:
-        """The window since the check before, where there is one and the settings let it be read."""
+    def _window_since_last_check(self, snapshot: Snapshot, settings: Settings) -> Window | None:
+        """``None`` in the first check, and if the settings do not allow the reading."""
         is_cheap = settings.process_network == "auto" and _has_few_sockets(snapshot)
         if settings.process_network != "always" and not is_cheap:
             self.close()
             return None
-        if self._ledger is None:
-            self._ledger = TcpWindows()
-            self._ledger.window()
+        if self._windows is None:
+            self._windows = TcpWindows()
+            self._windows.read()
             return None
-        return self._ledger.window()
+        return self._windows.read()
 
     @staticmethod
     def _sample() -> Window:
-        """A window of its own, on what is going on now."""
-        ledger = TcpWindows()
-        try:
-            ledger.window()
+        with contextlib.closing(TcpWindows()) as windows:
+            windows.read()
             time.sleep(SAMPLE_S)
-            return ledger.window(is_last=True)
-        finally:
-            ledger.close()
+            return windows.read(is_last=True)
 
 
 def _has_few_sockets(snapshot: Snapshot) -> bool:
-    """Not where their number is unknown."""
     return snapshot.connections is not None and snapshot.connections.total <= FEW_SOCKETS
-
-
-def _kinds_so_far() -> Mapping[int, Mapping[str, int]]:
-    try:
-        return read_loss_kinds()
-    except (OSError, ValueError):  # the first breach is then told with all that was ever lost
-        return {}
-
-
-def _refused_so_far() -> Mapping[int, int]:
-    try:
-        return {s.cookie: s.drops for s in read_listeners()}
-    except (OSError, ValueError):  # likewise
-        return {}

@@ -1,94 +1,97 @@
-"""What got lost, or is nearly used up -> of what kind, at whose socket, from where. Pure.
+"""Finds the culprits of lost packets and of tables that are nearly full. Pure.
 
-The guarantees of `connection_culprits` hold here too. A counter that went back began anew.
+Guarantees: shares are of all losses or entries, including those whose owner is unknown.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from network_health.attribution.connection_culprits import (
-    LEAST_PERCENT,
-    Culprits,
-    Named,
-    clause,
-    most,
-    owner_fields,
-    owner_text,
-    packed,
-    percent_of,
-    shared,
-    shown,
-    source_text,
-)
-from network_health.attribution.ownership import settled
+from network_health.attribution import evidence
+from network_health.attribution.evidence import Culprits, OwnerOf
+from network_health.attribution.ownership import with_likely_owners
 from network_health.model import PortUse, Socket, SocketGroup
 
 
 def new_since(before: Mapping[Any, int], after: Mapping[Any, int]) -> Counter[Any]:
-    """What was counted in between."""
+    """The increase of each counter; a counter that went back started again at 0."""
     new = Counter({key: n - before.get(key, 0) if n >= before.get(key, 0) else n for key, n in after.items()})
     return +new
 
 
 def of_kinds(name: str, kinds: Counter[str]) -> Culprits:
-    """The kinds of an interface's new errors and drops, as the kernel tells them apart."""
-    ordered = most(kinds, len(kinds))
-    told = [f"{kind} {n}" for kind, n in ordered] if len(ordered) > 1 else [kind for kind, _ in ordered]
-    return clause(told), {"iface": name, "kinds": dict(ordered)}
+    """The kinds of an interface's new errors and drops, as the kernel counts them."""
+    ordered = evidence.largest(kinds, len(kinds))
+    parts = [f"{kind} {n}" for kind, n in ordered] if len(ordered) > 1 else [kind for kind, _ in ordered]
+    return evidence.clause(parts), {"iface": name, "kinds": dict(ordered)}
 
 
 def of_listeners(
-    listeners: Sequence[Socket], refused: Counter[int], pids: Sequence[int | None], named: Named, count: int
+    listeners: Iterable[tuple[Socket, int | None]], refused: Counter[int], owner_of: OwnerOf, count: int
 ) -> Culprits:
-    """The listening sockets that refused most (``refused`` is by cookie), or else are fullest."""
+    """The listeners with most refused connections (``refused`` is by cookie), then those with full queues.
+
+    Each listener is given with the pid of its owner.
+    """
     total = refused.total()
     candidates = [
-        (refused[s.cookie], s.waiting / max(s.backlog, 1), s, pid)
-        for s, pid in zip(listeners, pids, strict=True)
+        (refused[each.cookie], each.waiting / max(each.backlog, 1), each, pid) for each, pid in listeners
     ]
     candidates = [c for c in candidates if c[0] or c[1] > 0.5]
     candidates.sort(key=lambda c: (-c[0], -c[1], c[2].local_port))
     entries: list[dict[str, Any]] = [
-        {"address": shown(s.local), "port": s.local_port, "waiting": s.waiting, "backlog": s.backlog}
-        | {"refused": lost, "percent": percent_of(lost, total)}
-        | (owner_fields(named(pid)) if pid is not None else {})
-        for lost, _, s, pid in candidates[:count]
+        {"address": evidence.address_text(each.local), "port": each.local_port}
+        | {"waiting": each.waiting, "backlog": each.backlog}
+        | {"refused": n, "percent": evidence.percent_of(n, total)}
+        | (evidence.owner_fields(owner_of(pid)) if pid is not None else {})
+        for n, _, each, pid in candidates[:count]
     ]
     parts = []
     for first in entries[:1]:
-        owner = f" owned by {owner_text(first)}" if first.get("pid") else ""
         share = f"{first['percent']:.0f}% " if first["refused"] else ""
-        parts = [f"{share}on :{first['port']}{owner}", f"{first['waiting']} waiting of {first['backlog']}"]
-    return clause(parts), {"listeners": entries}
+        parts = [f"{share}on :{first['port']}{evidence.owned_by(first)}"]
+        parts.append(f"{first['waiting']} waiting of {first['backlog']}")
+    return evidence.clause(parts), {"listeners": entries}
 
 
-def of_route(use: PortUse, bundles: Sequence[SocketGroup], named: Named, count: int) -> Culprits:
-    """Who has the ephemeral ports of one route; ``bundles`` may be of all sockets."""
-    held: Counter[int] = Counter()
+def of_route(use: PortUse, groups: Sequence[SocketGroup], owner_of: OwnerOf, count: int) -> Culprits:
+    """The owners of the ephemeral ports of one route, among the sockets of all routes."""
+    owners: Counter[int] = Counter()
     states: Counter[str] = Counter()
-    route = packed(use.local), packed(use.remote), use.remote_port
-    for each in settled(bundles):
-        if (each.local, each.remote, each.remote_port) == route:
+    local, remote = (ipaddress.ip_address(text).packed for text in (use.local, use.remote))
+    for each in with_likely_owners(groups):
+        if (each.local, each.remote, each.remote_port) == (local, remote, use.remote_port):
             states[each.state] += each.sockets
-            held.update(each.owners)
+            owners.update(each.owners)
     total = states.total()
-    entries = [owner_fields(named(pid)) | shared(n, total) for pid, n in most(held, count)]
-    parts = [f"{e['percent']:.0f}% owned by {owner_text(e)}" for e in entries[:1]]
-    parts += [f"{percent_of(n, total):.0f}% {s}" for s, n in most(states, 1) if s != "ESTABLISHED"]
-    seen = {"local": use.local, "remote": use.remote, "remote_port": use.remote_port, "owners": entries}
-    seen |= {"states": [{"state": state} | shared(n, total) for state, n in most(states, count)]}
-    return clause(parts), seen
+    ranked = partial(evidence.ranked, count=count, total=total)
+    entries = ranked(owners, lambda pid: evidence.owner_fields(owner_of(pid)))
+    parts = [f"{e['percent']:.0f}% owned by {evidence.owner_text(e)}" for e in entries[:1]]
+    by_state = ranked(states, lambda state: {"state": state})
+    parts += [f"{e['percent']:.0f}% {e['state']}" for e in by_state[:1] if e["state"] != "ESTABLISHED"]
+    return evidence.clause(parts), {
+        "local": use.local,
+        "remote": use.remote,
+        "remote_port": use.remote_port,
+        "owners": entries,
+        "states": by_state,
+    }
 
 
-def of_conntrack(sources: Counter[bytes], count: int) -> Culprits:
-    """Who opened most of the tracked connections; sources are packed addresses."""
-    by_party: Counter[bytes] = Counter()
-    for address, n in sources.items():
-        by_party[address if len(address) == 4 else address[:8]] += n
-    total = sources.total()
-    entries = [{"address": source_text(key)} | shared(n, total) for key, n in most(by_party, count)]
-    told = [e for e in entries[:1] if e["percent"] >= LEAST_PERCENT]
-    return clause([f"{e['percent']:.0f}% from {e['address']}" for e in told]), {"sources": entries}
+def of_conntrack(addresses: Counter[bytes], count: int) -> Culprits:
+    """The sources of most tracked connections, which are counted by packed address."""
+    sources: Counter[bytes] = Counter()
+    for address, n in addresses.items():
+        sources[evidence.source_of(address)] += n
+    entries = evidence.ranked(
+        sources,
+        lambda source: {"address": evidence.source_text(source)},
+        count=count,
+        total=addresses.total(),
+    )
+    named = [e for e in entries[:1] if e["percent"] >= evidence.MIN_PERCENT]
+    return evidence.clause([f"{e['percent']:.0f}% from {e['address']}" for e in named]), {"sources": entries}

@@ -1,7 +1,8 @@
-"""Sockets and who holds them -> whose they are, those included that no process holds. Pure.
+"""Assigns sockets to processes, including sockets that no process has open. Pure.
 
-Law: one that is not accepted yet, half open, or closed already is its listener's, else that of the only
-process that talks to its remote, else nobody's. What a process holds that is not known stays unknown.
+Guarantees: a socket that no process has open (half open, not accepted yet, or closed) belongs to the listener
+of its port, else to the only process with a connection to its remote endpoint, else to none. A socket that is
+open in a process which is not visible has no known owner.
 """
 
 from __future__ import annotations
@@ -12,66 +13,68 @@ from network_health.model import Socket, SocketGroup
 
 _ANY = (bytes(4), bytes(16))
 #: A packed address and a port.
-_End = tuple[bytes, int]
+_Endpoint = tuple[bytes, int]
 
 
-class _Likely:
-    """``listening`` are the ends that are listened on, ``talking`` the remotes of connections, with pids."""
+class _LikelyOwners:
+    """Looks up ``listening`` by local endpoint and ``connected`` by remote endpoint; both have pids."""
 
     def __init__(
-        self, listening: Iterable[tuple[_End, int | None]], talking: Iterable[tuple[_End, int]]
+        self, listening: Iterable[tuple[_Endpoint, int | None]], connected: Iterable[tuple[_Endpoint, int]]
     ) -> None:
-        self._listening = {end: pid for end, pid in listening if pid is not None}
-        self._talking: dict[_End, set[int]] = {}
-        for end, pid in talking:
-            self._talking.setdefault(end, set()).add(pid)
+        self._listening = {endpoint: pid for endpoint, pid in listening if pid is not None}
+        self._connected: dict[_Endpoint, set[int]] = {}
+        for endpoint, pid in connected:
+            self._connected.setdefault(endpoint, set()).add(pid)
 
-    def pid_of(self, local: _End, remote: _End) -> int | None:
+    def pid_of(self, local: _Endpoint, remote: _Endpoint) -> int | None:
         address, port = local
         for each in (address, *_ANY):
             if (each, port) in self._listening:
                 return self._listening[each, port]
-        talking = self._talking.get(remote, set())
-        return next(iter(talking)) if len(talking) == 1 else None
+        connected = self._connected.get(remote, set())
+        return next(iter(connected)) if len(connected) == 1 else None
 
 
-def settled(bundles: Sequence[SocketGroup]) -> list[SocketGroup]:
-    """The bundles, with those of their sockets that no process holds given to whom they are likely of."""
-    remotes = {(b.remote, b.remote_port) for b in bundles if b.without_owner and b.remote_port}
-    likely = _Likely(
-        (((b.local, b.local_port), min(b.owners, default=None)) for b in bundles if b.state == "LISTEN"),
+def with_likely_owners(groups: Sequence[SocketGroup]) -> list[SocketGroup]:
+    """The groups, with their sockets without an owner assigned to the likely one."""
+    remotes = {(g.remote, g.remote_port) for g in groups if g.without_owner and g.remote_port}
+    likely = _LikelyOwners(
+        (((g.local, g.local_port), min(g.owners, default=None)) for g in groups if g.state == "LISTEN"),
         (
-            ((b.remote, b.remote_port), pid)
-            for b in bundles
-            if (b.remote, b.remote_port) in remotes
-            for pid in b.owners
+            ((g.remote, g.remote_port), pid)
+            for g in groups
+            if (g.remote, g.remote_port) in remotes
+            for pid in g.owners
         ),
     )
-    return [_with_likely(each, likely) if each.without_owner else each for each in bundles]
+    return [_with_likely_owner(group, likely) if group.without_owner else group for group in groups]
 
 
-def _with_likely(bundle: SocketGroup, likely: _Likely) -> SocketGroup:
-    pid = likely.pid_of((bundle.local, bundle.local_port), (bundle.remote, bundle.remote_port))
-    if pid is None or bundle.protocol != "tcp":
-        return bundle
-    return bundle._replace(
-        without_owner=0, owners={**bundle.owners, pid: bundle.owners.get(pid, 0) + bundle.without_owner}
-    )
+def _with_likely_owner(group: SocketGroup, likely: _LikelyOwners) -> SocketGroup:
+    pid = likely.pid_of((group.local, group.local_port), (group.remote, group.remote_port))
+    if pid is None or group.protocol != "tcp":
+        return group
+    owners = {**group.owners, pid: group.owners.get(pid, 0) + group.without_owner}
+    return group._replace(without_owner=0, owners=owners)
 
 
 def owners_of(
     sockets: Sequence[Socket],
     pids: Mapping[int, int],
     listeners: Sequence[Socket],
-    talking: Iterable[Socket] = (),
+    connected: Iterable[Socket],
 ) -> list[int | None]:
-    """The pid of each of ``sockets``, ``None`` where it is unknown; those ``talking`` help with remotes."""
+    """The pid of each of ``sockets``, ``None`` if unknown.
+
+    ``pids`` are known owners by inode; ``connected`` are further sockets whose owners are considered.
+    """
     ports = {each.local_port for each in listeners}
-    likely = _Likely(
+    likely = _LikelyOwners(
         (((each.local, each.local_port), pids.get(each.inode)) for each in listeners),
         (
             ((each.remote, each.remote_port), pids[each.inode])
-            for each in (*talking, *sockets)
+            for each in (*connected, *sockets)
             if each.inode in pids and each.local_port not in ports
         ),
     )

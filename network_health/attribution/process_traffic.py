@@ -1,53 +1,55 @@
-"""Two listings of sockets -> the bytes that each of them, and each process, moved. Pure.
+"""Computes the bytes of each socket and each process from two listings. Pure.
 
-Laws: a socket is known by its cookie, so that one that is closed meanwhile counts to its last byte, and
-one that opened meanwhile from its first. A counter that went back (a reset connection) moved nothing.
+Guarantees: sockets are compared by cookie, so a socket that was opened or closed meanwhile counts with all
+its bytes. A counter that went back (a reset connection) counts as 0 bytes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from network_health.model import BYTE_COUNTER, Interface, ProcessTraffic, Socket, SocketTraffic, Traffic
 
+#: The traffic of a socket, and the pid of its owner.
+OwnedTraffic = tuple[SocketTraffic, int | None]
 
-def remember(
+
+def vanished_counters(
     before: Mapping[int, bytes], now: Mapping[int, bytes], closed: Iterable[Socket]
 ) -> dict[int, bytes]:
-    """The marks of the sockets that have gone since ``before`` but were not told of yet, as ``closed``."""
-    ended = {each.cookie for each in closed}
-    return {cookie: before[cookie] for cookie in before if cookie not in now and cookie not in ended}
+    """The counters ``before`` of sockets that are neither listed ``now`` nor ``closed`` yet.
+
+    The kernel reports a closed socket a moment after it has left the listing.
+    """
+    reported = {each.cookie for each in closed}
+    return {cookie: before[cookie] for cookie in before if cookie not in now and cookie not in reported}
 
 
-def moved(
-    before: Mapping[int, bytes], gone: Mapping[int, bytes], now: Iterable[Socket]
+def socket_traffic(
+    before: Mapping[int, bytes], vanished: Mapping[int, bytes], now: Iterable[Socket]
 ) -> tuple[SocketTraffic, ...]:
-    """The sockets that moved something since their mark in ``before`` or ``gone``; of one the last counts."""
+    """The sockets whose counters grew since ``before`` or ``vanished``; the last entry of a socket counts."""
     found = []
     for cookie, each in {each.cookie: each for each in now}.items():
-        mark = before.get(cookie) or gone.get(cookie)
-        sent, received, inode = BYTE_COUNTER.unpack(mark) if mark else (0, 0, 0)
+        counter = before.get(cookie) or vanished.get(cookie)
+        sent, received, inode = BYTE_COUNTER.unpack(counter) if counter else (0, 0, 0)
         sent, received = max(each.sent - sent, 0), max(each.received - received, 0)
         if sent or received:
             found.append(SocketTraffic(each if each.inode else each._replace(inode=inode), sent, received))
     return tuple(found)
 
 
-def of_processes(
-    moves: Sequence[SocketTraffic],
-    pids: Sequence[int | None],
-    seconds: float,
-    carried: tuple[int, int],
-    is_whole: bool,
+def by_process(
+    traffic: Iterable[OwnedTraffic], seconds: float, carried: tuple[int, int], is_whole: bool
 ) -> Traffic:
-    """The bytes of each process; ``carried`` are those that all interfaces sent and received."""
+    """The bytes of each process; ``carried`` are the bytes that all interfaces sent and received."""
     sent: Counter[int | None] = Counter()
     received: Counter[int | None] = Counter()
     sockets: Counter[int | None] = Counter()
-    for move, pid in zip(moves, pids, strict=True):
-        sent[pid] += move.sent
-        received[pid] += move.received
+    for each, pid in traffic:
+        sent[pid] += each.sent
+        received[pid] += each.received
         sockets[pid] += 1
     ranked = sorted((pid for pid in sockets if pid is not None), key=lambda p: (-sent[p] - received[p], p))
     return Traffic(
@@ -60,8 +62,8 @@ def of_processes(
     )
 
 
-def carried_by(interfaces: Iterable[Interface], seconds: float) -> tuple[int, int]:
-    """Bytes that the interfaces with an address sent and received; one without is part of another."""
+def carried_bytes(interfaces: Iterable[Interface], seconds: float) -> tuple[int, int]:
+    """Bytes sent and received by the interfaces with an address; one without is a part of another."""
     mbps = [(i.tx_mbps or 0, i.rx_mbps or 0) for i in interfaces if i.link.ipv4 or i.link.ipv6]
     octets = 1e6 / 8 * seconds
     return round(sum(tx for tx, _ in mbps) * octets), round(sum(rx for _, rx in mbps) * octets)

@@ -1,7 +1,7 @@
-"""The bytes of the TCP sockets, from one listing to the next.
+"""Reads the bytes of TCP sockets between two listings, including sockets that were closed in between.
 
-Law: what a socket moved is counted once, also when it is closed between two listings, as far as the
-kernel tells; where that fails, the window says that it is not whole.
+Guarantees: each byte of a socket counts in one window only. If the kernel lost messages about closed sockets,
+the window has ``is_whole`` false.
 """
 
 from __future__ import annotations
@@ -17,47 +17,46 @@ from network_health.sources.linux import ClosedSockets, read_tcp_bytes
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the TCP sockets moved between two listings; ``listeners`` are those of the later one."""
+    """The traffic between two listings; ``listeners`` are those of the later one."""
 
     seconds: float
-    moves: tuple[SocketTraffic, ...]
+    traffic: tuple[SocketTraffic, ...]
     listeners: tuple[Socket, ...]
     is_whole: bool
 
 
 class TcpWindows:
-    """Reads the network namespace of the calling thread.
+    """Reads one window after the other, in the network namespace of the calling thread.
 
     Raises:
-        OSError: the kernel refuses.
+        OSError: the kernel denies access.
     """
 
     def __init__(self) -> None:
         self._closed = ClosedSockets()
         self._at_s: float | None = None
         self._open: Mapping[int, bytes] = {}
-        self._gone: dict[int, bytes] = {}
+        self._vanished: dict[int, bytes] = {}
 
-    def window(self, *, is_last: bool = False) -> Window:
-        """What happened since the last call; at the first one nothing has. After the last one, `close`.
+    def read(self, *, is_last: bool = False) -> Window:
+        """The window since the last call; the first one is empty. After ``is_last`` only `close` may follow.
 
         Raises:
-            OSError: the kernel refuses.
-            KernelFormatError: what it answers cannot be read.
+            OSError: the kernel denies access.
+            KernelFormatError: its answer has an unknown format.
         """
         last_s, self._at_s = self._at_s, time.monotonic()
-        here = read_tcp_bytes(None if last_s is None else self._open, is_last=is_last)
+        listing = read_tcp_bytes(None if last_s is None else self._open, is_last=is_last)
         closed, is_whole = self._closed.take()
-        moves = (
-            () if last_s is None else process_traffic.moved(self._open, self._gone, (*here.changed, *closed))
-        )
+        traffic: tuple[SocketTraffic, ...] = ()
+        if last_s is not None:
+            changed = (*listing.changed, *closed)
+            traffic = process_traffic.socket_traffic(self._open, self._vanished, changed)
         if not is_last:
-            self._open, self._gone = (
-                here.counters,
-                process_traffic.remember(self._open, here.counters, closed),
-            )
-        return Window(self._at_s - (last_s or self._at_s), moves, tuple(here.listeners), is_whole)
+            self._vanished = process_traffic.vanished_counters(self._open, listing.counters, closed)
+            self._open = listing.counters
+        return Window(self._at_s - (last_s or self._at_s), traffic, tuple(listing.listeners), is_whole)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop receiving closed sockets."""
         self._closed.close()

@@ -44,15 +44,9 @@ def observe_interfaces(
 def reported_counters(reading: LinkReading) -> dict[str, ErrorCounters]:
     """The error counters to pass as ``reported`` after ``reading`` was reported."""
     return {
-        link.name: ErrorCounters(
-            link.index,
-            link.counters.tx_errors,
-            link.counters.rx_errors,
-            link.counters.drops,
-            link.counters.packets,
-        )
+        link.name: ErrorCounters(link.index, now.tx_errors, now.rx_errors, now.drops, now.packets)
         for link in reading.links
-        if link.counters
+        if (now := link.counters)
     }
 
 

@@ -202,7 +202,7 @@ def test_a_culprit_that_cannot_be_looked_for_costs_no_report(namespace, monkeypa
     def refuse(until_s):
         raise PermissionError("not today")
 
-    monkeypatch.setattr("network_health.attribution.lookup.read_socket_groups", refuse)
+    monkeypatch.setattr("network_health.sources.linux.read_socket_groups", refuse)
 
     def watch():
         with socket.create_server(("127.0.0.1", 0)):

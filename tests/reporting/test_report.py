@@ -30,7 +30,7 @@ from network_health.model import (
     SoftnetCounters,
 )
 from network_health.sources.readers import Readers
-from tests.trouble import Kernel, told_by
+from tests.fake_kernel import FakeKernel, patched_by
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIG = {
@@ -136,8 +136,8 @@ def reports():
 
 def report_with_culprits(sees_owners):
     """A report with all culprits of a breach; without ``sees_owners``, access to socket owners is denied."""
-    host, kernel = Host(), Kernel()
-    with clock_of(host) as monotonic, told_by(kernel, monotonic):
+    host, kernel = Host(), FakeKernel()
+    with clock_of(host) as monotonic, patched_by(kernel, monotonic):
         readers = replace(host.readers(), protocols=lambda with_ports: host.read_routes())
         monitor = Monitor(
             SettingsOutcome.of(CULPRIT_CONFIG).settings, readers=[readers], attributor=Attributor()
@@ -151,7 +151,7 @@ def report_with_culprits(sees_owners):
         host.processes = (replace(BUSY, cpu_s=115.0), replace(IDLE, cpu_s=7.3))
         host.protocols = replace(QUIET, listen_overflows=7852)
         kernel.sent, kernel.refused, kernel.lost = 870_000_000, 6855, {"rx_crc": 3, "rx_missed": 4}
-        kernel.sees_holders = sees_owners
+        kernel.sees_owners = sees_owners
         return monitor.check()
 
 

@@ -1,0 +1,95 @@
+"""Builds evidence and the clause of a finding: shares, addresses, owners. Pure.
+
+Guarantees: a clause reads `` (…)`` and has no semicolon, which separates findings.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from network_health.model import Owner
+
+#: A clause names nothing with a smaller share.
+MIN_PERCENT = 10
+
+K = TypeVar("K", bound=Hashable)
+#: The clause, and the evidence.
+Culprits = tuple[str, dict[str, Any]]
+#: Reads the owner with a pid; called only for those that are reported.
+OwnerOf = Callable[[int], Owner]
+
+
+def clause(parts: Sequence[str], note: str = "") -> str:
+    """The parts and the note; empty without parts."""
+    return f" ({', '.join((*parts, note) if note else parts)})".replace(";", ",") if parts else ""
+
+
+def largest(counts: Mapping[K, int], count: int) -> list[tuple[K, int]]:
+    """The largest counts; equal ones are ordered by key, so that reports are reproducible."""
+
+    def order(item: tuple[Any, int]) -> tuple[int, bool, Any]:
+        return -item[1], item[0] is not None, item[0]
+
+    return sorted(counts.items(), key=order)[:count]
+
+
+def percent_of(part: int, total: int) -> float:
+    """A share, one decimal."""
+    return round(100 * part / total, 1) if total else 0.0
+
+
+def ranked(
+    counts: Mapping[K, int],
+    fields: Callable[[K], dict[str, Any]],
+    more: Callable[[K], dict[str, Any]] = lambda _: {},
+    *,
+    count: int,
+    total: int,
+) -> list[dict[str, Any]]:
+    """One entry for each of the largest counts: its ``fields``, the count, its share, and ``more`` fields."""
+    return [
+        fields(key) | {"count": n, "percent": percent_of(n, total)} | more(key)
+        for key, n in largest(counts, count)
+    ]
+
+
+def address_text(address: bytes) -> str:
+    """A packed address as text."""
+    return str(ipaddress.ip_address(address))
+
+
+def source_of(address: bytes) -> bytes:
+    """The source that an address counts for: itself, or the first 8 bytes of an IPv6 address, its /64."""
+    return address if len(address) == 4 else address[:8]
+
+
+def source_text(source: bytes) -> str:
+    """A source as text."""
+    return address_text(source) if len(source) == 4 else str(ipaddress.ip_network((source + bytes(8), 64)))
+
+
+def endpoint_text(entry: Mapping[str, Any]) -> str:
+    """``10.0.0.9:873``, ``[fd00::1]:873``, or the address alone if there is no port."""
+    address, port = entry.get("address", ""), entry.get("port")
+    if not port:
+        return str(address)
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def owner_fields(owner: Owner) -> dict[str, Any]:
+    """A process; without the container and the unit that it does not have."""
+    fields = {"pid": owner.pid, "name": owner.name, "user": owner.user}
+    places = {"container": owner.container, "unit": owner.unit}
+    return fields | {key: place for key, place in places.items() if place}
+
+
+def owner_text(entry: Mapping[str, Any]) -> str:
+    """``nginx[1234]``."""
+    return f"{entry.get('name') or 'a process that has ended'}[{entry.get('pid')}]"
+
+
+def owned_by(entry: Mapping[str, Any]) -> str:
+    """`` owned by nginx[1234]``; empty if the owner is unknown."""
+    return f" owned by {owner_text(entry)}" if entry.get("pid") else ""

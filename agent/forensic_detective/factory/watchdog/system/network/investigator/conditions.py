@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .values import as_list, clean, formatted, metrics_of, number, severity
+from .values import as_list, as_text, clean, metrics_of, number, severity
 
 _RANKS = {"CRITICAL": 0, "WARNING": 1}
 _MAX_FINDINGS = 100
@@ -73,7 +73,7 @@ def _of_alert(
         text = sentences[place]
     else:
         own = [s for s in sentences if subject and s.startswith(f"{subject} ")]
-        text = own[0] if len(own) == 1 else f"{subject} {check}: {formatted(value)} > {formatted(limit)}"
+        text = own[0] if len(own) == 1 else f"{subject} {check}: {as_text(value)} > {as_text(limit)}"
     now, since = number(report.get("timestamp")), number(alert.get("since"))
     lasted = now - since if now is not None and since is not None and since > 0 else None
     return Condition(

@@ -13,7 +13,6 @@ from .values import (
     as_list,
     as_text,
     clean,
-    formatted,
     interface,
     metrics_of,
     number,
@@ -41,19 +40,15 @@ def evidence(
     lines += _values(found, history)
     for name in list(dict.fromkeys(c.subject for c in found))[:MAX_ITEMS]:
         lines += _interface_line(interface(report, name))
-    states = [f"{name} {formatted(count)}" for count, name in states_of(report)[: 2 * MAX_ITEMS]]
+    states = [f"{name} {as_text(count)}" for count, name in states_of(report)[: 2 * MAX_ITEMS]]
     if states:
-        lines.append(
-            f"Connections: {formatted(number(metrics.get('total_connections')))}; {', '.join(states)}"
-        )
+        lines.append(f"Connections: {as_text(number(metrics.get('total_connections')))}; {', '.join(states)}")
     for name, culprits in list(as_dict(metrics.get("culprits")).items())[:MAX_ITEMS]:
         for culprit in (culprits if isinstance(culprits, list) else [culprits])[:MAX_ITEMS]:
             lines += _culprit_lines(f"Culprits, {clean(name, 40)}", culprit)
     network = [as_dict(entry) for entry in as_list(metrics.get("top_network"))]
     lines += _listed("Busiest on the network", [_traffic(entry) for entry in network if process(entry)])
-    cpu = [
-        f"{process(p)} {formatted(share)}%" for share, p in ranked("cpu_percent", metrics.get("top_procs"))
-    ]
+    cpu = [f"{process(p)} {as_text(share)}%" for share, p in ranked("cpu_percent", metrics.get("top_procs"))]
     lines += _listed("Busiest by CPU", cpu)
     failures = [as_dict(failure) for failure in as_list(metrics.get("failures"))]
     lines += _listed("Could not be checked", [as_text(failure) for failure in failures if failure])
@@ -78,7 +73,7 @@ def _culprit_lines(title: str, culprit: object) -> list[str]:
 
 def _traffic(entry: dict[str, Any]) -> str:
     sent, received = number(entry.get("net_tx_mbps")), number(entry.get("net_rx_mbps"))
-    return f"{process(entry)} out {formatted(sent)} in {formatted(received)} Mbps"
+    return f"{process(entry)} out {as_text(sent)} in {as_text(received)} Mbps"
 
 
 def _values(found: list[Condition], history: list[dict[str, Any]]) -> list[str]:
@@ -87,7 +82,7 @@ def _values(found: list[Condition], history: list[dict[str, Any]]) -> list[str]:
         return []
     key = found[0].check, found[0].subject
     values = [
-        formatted(number(alert.get("value")))
+        as_text(number(alert.get("value")))
         for event in history
         for alert in as_list(metrics_of(event).get("alerts"))
         if isinstance(alert, dict) and (alert.get("check"), alert.get("subject")) == key
@@ -98,7 +93,7 @@ def _values(found: list[Condition], history: list[dict[str, Any]]) -> list[str]:
 def _interface_line(seen: dict[str, Any]) -> list[str]:
     if not seen:
         return []
-    shown = {key: formatted(number(seen.get(key))) for key in seen}
+    shown = {key: as_text(number(seen.get(key))) for key in seen}
     return [
         f"Interface {clean(seen.get('iface'), 40)}: {'up' if seen.get('up') is True else 'down'}, "
         f"link {shown.get('speed_mbps')} Mbps, out {shown.get('tx_rate_mbps')} Mbps, "

@@ -6,18 +6,7 @@ import shlex
 from typing import Any
 
 from .conditions import Condition, cause_of, lasting
-from .values import (
-    agent,
-    clean,
-    formatted,
-    interface,
-    metrics_of,
-    number,
-    process,
-    ranked,
-    severity,
-    states_of,
-)
+from .values import agent, as_text, clean, interface, metrics_of, number, process, ranked, severity, states_of
 
 MAX_LINE = 300
 #: A finding is never cut to less than this.
@@ -88,7 +77,7 @@ def _culprit(condition: Condition, report: dict[str, Any]) -> str:
     if condition.check in ("tx_rate", "rx_rate"):
         key = f"net_{condition.check[:2]}_mbps"
         named = [(rate, p) for rate, p in ranked(key, metrics_of(report).get("top_network")) if process(p)]
-        return f", most by {process(named[0][1])} at {formatted(named[0][0])} Mbps" if named else ""
+        return f", most by {process(named[0][1])} at {as_text(named[0][0])} Mbps" if named else ""
     if condition.check == "connections":
         state, share = _main_state(report)
         return f", {share:.0%} of them {state}" if state else ""

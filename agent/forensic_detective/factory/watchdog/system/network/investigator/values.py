@@ -35,13 +35,8 @@ def number(value: object) -> float | None:
     return value if abs(value) < 1e18 and math.isfinite(value) else None
 
 
-def formatted(value: float | None) -> str:
-    """A number as text: ``250``, ``251.30``, or ``?`` if it is unknown."""
-    return "?" if value is None else f"{value:.0f}" if value == round(value) else f"{value:.2f}"
-
-
 def as_text(value: object, depth: int = 4) -> str:
-    """Any JSON value as short text: ``port 8080, share 81``."""
+    """Any JSON value as short text: ``port 8080, share 81.25``; ``?`` for an unknown number."""
     if isinstance(value, dict | list) and depth == 0:
         return "…"
     if isinstance(value, dict):
@@ -51,7 +46,10 @@ def as_text(value: object, depth: int = 4) -> str:
         return ", ".join(as_text(part, depth - 1) for part in value[:MAX_ITEMS])
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return clean(value, 150) if isinstance(value, str) else formatted(number(value))
+    if isinstance(value, str):
+        return clean(value, 150)
+    known = number(value)
+    return "?" if known is None else f"{known:.0f}" if known == round(known) else f"{known:.2f}"
 
 
 def clean(value: object, longest: int) -> str:

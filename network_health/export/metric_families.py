@@ -2,7 +2,7 @@
 
 Guarantees: base units (bits, bytes, seconds, ratios from 0 to 1). An unknown value has no sample. The number
 of label values is bounded: interfaces by `MAX_INTERFACES`, states and checks by the code; no process, address
-or user is a label. Only the last report has samples, so a removed interface disappears.
+or user is a label.
 """
 
 from __future__ import annotations
@@ -111,27 +111,19 @@ _SHARES = {
 }
 
 
-class ReportCollector(Collector):
-    """Collects the last report, for a registry of your own: ``registry.register(collector)``."""
-
-    def __init__(self) -> None:
-        self._source: tuple[Report, float | None] | None = None
-
-    def show(self, report: Report, check_interval_s: float | None = None) -> None:
-        """Collect this report from now on; alert rules detect late checks by the interval."""
-        self._source = report, check_interval_s
+class _ReportCollector(Collector):
+    def __init__(self, report: Report, check_interval_s: float | None) -> None:
+        self._report, self._check_interval_s = report, check_interval_s
 
     def collect(self) -> Iterator[Metric]:
-        """The families that have samples; none before the first report."""
-        if self._source is not None:
-            yield from (family for family in _families(*self._source) if family.samples)
+        families = _families(self._report, self._check_interval_s)
+        yield from (family for family in families if family.samples)
 
 
 def exposition(report: Report, check_interval_s: float | None = None) -> bytes:
-    """The report in Prometheus' text format."""
-    collector, registry = ReportCollector(), CollectorRegistry()
-    collector.show(report, check_interval_s)
-    registry.register(collector)
+    """The report in Prometheus' text format; alert rules detect late checks by ``check_interval_s``."""
+    registry = CollectorRegistry()
+    registry.register(_ReportCollector(report, check_interval_s))
     return generate_latest(registry)
 
 

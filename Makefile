@@ -2,11 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint bench clean
+# Most of the time the tests wait for swarms: more of them at a time than there are cores.
+JOBS ?= 6
+
+.PHONY: help setup demo test quick lint bench clean
 
 help:
 	@echo "make demo   boot a real swarm, show its reports, cause a breach, take all down"
 	@echo "make test   run the linters and every test (root: the real-kernel and real-swarm ones too)"
+	@echo "make quick  run the linters and the tests that need neither root nor a swarm (a minute)"
 	@echo "make lint   ruff and mypy alone"
 	@echo "make bench  measure against the reference agent and the system's tools (root, minutes)"
 	@echo "make clean  remove .venv and everything that was built"
@@ -31,7 +35,10 @@ lint: setup
 
 test: lint
 	tests/tools.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS)
+
+quick: lint
+	$(BIN)/python -m pytest -n $(JOBS) -m "not root and not swarm"
 
 bench: setup
 	$(BIN)/python -m bench

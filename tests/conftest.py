@@ -1,14 +1,49 @@
-"""Who may run which test, and what every test may ask for."""
+"""Who may run which test and where, and what every test may ask for."""
 
 import os
+import shlex
+import sys
 
 import pytest
 
+from tests import isolated
 from tests.netns import Namespace
+from tests.sharing import LongestFirst, seconds_of
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """As root, run the tests on a host of their own; with pytest-xdist each worker gets one instead."""
+    option = config.option
+    if not may_isolate() or option.help or option.version or getattr(option, "numprocesses", None):
+        return
+    config.pluginmanager.getplugin("capturemanager").suspend_global_capture(in_=True)
+    os.execv(sys.executable, [*isolated.COMMAND, "-m", "pytest", *config.invocation_params.args])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs):
+    """As root, give each worker a host of its own."""
+    if may_isolate():
+        for spec in specs:
+            spec.python = shlex.join(isolated.COMMAND)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Which worker runs which tests."""
+    return LongestFirst(config, log)
+
+
+def may_isolate():
+    """Whether this process is root and not isolated yet."""
+    return os.geteuid() == 0 and isolated.VARIABLE not in os.environ
+
+
+def pytest_collection_modifyitems(config, items):
     """Tests that need root are skipped elsewhere, but never where CI must see them run."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=lambda item: -seconds_of(item.nodeid))
     if os.geteuid() == 0 or os.environ.get("CI"):
         return
     for item in items:

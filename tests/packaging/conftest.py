@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.isolated import on_the_outside_network
 from tests.packaging import pythons
 from tests.tree import ROOT
 
@@ -64,7 +65,10 @@ class Built:
         """As the documentation has it; by uv because it has downloaded already what a build needs."""
         path = f"{Path(pythons.uv()).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
-            [sys.executable, "-m", "build", "--installer", "uv", "--outdir", folder, *options, tree],
+            [
+                *on_the_outside_network(),
+                *(sys.executable, "-m", "build", "--installer", "uv", "--outdir", folder, *options, tree),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -87,7 +91,11 @@ class Environment:
 
     def _uv(self, *words):
         done = subprocess.run(
-            [pythons.uv(), *words], cwd=self.home, capture_output=True, text=True, check=False
+            [*on_the_outside_network(), pythons.uv(), *words],
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
 

@@ -7,6 +7,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from tests.isolated import on_the_outside_network
+
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 _ANSWER_S, _DOWNLOAD_S = 30, 300
 #: The interpreter behind the environment that runs this.
@@ -55,7 +57,8 @@ def _here(version):
 
 def _fetched(version):
     """Its path or nothing, and uv's last complaint."""
-    _, complaint = _said([uv(), "python", "install", version], seconds=_DOWNLOAD_S)
+    command = [*on_the_outside_network(), uv(), "python", "install", version]
+    _, complaint = _said(command, seconds=_DOWNLOAD_S)
     path, _ = _said([uv(), "python", "find", "--managed-python", "--no-python-downloads", version])
     return path, complaint.strip().splitlines()[-1].strip() if complaint.strip() else "it did not say why"
 

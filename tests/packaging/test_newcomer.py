@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from network_health.swarm import matrix_root
+from tests.isolated import on_the_outside_network
 from tests.packaging.pythons import uv
 
+_OUTSIDE = " ".join(on_the_outside_network()) or "command"
+#: The two commands of the README that download something.
+DOWNLOADING = f'pip() {{ {_OUTSIDE} pip "$@"; }}\nuv() {{ {_OUTSIDE} uv "$@"; }}\n'
 PRINTED = r"network-health install | sed -n '/^# Boot/,$p' > printed"
 
 
@@ -41,7 +45,7 @@ def test_from_the_readme_to_a_first_alert(built, tmp_path):
     claim.folder.rmdir()  # the boot makes it
     try:
         done = subprocess.run(
-            ["bash", "-e", "-c", commands + follow],
+            ["bash", "-e", "-c", DOWNLOADING + commands + follow],
             cwd=built.tree,
             env=os.environ | {"HOME": str(tmp_path), "UV_CACHE_DIR": cache, "PATH": path},
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import socket
 import time
 from pathlib import Path
 
@@ -70,6 +71,11 @@ def update_agent(swarm, commander, uid, **config):
     content = {"target_universal_id": uid, "config": config, "push_live_config": True}
     packet = {"handler": "cmd_update_agent", "content": content}
     order(swarm, commander, "matrix", "incoming", "standard.command.packet", packet)
+
+
+def one_socket():
+    """A socket that listens, for as long as it is open: a limit of 0 connections is exceeded."""
+    return socket.create_server(("127.0.0.1", 0))
 
 
 def eventually(what, seconds=60):

@@ -17,7 +17,6 @@ import collections
 import itertools
 import os
 import random
-import socket
 import time
 
 import pytest
@@ -26,7 +25,7 @@ from network_health.swarm.booting import Swarm
 from tests.real_swarm import fleet_faults as faults
 from tests.real_swarm.director import Director
 from tests.real_swarm.fleet import LEDGER, Fleet, Reporter, firsts, last_of_each_life, unhandled
-from tests.real_swarm.nodes import COMMANDER, ROLE, eventually, holder, matrix, node, order
+from tests.real_swarm.nodes import COMMANDER, ROLE, eventually, holder, matrix, node, one_socket, order
 
 pytestmark = [pytest.mark.root, pytest.mark.swarm]
 
@@ -85,7 +84,7 @@ def fleet(rng):
     ]
     there = [holder(uid, "ledger", role) for uid, role in HOLDERS.items() if role == ROLE]
     with (
-        socket.create_server(("127.0.0.1", 0)),  # one connection at least, so that each check finds too many
+        one_socket(),  # so that each check finds too many
         Swarm(
             matrix(node("boss-1", "commander"), *there, *nodes),
             encryption=False,

@@ -15,6 +15,7 @@ from tests.real_swarm.nodes import (
     matrix,
     messages,
     node,
+    one_socket,
     order,
     update_agent,
 )
@@ -39,7 +40,10 @@ def swarm(request):
             exclude_interfaces=BUT_LOOPBACK,
         ),
     )
-    with Swarm(directive, encryption=request.param, extra_agents=CATCHER | COMMANDER) as booted:
+    with (
+        one_socket(),
+        Swarm(directive, encryption=request.param, extra_agents=CATCHER | COMMANDER) as booted,
+    ):
         booted.key_of = "catcher-1" if request.param else None
         eventually(lambda: caught(booted, "catcher-1", UID))
         yield booted

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from network_health.swarm.booting import Swarm
-from tests.real_swarm.nodes import BUT_LOOPBACK, CATCHER, caught, eventually, holder, matrix, messages, node
+from tests.real_swarm.nodes import (
+    BUT_LOOPBACK,
+    CATCHER,
+    caught,
+    eventually,
+    holder,
+    matrix,
+    messages,
+    node,
+    one_socket,
+)
 from tests.tree import ROOT
 
 pytestmark = [pytest.mark.root, pytest.mark.swarm]
@@ -33,7 +43,7 @@ def directive():
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "encrypted"])
 def swarm(request):
     """The directive above, booted."""
-    with Swarm(directive(), encryption=request.param, extra_agents=CATCHER) as booted:
+    with one_socket(), Swarm(directive(), encryption=request.param, extra_agents=CATCHER) as booted:
         booted.key_of = "catcher-1" if request.param else None
         yield booted
 

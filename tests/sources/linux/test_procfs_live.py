@@ -13,6 +13,7 @@ import pytest
 
 from network_health.sources import portable
 from network_health.sources.linux.procfs import ProcessReader, read_process_details
+from tests import isolated
 from tests.fixtures import record
 from tests.sources.linux import referees
 
@@ -27,14 +28,14 @@ RSS_SLACK = 3 * (os.cpu_count() or 1) * max(32, 2 * (os.cpu_count() or 1)) * os.
 
 @pytest.fixture
 def cases(tmp_path):
-    """Processes whose names are hard to read, one that has ended and a thread of the kernel: their pids."""
+    """Processes whose names are hard to read, and one that has ended: their pids."""
     with contextlib.ExitStack() as stack:
         pids = {
             name: stack.enter_context(record.running(tmp_path, name)) for name in record.PROGRAMS.values()
         }
         pids["busy"] = stack.enter_context(record.busy(tmp_path))
         pids["ended"] = stack.enter_context(record.ended())
-        yield {**pids, "kernel thread": 2, "this one": os.getpid()}
+        yield {**pids, "this one": os.getpid()}
 
 
 def read():
@@ -61,9 +62,7 @@ def test_every_process_is_listed_as_ps_lists_them(cases):
 
 def test_samples_are_what_psutil_says(cases):
     """CPU time, start and memory of processes at rest are psutil's."""
-    at_rest = [
-        psutil.Process(pid) for case, pid in cases.items() if case not in {"this one", "kernel thread"}
-    ]
+    at_rest = [psutil.Process(pid) for case, pid in cases.items() if case != "this one"]
 
     def referee():
         return {p.pid: (p.cpu_times(), p.memory_info().rss, p.create_time()) for p in at_rest}
@@ -91,6 +90,25 @@ def test_details_are_what_psutil_says(cases):
     assert seen[cases[b"a-name-that-the-kernel-cuts"]].name == "a-name-that-the-kernel-cuts"
     assert seen[cases["busy"]].write_bytes >= 200_000
     assert seen[cases["ended"]].command is None
+
+
+def test_a_thread_of_the_kernel_is_what_ps_and_psutil_say():
+    """Its name, start and user; it has neither memory nor a program."""
+
+    def compare():
+        isolated.show_host_processes()
+        seen, details = read()[2], read_process_details([2])
+        thread = psutil.Process(2)
+        command = ["ps", "-o", "comm=", "-p", "2"]
+        assert seen.name == thread.name() == subprocess.check_output(command, text=True).rstrip("\n")
+        assert seen.started / os.sysconf("SC_CLK_TCK") + psutil.boot_time() == pytest.approx(
+            thread.create_time(), abs=1.01
+        )
+        assert seen.rss_bytes == thread.memory_info().rss == 0
+        assert details == portable.read_process_details([2])
+        assert (details[2].user, details[2].command) == ("root", None)
+
+    in_child(compare)
 
 
 def test_names_of_samples_are_what_psutil_says_but_for_cut_ones(cases):
@@ -148,7 +166,7 @@ def test_processes_that_come_and_go_do_not_disturb():
         os.waitpid(churn, 0)
 
 
-def test_a_reader_sees_what_changed():
+def test_a_reader_sees_what_changed(cases):
     """A reader that has read before has the CPU time of now, and knows a process that slept as it was."""
     reader = ProcessReader()
     first = {sample.pid: sample for sample in reader.read().processes}
@@ -159,7 +177,7 @@ def test_a_reader_sees_what_changed():
     assert second[os.getpid()].cpu_s > first[os.getpid()].cpu_s
     assert second[os.getpid()].started == first[os.getpid()].started
     # what was not read anew is the very same
-    assert [pid for pid, sample in second.items() if sample is first.get(pid)]
+    assert second[cases["ended"]] is first[cases["ended"]]
 
 
 def test_no_process_at_all_is_an_error():

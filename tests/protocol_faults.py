@@ -1,4 +1,4 @@
-"""Faults of the protocols, made for real: each runs in the namespace of the calling thread."""
+"""Causes protocol faults in the network namespace of the calling thread."""
 
 import errno
 import socket
@@ -11,10 +11,10 @@ ROUTED = ("10.79.0.2", 9000)
 
 
 def overflow_listener(connects=40):
-    """More connections than a listener that never accepts has room for; tells how many got no answer."""
+    """Open more connections than a listener accepts; returns the number without an answer."""
     with socket.create_server(("127.0.0.1", 0), backlog=1) as server:
         clients = [_connecting(server.getsockname()) for _ in range(connects)]
-        time.sleep(0.2)  # the answers of those that got in
+        time.sleep(0.2)  # for the answers to those that fit
         refused = sum(
             client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x02" for client in clients
         )
@@ -24,7 +24,7 @@ def overflow_listener(connects=40):
 
 
 def flood_reader(host, datagrams=300):
-    """Datagrams to a socket whose owner does not read until all are sent; tells how many were lost."""
+    """Send datagrams to a socket that is not read until all are sent; returns the number that was lost."""
     with socket.socket(_family(host), socket.SOCK_DGRAM) as reader, _sender(host) as sender:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         reader.bind((host, 0))
@@ -35,7 +35,7 @@ def flood_reader(host, datagrams=300):
 
 
 def jam_sender(to, datagrams=200):
-    """Datagrams to a link that is too slow for them, without waiting; tells how many were refused."""
+    """Send datagrams to a link that is too slow for them; returns the number that the kernel did not take."""
     refused = 0
     with _sender(to[0]) as sender:
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
@@ -49,14 +49,14 @@ def jam_sender(to, datagrams=200):
 
 
 def track_flows(count):
-    """One datagram to each of ``count`` ports that nobody has."""
+    """Send one datagram to each of ``count`` unused ports."""
     with _sender("127.0.0.1") as sender:
         for port in range(20_000, 20_000 + count):
             sender.sendto(b"x", ("127.0.0.1", port))
 
 
 def flood_with_syns(attacker, address, count=200):
-    """SYNs from addresses where nobody answers, sent from another namespace to a small listener."""
+    """Send SYNs with unused source addresses from another namespace to a listener with a small backlog."""
     with socket.create_server((address, 9000), backlog=4):
         thread = threading.Thread(target=_send_syns, args=(attacker, address, count))
         thread.start()
@@ -65,7 +65,7 @@ def flood_with_syns(attacker, address, count=200):
 
 @contextmanager
 def sink(namespace):
-    """A TCP server in another namespace, at `ROUTED`, that takes whatever it is sent."""
+    """A TCP server in another namespace, at `ROUTED`, that reads and discards all data."""
     ready, stop = threading.Event(), threading.Event()
     thread = threading.Thread(target=_sink, args=(namespace, ready, stop))
     thread.start()
@@ -76,7 +76,7 @@ def sink(namespace):
 
 
 def push(connections=10, seconds=1.0):
-    """Send to `ROUTED` over several connections as much as they take."""
+    """Send as much as possible to `ROUTED` over several connections."""
     clients = [socket.create_connection(ROUTED, timeout=10) for _ in range(connections)]
     for client in clients:
         client.setblocking(False)
@@ -92,7 +92,7 @@ def push(connections=10, seconds=1.0):
 
 
 def connect_until_refused(server, clients):
-    """Connect until this host has no local port left for that; the connections are added to ``clients``."""
+    """Connect until there is no local port left; the connections are added to ``clients``."""
     while True:
         client = socket.socket(server.family)
         try:
@@ -106,7 +106,7 @@ def connect_until_refused(server, clients):
 
 
 def enable_tracking():
-    """An nftables rule that looks at the state of connections, so that the kernel tracks them."""
+    """Add an nftables rule that reads the state of connections, so that the kernel tracks them."""
     inet, create, append = 1, 0x400, 0xC00
     hook = _attribute(1, struct.pack("!I", 3)) + _attribute(2, struct.pack("!i", 0))  # output, priority 0
     state = _attribute(1, struct.pack("!I", 1)) + _attribute(2, struct.pack("!I", 0))  # into register 1
@@ -118,12 +118,12 @@ def enable_tracking():
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as netlink:
         netlink.settimeout(10)
         netlink.sendto(batch, (0, 0))
-        (answer,) = struct.unpack_from("=i", netlink.recv(65536), 16)
-        assert answer == 0, f"nftables: {answer}"
+        (status,) = struct.unpack_from("=i", netlink.recv(65536), 16)
+        assert status == 0, f"nftables: {status}"
 
 
 def _nft(kind, flags, family, resource, attributes=b""):
-    acknowledge = 4 if kind == 0xA06 else 0  # one answer for all: the batch is applied whole or not at all
+    acknowledge = 4 if kind == 0xA06 else 0  # one answer: the batch is applied completely or not at all
     body = struct.pack("!BBH", family, 0, resource) + attributes
     return struct.pack("=IHHII", 16 + len(body), kind, 1 | flags | acknowledge, kind, 0) + body
 
@@ -168,15 +168,15 @@ def _sink(namespace, ready, stop):
         ready.set()
         while not stop.is_set():
             try:
-                taken, _ = server.accept()
+                accepted, _ = server.accept()
             except TimeoutError:
                 continue
-            threading.Thread(target=_take, args=(taken,), daemon=True).start()
+            threading.Thread(target=_discard, args=(accepted,), daemon=True).start()
 
 
-def _take(taken):
-    with taken:
-        while taken.recv(1 << 16):
+def _discard(accepted):
+    with accepted:
+        while accepted.recv(1 << 16):
             continue
 
 

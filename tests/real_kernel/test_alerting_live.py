@@ -1,4 +1,4 @@
-"""Alerts about links that a real kernel takes down, flaps and removes, in namespaces of their own."""
+"""Alerts about links on a real kernel that go down, flap and are removed, in network namespaces."""
 
 import time
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tests.netns import veth
 pytestmark = pytest.mark.root
 
 QUIET = "Network health within normal bounds."
-# A link that loses its carrier drops what its host has queued, neighbour discovery for example.
+# A link that loses its carrier drops the packets in its queue, for example of neighbour discovery.
 CONFIG = {"report_on": "change", "packet_error_percent": 100}
 READERS = pytest.mark.parametrize(
     "readers", [available_readers, lambda: (PORTABLE,)], ids=["system", "psutil"]
@@ -21,18 +21,18 @@ READERS = pytest.mark.parametrize(
 
 
 def by_netlink():
-    """The readers with the kernel's own for links, which know carrier changes and kinds."""
+    """psutil's readers, but the kernel's own for links: it has carrier changes and kinds."""
     return (replace(PORTABLE, links=LinkReader().read),)
 
 
-def watch(namespace, readers, *moves):
-    """A monitor inside: (details, due) of a check before, and of one after each move made outside."""
+def watch(namespace, readers, *steps):
+    """Details and due of a check in the namespace before, and of one after each step outside of it."""
 
     def inside():
         monitor = Monitor(Settings.from_mapping(CONFIG), readers=readers())
         reports = [monitor.check()]
-        for move in moves:
-            move()
+        for step in steps:
+            step()
             reports.append(monitor.check())
         return [(report.details, report.due) for report in reports]
 
@@ -40,7 +40,7 @@ def watch(namespace, readers, *moves):
 
 
 def settles(namespace, name, state):
-    """Wait until the kernel says so: it lets carrier changes of a link sink in for up to a second."""
+    """Wait for the operational state: the kernel delays carrier changes for up to a second."""
     deadline = time.monotonic() + 10
     while namespace.links()[name]["operstate"] != state:
         assert time.monotonic() < deadline, f"{name} is not {state}"
@@ -48,19 +48,19 @@ def settles(namespace, name, state):
 
 
 def recovery(details):
-    """The details up to the duration, which is the machine's."""
+    """The details without the duration, which varies."""
     return details.partition(" after ")[0]
 
 
 @READERS
 def test_a_veth_taken_down_is_one_warning_and_one_recovery(namespace, readers):
-    """By its administrator, on this end: told within one check, not again while it lasts, and back once."""
+    """A link that is set down is reported once in the next check, and its recovery once."""
     near, far = namespace(), namespace()
     veth(near, far)
     settles(near, "va", "UP")
-    down = lambda: near.ip("link", "set", "va", "down")  # noqa: E731 - a table of moves
-    up = lambda: (near.ip("link", "set", "va", "up"), settles(near, "va", "UP"))  # noqa: E731 - a move of such a table
-    still = lambda: None  # noqa: E731 - a move of such a table
+    down = lambda: near.ip("link", "set", "va", "down")  # noqa: E731 - a table of steps
+    up = lambda: (near.ip("link", "set", "va", "up"), settles(near, "va", "UP"))  # noqa: E731 - a step of such a table
+    still = lambda: None  # noqa: E731 - a step of such a table
     seen = watch(near, readers, down, still, up, still)
     assert [(recovery(details), due) for details, due in seen] == [
         (QUIET, True),
@@ -72,25 +72,25 @@ def test_a_veth_taken_down_is_one_warning_and_one_recovery(namespace, readers):
 
 
 @READERS
-def test_a_cable_that_is_pulled_is_down_as_well(namespace, readers):
-    """The peer goes down, so this end loses its carrier while its own flag says up."""
+def test_a_link_without_carrier_is_down(namespace, readers):
+    """If the peer goes down, this end has no carrier, and is down although its own flag is up."""
     near, far = namespace(), namespace()
     veth(near, far)
     settles(near, "va", "UP")
 
-    def pull():
+    def remove_carrier():
         far.ip("link", "set", "vb", "down")
         settles(near, "va", "DOWN")
 
-    assert watch(near, readers, pull) == [(QUIET, True), ("va is down", True)]
+    assert watch(near, readers, remove_carrier) == [(QUIET, True), ("va is down", True)]
 
 
 def test_a_flapping_veth_is_one_finding(namespace):
-    """Ten flaps between and across checks: one report, and the kernel's own count of changes in it."""
+    """Ten flaps within and across checks are one report, with the kernel's count of carrier changes."""
     near, far = namespace(), namespace()
     veth(near, far)
     settles(near, "va", "UP")
-    follower = LinkReader()
+    cached = LinkReader()
 
     def changes(reader):
         (link,) = [link for link in reader.read().links if link.name == "va"]
@@ -101,13 +101,13 @@ def test_a_flapping_veth_is_one_finding(namespace):
             far.ip("link", "set", "vb", "down")
             far.ip("link", "set", "vb", "up")
         deadline = time.monotonic() + 10  # the kernel announces a burst of changes within a second
-        while changes(follower) != changes(LinkReader()):
+        while changes(cached) != changes(LinkReader()):
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
     before = near.call(lambda: changes(LinkReader()))
-    moves = (lambda: changes(follower), lambda: flap(3), lambda: flap(4), lambda: flap(3))
-    seen = watch(near, by_netlink, *moves)
+    steps = (lambda: changes(cached), lambda: flap(3), lambda: flap(4), lambda: flap(3))
+    seen = watch(near, by_netlink, *steps)
     flapped = near.call(lambda: changes(LinkReader())) - before
     assert flapped == 20
     assert [due for _, due in seen] == [True, False, True, False, False]
@@ -116,8 +116,8 @@ def test_a_flapping_veth_is_one_finding(namespace):
 
 
 @READERS
-def test_a_removed_veth_is_neither_down_nor_missed(namespace, readers):
-    """Virtual links come and go in silence."""
+def test_a_removed_veth_is_not_reported(namespace, readers):
+    """Virtual links can be added and removed without an alert."""
     near, far = namespace(), namespace()
     veth(near, far)
     settles(near, "va", "UP")
@@ -126,8 +126,8 @@ def test_a_removed_veth_is_neither_down_nor_missed(namespace, readers):
 
 @READERS
 def test_a_link_of_unknown_operational_state_is_up(namespace, readers):
-    """Loopback never says "up", and yet it can be taken down."""
+    """The state of loopback is never "up", but it can be set down."""
     near = namespace()
     assert near.links()["lo"]["operstate"] == "UNKNOWN"
-    down = lambda: near.ip("link", "set", "lo", "down")  # noqa: E731 - a move of such a table
+    down = lambda: near.ip("link", "set", "lo", "down")  # noqa: E731 - a step of such a table
     assert watch(near, readers, lambda: None, down) == [(QUIET, True), (QUIET, False), ("lo is down", True)]

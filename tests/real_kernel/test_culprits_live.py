@@ -1,4 +1,4 @@
-"""Culprits on a real kernel: bytes to the last one, and what is told where not everything is seen."""
+"""Culprits on a real kernel: exact bytes, and reports without access to all processes."""
 
 import os
 import socket
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.root
 QUIET = {"tx_threshold_mbps": 1e6, "rx_threshold_mbps": 1e6, "conn_threshold": 10**6}
 
 
-def one_long(octets):
-    """One connection carries it all, and stays open."""
+def one_connection(octets):
+    """Send all bytes over one connection, which stays open."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = socket.create_connection(server.getsockname())
         accepted = server.accept()[0]
@@ -29,8 +29,8 @@ def one_long(octets):
     return client, accepted
 
 
-def many_short(octets):
-    """500 connections carry a part each, and are closed at once; one more to there stays."""
+def many_connections(octets):
+    """Send the bytes over 500 connections, which are closed; another one to the same port stays open."""
     with socket.create_server(("127.0.0.1", 0), backlog=600) as server:
         another = socket.create_connection(server.getsockname()), server.accept()
         for _ in range(500):
@@ -49,41 +49,41 @@ def drain(connection, octets):
         octets -= len(connection.recv(min(octets, 1 << 20)))
 
 
-def transferred(how, octets):
+def transferred(send, octets):
     monitor = Monitor(Settings.from_mapping({**QUIET, "process_network": "always"}))
     monitor.check()
-    kept = how(octets)
-    time.sleep(0.15)  # the kernel tells of a closed socket a moment later; a rate needs a while
+    kept = send(octets)
+    time.sleep(0.15)  # messages about closed sockets are late, and a rate needs some time
     metrics = monitor.check().metrics
     del kept
     return metrics, os.getpid()
 
 
-@pytest.mark.parametrize("how", [one_long, many_short])
-def test_a_transfer_is_attributed_to_the_byte(namespace, how):
-    """10 MB over loopback: sent and received by this process, within 2 %, however many connections."""
+@pytest.mark.parametrize("send", [one_connection, many_connections])
+def test_a_transfer_is_attributed_to_its_process(namespace, send):
+    """10 MB over loopback are sent and received by this process, within 2 %, over one or many connections."""
     octets = 10_000_000
-    metrics, pid = namespace().call(transferred, how, octets)
+    metrics, pid = namespace().call(transferred, send, octets)
     entry = metrics["top_network"][0]
     assert entry["pid"] == pid
     assert entry["net_rx_bytes"] == pytest.approx(octets, rel=0.02)
     assert entry["net_tx_bytes"] == pytest.approx(octets, rel=0.02)
-    # Not all: headers, and what a busy machine makes of the time between two readings.
+    # Not 100: headers are not attributed, and on a busy machine the readings have different windows.
     assert 50 < metrics["coverage_percent"] <= 100
-    nobody = metrics["top_network"][-1]
-    assert (nobody["pid"], nobody["name"]) == (None, "unattributed")
+    rest = metrics["top_network"][-1]
+    assert (rest["pid"], rest["name"]) == (None, "unattributed")
 
 
-def asked(mode):
-    """What a healthy report and one of a breach tell of a process's bytes."""
+def reports(mode):
+    """A healthy report, and one of a breach."""
     monitor = Monitor(Settings.from_mapping({**QUIET, "process_network": mode}))
     monitor.check()
-    kept = [one_long(1_000_000)]
+    ends = one_connection(1_000_000)
     time.sleep(0.15)
     healthy = monitor.check()
     monitor.settings = Settings.from_mapping({**QUIET, "tx_threshold_mbps": 0.1, "process_network": mode})
     stop = threading.Event()
-    busy = threading.Thread(target=keep_busy, args=(kept[0], stop))
+    busy = threading.Thread(target=keep_busy, args=(ends, stop))
     busy.start()
     time.sleep(0.3)
     breach = monitor.check()
@@ -99,30 +99,30 @@ def keep_busy(ends, stop):
 
 
 @pytest.mark.parametrize(
-    ("mode", "is_told", "names"),
+    ("mode", "in_healthy", "in_breach"),
     [("auto", False, True), ("always", True, True), ("breach", False, True), ("off", False, False)],
 )
-def test_bytes_are_told_when_they_are_asked_for(namespace, mode, is_told, names):
-    """Always, on a breach alone (with or without an earlier listing), or never."""
-    healthy, breach, pid = namespace().call(asked, mode)
-    assert ("top_network" in healthy["metrics"]) is is_told
-    assert (f"[{pid}]" in breach["details"]) is names
-    assert ("top_network" in breach["metrics"]) is names
-    assert ("culprits" in breach["metrics"]["check"]["collectors"]) is names
+def test_bytes_are_reported_as_the_setting_says(namespace, mode, in_healthy, in_breach):
+    """They are in all reports, only in those of a breach, or in none."""
+    healthy, breach, pid = namespace().call(reports, mode)
+    assert ("top_network" in healthy["metrics"]) is in_healthy
+    assert (f"[{pid}]" in breach["details"]) is in_breach
+    assert ("top_network" in breach["metrics"]) is in_breach
+    assert ("culprits" in breach["metrics"]["check"]["collectors"]) is in_breach
 
 
-def flooded_as_nobody(redact):
-    """A flood of a port of root's, seen by a user who may not look at root's processes."""
+def flood_seen_by_another_user(redact):
+    """The content of a check by another user, while a process of root has many connections."""
     server = socket.create_server(("127.0.0.1", 8080), backlog=100)
     clients = [socket.create_connection(("127.0.0.1", 8080)) for _ in range(50)]
-    held = [server.accept()[0] for _ in clients]
+    accepted = [server.accept()[0] for _ in clients]
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             monitor = Monitor(Settings.from_mapping({"conn_threshold": 50, "redact": redact}))
-            for each in (server, *clients, *held):
-                each.close()  # the parent has them still
+            for each in (server, *clients, *accepted):
+                each.close()  # the parent keeps them open
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
@@ -133,13 +133,13 @@ def flooded_as_nobody(redact):
     with os.fdopen(reading) as pipe:
         answer = pipe.read()
     os.waitpid(child, 0)
-    assert len(held) == 50
-    return eval(answer)  # of this file's own making
+    assert len(accepted) == 50
+    return eval(answer)  # written by this function
 
 
-def test_without_rights_ports_and_peers_are_named_still(namespace):
-    """Another user's report says that owners are not visible, whose sockets they are, and all the rest."""
-    content = namespace().call(flooded_as_nobody, [])
+def test_without_rights_ports_and_peers_are_named(namespace):
+    """The report of another user has ports, peers and users, and says that owners are not visible."""
+    content = namespace().call(flood_seen_by_another_user, [])
     assert content["details"] == (
         "High connection count: 101 > 50 (50% on :8080, 50% from 127.0.0.1, "
         "owner not visible without root or CAP_SYS_PTRACE)"
@@ -150,16 +150,16 @@ def test_without_rights_ports_and_peers_are_named_still(namespace):
     assert found["remotes"] == [{"address": "127.0.0.1", "count": 50, "percent": 49.5}]
 
 
-def test_what_is_to_be_masked_is_nowhere_in_the_report(namespace):
-    """With ``redact`` neither an address nor a user of the evidence is left."""
-    content = repr(namespace().call(flooded_as_nobody, ["addresses", "users"]))
+def test_masked_values_are_nowhere_in_the_report(namespace):
+    """With ``redact`` the evidence has no address and no user."""
+    content = repr(namespace().call(flood_seen_by_another_user, ["addresses", "users"]))
     assert ":8080" in content
     assert "127.0.0.1" not in content
     assert "'root'" not in content
 
 
-def test_lost_packets_are_told_by_kind(namespace):
-    """A peer with a smaller MTU drops what it gets: the kernel calls that ``rx_length`` or ``rx_dropped``."""
+def test_lost_packets_are_reported_by_kind(namespace):
+    """Packets that are dropped because of the peer's smaller MTU are ``tx_dropped``."""
     near, far = namespace(), namespace()
     veth(near, far)
 
@@ -173,14 +173,14 @@ def test_lost_packets_are_told_by_kind(namespace):
         content = monitor.check().as_content()
         return content, near.links()["va"]["stats64"]
 
-    content, ip_says = near.call(watch)
-    assert ip_says["tx"]["dropped"] == 7
+    content, counters = near.call(watch)
+    assert counters["tx"]["dropped"] == 7
     assert content["details"] == "va errors: TX=0 RX=0 drops=7 (tx_dropped)"
     assert content["metrics"]["culprits"]["packet_errors"] == [{"iface": "va", "kinds": {"tx_dropped": 7}}]
 
 
 def test_a_full_tracking_table_names_its_sources(namespace):
-    """The entries of the connection tracking table are counted by who opened them."""
+    """The entries of the connection tracking table are counted by source."""
     inside = namespace()
 
     def watch():
@@ -196,13 +196,13 @@ def test_a_full_tracking_table_names_its_sources(namespace):
     assert source["count"] >= 300
 
 
-def test_a_culprit_that_cannot_be_looked_for_costs_no_report(namespace, monkeypatch):
-    """Where the kernel refuses, the finding is told without a culprit, and why."""
+def test_a_failed_lookup_does_not_affect_the_finding(namespace, monkeypatch):
+    """Without access the finding is reported without a culprit, and with the reason."""
 
-    def refuse(until_s):
+    def deny_access(deadline_s):
         raise PermissionError("not today")
 
-    monkeypatch.setattr("network_health.sources.linux.read_socket_groups", refuse)
+    monkeypatch.setattr("network_health.sources.linux.read_socket_groups", deny_access)
 
     def watch():
         with socket.create_server(("127.0.0.1", 0)):

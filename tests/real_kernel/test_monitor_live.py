@@ -1,4 +1,4 @@
-"""The monitor on a real kernel, in namespaces of its own; ``ip`` and ``ss`` are the referees."""
+"""The monitor on a real kernel, in network namespaces, compared with ``ip`` and ``ss``."""
 
 import contextlib
 import socket
@@ -40,13 +40,13 @@ def send(payload, count, to, pause_s=0.0):
 
 @READERS
 def test_known_traffic_gives_its_rate(namespace, readers):
-    """1,500 datagrams of known size give the rate that their bytes make, within 5 %."""
+    """The rate of 1,500 datagrams is that of their bytes, within 5 %."""
     near, far = namespace(), namespace()
     veth(near, far)
 
     def watch():
         monitor = monitor_of(readers)
-        send(1000, 1, ("10.77.0.2", 9))  # the neighbour is looked up outside the window
+        send(1000, 1, ("10.77.0.2", 9))  # so that neighbour discovery is outside the window
         time.sleep(0.2)
         started = time.monotonic()  # a check reads the interfaces first
         monitor.check()
@@ -62,8 +62,8 @@ def test_known_traffic_gives_its_rate(namespace, readers):
 
 
 @READERS
-def test_a_rate_over_its_limit_is_told(namespace, readers):
-    """Traffic past the limit is a finding that names interface, direction, rate and limit."""
+def test_a_rate_above_its_limit_is_reported(namespace, readers):
+    """Traffic above the limit is a finding that names interface, direction, rate and limit."""
     near, far = namespace(), namespace()
     veth(near, far)
 
@@ -80,8 +80,8 @@ def test_a_rate_over_its_limit_is_told(namespace, readers):
 
 
 @READERS
-def test_drops_are_told_once_in_their_window(namespace, readers):
-    """A peer with a smaller MTU drops: a finding in that window, none in the next."""
+def test_drops_are_reported_once_in_their_window(namespace, readers):
+    """Drops, caused by a peer with a smaller MTU, are a finding in that window and not in the next."""
     near, far = namespace(), namespace()
     veth(near, far)
     far.ip("link", "set", "vb", "mtu", "600")
@@ -102,8 +102,8 @@ def test_drops_are_told_once_in_their_window(namespace, readers):
 
 
 @READERS
-def test_drops_before_the_first_check_are_told_as_such(namespace, readers):
-    """What an interface had dropped before the monitor began is told once, marked."""
+def test_drops_before_the_first_check_are_reported_as_such(namespace, readers):
+    """Drops from before the start of the monitor are reported once, as since boot."""
     near, far = namespace(), namespace()
     veth(near, far)
     far.ip("link", "set", "vb", "mtu", "600")
@@ -122,21 +122,21 @@ def test_drops_before_the_first_check_are_told_as_such(namespace, readers):
 
 @READERS
 def test_a_link_that_is_down_is_reported_so(namespace, readers):
-    """``ip link set down`` shows as ``up: false`` and back as ``up: true``."""
+    """``up`` is true, and false after ``ip link set down``."""
     near, far = namespace(), namespace()
     veth(near, far)
 
-    def look():
+    def is_up():
         return interface(monitor_of(readers).check(), "va")["up"]
 
-    assert near.call(look) is True
+    assert near.call(is_up) is True
     near.ip("link", "set", "va", "down")
-    assert near.call(look) is False
+    assert near.call(is_up) is False
 
 
 @READERS
 def test_an_interface_created_again_gives_no_rate(namespace, readers):
-    """The same name with a new life has no rate in that window, and says that it was reset."""
+    """A new interface with the same name has no rate in that window, and ``counters_reset``."""
     near, far = namespace(), namespace()
     veth(near, far)
 
@@ -153,13 +153,13 @@ def test_an_interface_created_again_gives_no_rate(namespace, readers):
 
 
 def open_sockets(stack):
-    """Some of each kind: TCP and UDP, v4 and v6, LISTEN, ESTABLISHED, CLOSE_WAIT, TIME_WAIT."""
+    """Open TCP and UDP sockets over IPv4 and IPv6 in LISTEN, ESTABLISHED, CLOSE_WAIT and TIME_WAIT."""
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         listener = stack.enter_context(socket.create_server((host, 0), family=family, backlog=64))
         for number in range(20):
             client = stack.enter_context(socket.create_connection(listener.getsockname()[:2]))
             server = stack.enter_context(listener.accept()[0])
-            if number < 3:  # the side that closes first is left in TIME_WAIT
+            if number < 3:  # the side that closes first stays in TIME_WAIT
                 client.close()
                 server.close()
             elif number < 7:  # half closed: FIN_WAIT2 here, CLOSE_WAIT there
@@ -169,7 +169,7 @@ def open_sockets(stack):
 
 
 def states_of_ss(text):
-    """``ss -Htuna`` by psutil's state names."""
+    """The sockets of ``ss -Htuna`` by psutil's state names."""
     names = {"ESTAB": "ESTABLISHED", "LISTEN": "LISTEN", "TIME-WAIT": "TIME_WAIT", "CLOSE-WAIT": "CLOSE_WAIT"}
     names |= {"FIN-WAIT-2": "FIN_WAIT2", "FIN-WAIT-1": "FIN_WAIT1"}
     lines = [line.split() for line in text.splitlines()]
@@ -177,8 +177,8 @@ def states_of_ss(text):
 
 
 @READERS
-def test_sockets_are_counted_as_ss_counts_them(namespace, readers):
-    """Every socket of every kind is counted, once, under its state."""
+def test_sockets_have_the_counts_of_ss(namespace, readers):
+    """Every socket of every kind is counted once, under its state."""
     host = namespace()
 
     def watch():
@@ -196,8 +196,8 @@ def test_sockets_are_counted_as_ss_counts_them(namespace, readers):
 
 
 @READERS
-def test_too_many_connections_are_told(namespace, readers):
-    """One connection more than the limit is a finding; as many as the limit are none."""
+def test_too_many_connections_are_reported(namespace, readers):
+    """One connection more than the limit is a finding; the same number as the limit is not."""
     host = namespace()
 
     def watch(limit):

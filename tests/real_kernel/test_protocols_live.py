@@ -1,4 +1,4 @@
-"""Faults of the protocols, made for real in namespaces, and what a monitor inside finds of them."""
+"""Protocol faults on a real kernel, in network namespaces, and the findings of a monitor there."""
 
 import json
 import re
@@ -22,9 +22,9 @@ DIRECTIVE = ROOT / "directives" / "network_health_recommended.py"
 
 
 def watched(settings, fault, *args):
-    """One window of a monitor in this namespace, with ``fault`` in it, and what the fault tells.
+    """The content of a check with ``fault`` in its window, and the result of the fault.
 
-    Then the least and the most seconds that the window can have: the clocks are inside and around it.
+    Then the minimum and the maximum of the window in seconds, measured inside and around it.
     """
     before_s = time.monotonic()
     monitor = Monitor(Settings.from_mapping({**QUIET, **settings}))
@@ -46,7 +46,7 @@ def findings(content):
 
 
 def test_a_full_accept_queue_is_found(namespace):
-    """A listener that never accepts: the connections it has no room for are told as overflows."""
+    """Connections that do not fit into the queue of a listener are reported as overflows."""
     content, unanswered, *_ = namespace().call(
         watched, {"listen_overflow_threshold_per_sec": 1}, faults.overflow_listener
     )
@@ -58,8 +58,8 @@ def test_a_full_accept_queue_is_found(namespace):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_datagrams_that_nobody_reads_are_found(namespace, host):
-    """A reader that does not read: what it later misses is exactly what was told, over IPv4 and IPv6."""
+def test_datagrams_that_are_not_read_are_found(namespace, host):
+    """The rate is exactly that of the lost datagrams, over IPv4 and IPv6."""
     content, lost, least_s, most_s = namespace().call(
         watched, {"udp_error_threshold_per_sec": 10}, faults.flood_reader, host
     )
@@ -69,7 +69,7 @@ def test_datagrams_that_nobody_reads_are_found(namespace, host):
 
 
 def test_datagrams_that_cannot_be_sent_are_found(namespace):
-    """A link slower than its sender: the kernel's refusals are told, each one."""
+    """If a link is slower than its sender, the rate has each datagram that the kernel did not take."""
     near, far = namespace(), namespace()
     veth(near, far)
     near.tool(
@@ -103,7 +103,7 @@ def pushed(far):
 
 
 def test_retransmits_are_found(namespace):
-    """A router that drops what its slow link does not take (``tc``): more than 2 % is sent again."""
+    """If a router with a slow link drops packets (``tc``), more than 2 % of segments are sent again."""
     near, router, far = routed(namespace)
     router.tool(
         "tc", "qdisc", "add", "dev", "vs", "root", "tbf", "rate", "20mbit", "burst", "5k", "limit", "10000"
@@ -116,7 +116,7 @@ def test_retransmits_are_found(namespace):
 
 
 def test_a_path_without_loss_has_no_retransmits(namespace):
-    """The same traffic over the same path without the drops is no finding, and measured, not unknown."""
+    """The same traffic without drops is not a finding, and its rates are known."""
     near, _, far = routed(namespace)
     content = near.call(pushed, far)
     assert content["status"] == "healthy"
@@ -125,7 +125,7 @@ def test_a_path_without_loss_has_no_retransmits(namespace):
 
 
 def test_a_filling_conntrack_table_is_found(namespace):
-    """A rule that makes the kernel track, then 1,000 flows: the table's share is theirs."""
+    """With a rule that enables tracking, the table has the entries of 1,000 flows."""
     size = int(Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text())
     inside = namespace()
     inside.call(faults.enable_tracking)
@@ -137,8 +137,8 @@ def test_a_filling_conntrack_table_is_found(namespace):
     assert 1000 <= table["used"] <= 1010
 
 
-def test_flows_that_are_not_tracked_fill_no_table(namespace):
-    """Without such a rule the same flows leave the table empty."""
+def test_flows_that_are_not_tracked_have_no_entries(namespace):
+    """Without such a rule the table stays empty."""
     content, *_ = namespace().call(watched, {"conntrack_threshold_percent": 0}, faults.track_flows, 1000)
     assert content["status"] == "healthy"
     assert content["metrics"]["protocols"]["conntrack"]["used"] == 0
@@ -152,7 +152,7 @@ def test_flows_that_are_not_tracked_fill_no_table(namespace):
     ],
 )
 def test_a_syn_flood_is_found(namespace, cookies, found, counted):
-    """200 SYNs that nobody completes: all but the few that fit are cookies, or drops where those are off."""
+    """Of 200 SYNs, those that do not fit into the queue are cookies, or drops if cookies are off."""
     victim, attacker = namespace(), namespace()
     veth(victim, attacker)
     victim.sysctl("net.ipv4.tcp_syncookies", cookies)
@@ -163,29 +163,29 @@ def test_a_syn_flood_is_found(namespace, cookies, found, counted):
     assert 150 / most_s < content["metrics"]["protocols"][counted] <= 200 / least_s
 
 
-def ports_taken(host, end):
-    """A monitor's report of the moment when no port is left, and the ports that were taken."""
+def ports_in_use(host, end):
+    """The content of a check while no port is left, and the ports that are in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     clients = []
     with socket.create_server((host, 9000), family=family) as server:
         faults.connect_until_refused(server, clients)
-        taken = [client.getsockname()[1] for client in clients]
+        used = [client.getsockname()[1] for client in clients]
         for client in clients if end else ():
             client.shutdown(socket.SHUT_WR)
             server.accept()[0].close()
             client.close()
         monitor = Monitor(Settings.from_mapping({**QUIET, "ephemeral_port_threshold_percent": 80}))
-        return monitor.check().as_content(), taken
+        return monitor.check().as_content(), used
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("end", [False, True], ids=["open", "time-wait"])
 def test_used_up_ephemeral_ports_are_found(namespace, host, end):
-    """When the kernel has no port left for one more connection all are told as taken, also by dead ones."""
+    """If the kernel has no port left, all are reported as in use, also those of closed connections."""
     inside = namespace()
     inside.sysctl("net.ipv4.ip_local_port_range", "40000 40019")
-    content, taken = inside.call(ports_taken, host, end)
-    assert sorted(taken) == list(range(40000, 40020))
+    content, used = inside.call(ports_in_use, host, end)
+    assert sorted(used) == list(range(40000, 40020))
     to = "[::1]:9000" if ":" in host else "127.0.0.1:9000"
     sentence, _, culprit = content["details"].partition(" (")
     assert sentence == f"Ephemeral ports from {host} to {to} 100.0% > 80%"
@@ -201,7 +201,7 @@ def test_used_up_ephemeral_ports_are_found(namespace, host, end):
 
 
 def ports_spread():
-    """As many connections as there are ports, but to two servers; one of these listens in the range."""
+    """The content of a check with one connection per port, but to two servers, one in the port range."""
     clients = []
     with socket.create_server(("127.0.0.1", 9000)) as one, socket.create_server(("127.0.0.1", 40000)) as two:
         for server in [one] * 10 + [two] * 9:
@@ -214,8 +214,8 @@ def ports_spread():
         return content
 
 
-def test_ports_towards_different_remotes_do_not_add_up(namespace):
-    """Half the ports to one server and half to another are half, not all; accepted connections take none."""
+def test_ports_for_different_remotes_are_counted_apart(namespace):
+    """With half of the ports for each server, half are in use; accepted connections use none."""
     inside = namespace()
     inside.sysctl("net.ipv4.ip_local_port_range", "40000 40019")
     content = inside.call(ports_spread)
@@ -224,8 +224,8 @@ def test_ports_towards_different_remotes_do_not_add_up(namespace):
     assert (ports["remote_port"], ports["used"], ports["limit"]) == (9000, 10, 20)
 
 
-def chat():
-    """Everyday traffic: 50 connections with an answer each, and 50 datagrams that are read."""
+def normal_traffic():
+    """50 connections with an answer each, and 50 datagrams that are read."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(type=socket.SOCK_DGRAM) as reader:
         reader.bind(("127.0.0.1", 0))
         for _ in range(50):
@@ -233,19 +233,19 @@ def chat():
                 client.sendall(b"question")
                 taken.sendall(taken.recv(8))
                 client.recv(8)
-                client.close()  # first, so that its port waits
+                client.close()  # first, so that its port is in TIME_WAIT
             reader.sendto(b"x", reader.getsockname())
             reader.recv(8)
 
 
-def test_everyday_traffic_breaches_no_recommended_limit(namespace):
-    """With all limits as the recommended directive sets them, a host at work is healthy."""
+def test_normal_traffic_breaches_no_recommended_limit(namespace):
+    """With the limits of the recommended directive, a host with normal traffic is healthy."""
     (agent,) = [
         node
         for node in runpy.run_path(str(DIRECTIVE))["matrix_directive"]["children"]
         if node["name"] == "network_health"
     ]
-    content, *_ = namespace().call(watched, agent["config"], chat)
+    content, *_ = namespace().call(watched, agent["config"], normal_traffic)
     assert (content["status"], content["severity"]) == ("healthy", "INFO")
     protocols = content["metrics"]["protocols"]
     assert protocols["listen_overflows_per_sec"] == 0
@@ -258,15 +258,15 @@ def protocols_and_limits():
     return Monitor().check().metrics["protocols"], there
 
 
-def test_limits_of_the_whole_host_are_told_where_they_can_be_seen(namespace):
-    """Orphans and TCP memory, whose limits a namespace of one's own may not show, do not apply there."""
+def test_limits_of_the_whole_host_are_reported_where_they_are_visible(namespace):
+    """Orphans and TCP memory are left out in a namespace that has no file with their limits."""
     for protocols, there in (protocols_and_limits(), namespace().call(protocols_and_limits)):
         assert {"orphans", "tcp_memory"} & set(protocols) == there
         assert all(protocols[name]["limit"] > 0 for name in there)
 
 
 def test_every_cpu_that_is_online_is_read():
-    """The CPUs of softnet_stat are those that the system says are online."""
+    """The CPUs of softnet_stat are those that are online."""
     online = set()
     for part in Path("/sys/devices/system/cpu/online").read_text().strip().split(","):
         first, _, last = part.partition("-")

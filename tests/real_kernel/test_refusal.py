@@ -1,4 +1,4 @@
-"""When the kernel refuses its own interfaces (a seccomp filter, as containers have them), psutil's serve."""
+"""If the kernel denies access to its own interfaces (a seccomp filter, as in containers), psutil is used."""
 
 import ctypes
 import struct
@@ -14,14 +14,14 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 AF_NETLINK, NETLINK_SOCK_DIAG = 16, 4
 EPERM = 1
 SOCKET = {"x86_64": 41, "aarch64": 198}
-#: Offsets in seccomp_data: the system call's number, and its first and third argument (little end first).
+#: Offsets in seccomp_data: number of the system call, and its first and third argument (little endian).
 NUMBER, ARGUMENT_1, ARGUMENT_3 = 0, 16, 32
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
-ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | EPERM
+ALLOW, DENY = 0x7FFF0000, 0x00050000 | EPERM
 
 
-def refuse_sockets(machine, protocol=None):
-    """From here on this process gets EPERM for netlink sockets, or for those of one netlink protocol."""
+def deny_sockets(machine, protocol=None):
+    """From now on this process gets EPERM for netlink sockets, or for those of one netlink protocol."""
     tests = [(NUMBER, SOCKET[machine]), (ARGUMENT_1, AF_NETLINK)]
     if protocol is not None:
         tests.append((ARGUMENT_3, protocol))
@@ -30,7 +30,7 @@ def refuse_sockets(machine, protocol=None):
         to_allow = 2 * (len(tests) - at - 1) + 1
         program += struct.pack("=HBBI", LOAD, 0, 0, offset)
         program += struct.pack("=HBBI", JUMP_IF_EQUAL, 0, to_allow, value)
-    program += struct.pack("=HBBI", RETURN, 0, 0, REFUSE) + struct.pack("=HBBI", RETURN, 0, 0, ALLOW)
+    program += struct.pack("=HBBI", RETURN, 0, 0, DENY) + struct.pack("=HBBI", RETURN, 0, 0, ALLOW)
     code = ctypes.create_string_buffer(program)
     header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(code)))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -44,13 +44,13 @@ def refuse_sockets(machine, protocol=None):
         (NETLINK_SOCK_DIAG, {"interfaces": "kernel", "connections": "psutil", "processes": "kernel"}),
         (None, {"interfaces": "psutil", "connections": "psutil", "processes": "kernel"}),
     ],
-    ids=["sock_diag refused", "all netlink refused"],
+    ids=["sock_diag denied", "all netlink denied"],
 )
-def test_a_refused_check_is_served_by_psutil(namespace, protocol, readers):
-    """The report is whole and healthy, counts the same sockets, and says who served."""
+def test_without_access_psutil_is_used(namespace, protocol, readers):
+    """The report is complete and healthy, has the same number of sockets, and names the readers."""
 
     def watch():
-        refuse_sockets(sys.implementation._multiarch.partition("-")[0], protocol)
+        deny_sockets(sys.implementation._multiarch.partition("-")[0], protocol)
         report = Monitor().check()
         return report.status, report.metrics
 
@@ -62,13 +62,13 @@ def test_a_refused_check_is_served_by_psutil(namespace, protocol, readers):
     assert metrics["top_procs"]
 
 
-def test_a_monitor_that_was_refused_later_falls_back_as_well(namespace):
-    """The kernel served the first check and refuses the second."""
+def test_a_monitor_that_loses_access_uses_psutil(namespace):
+    """The first check uses the kernel, the second one has no access to it."""
 
     def watch():
         monitor = Monitor()
         before = monitor.check().metrics["check"]["readers"]["connections"]
-        refuse_sockets(sys.implementation._multiarch.partition("-")[0], NETLINK_SOCK_DIAG)
+        deny_sockets(sys.implementation._multiarch.partition("-")[0], NETLINK_SOCK_DIAG)
         after = monitor.check()
         return before, after.metrics["check"]["readers"]["connections"], after.status
 

@@ -1,4 +1,4 @@
-"""Whether reports name the right culprit, over many random situations on a real kernel."""
+"""Tests that reports name the right culprit in many random scenarios on a real kernel."""
 
 import random
 import re
@@ -6,41 +6,41 @@ from collections import Counter
 
 import pytest
 
-from tests.scenarios.situations import SITUATIONS, Truth
-from tests.scenarios.stage import opened
+from tests.scenarios.scenarios import SCENARIOS, Expected
+from tests.scenarios.testbed import opened
 
 pytestmark = pytest.mark.root
 
 SEED = 20_040_601
-RUNS = 240  # each situation 16 times
-MOVE_AFTER = 30
-LEAST_RIGHT = 0.95
+RUNS = 240  # each scenario 16 times
+RUNS_PER_NAMESPACE = 30
+MIN_RIGHT = 0.95
+RESULTS = ["right", "unnamed", "wrong", "misleading"]  # the worst last
 
 
-def judge(details, truth):
-    """``right``, ``unnamed``, ``wrong`` (first, but with a small share) or ``slander`` (with a large one)."""
-    said = [finding for finding in details.split("; ") if finding.startswith(truth.finding)]
-    if not said or not said[0].endswith(")"):
-        return "unnamed" if truth.first or not said else "right"
-    phrases = re.findall(r"\d+% [^,()]+", said[0].rpartition(" (")[2])
+def classify(details, expected):
+    """One of `RESULTS`: ``wrong`` names another culprit first, ``misleading`` with more than half."""
+    findings = [finding for finding in details.split("; ") if finding.startswith(expected.finding)]
+    if not findings or not findings[0].endswith(")"):
+        return "unnamed" if expected.first or not findings else "right"
+    phrases = re.findall(r"\d+% [^,()]+", findings[0].rpartition(" (")[2])
     shares = [(int(phrase.partition("%")[0]), phrase) for phrase in phrases]
-    if any(share > 50 and not truth.allows(phrase) for share, phrase in shares):
-        return "slander"
+    if any(share > 50 and not expected.allows(phrase) for share, phrase in shares):
+        return "misleading"
     words = phrases[0].split() if phrases else ()
-    return "right" if all(word in words for word in truth.first) else "wrong"
+    return "right" if all(word in words for word in expected.first) else "wrong"
 
 
-def table(verdicts):
-    """The confusion table."""
-    columns = ["right", "unnamed", "wrong", "slander"]
-    lines = [f"{'situation':20}" + "".join(f"{column:>9}" for column in columns)]
-    for name in [situation.__name__ for situation in SITUATIONS]:
-        lines.append(f"{name:20}" + "".join(f"{verdicts[name, column]:9}" for column in columns))
+def table(counts):
+    """The results of each scenario."""
+    lines = [f"{'scenario':20}" + "".join(f"{result:>11}" for result in RESULTS)]
+    for name in [scenario.__name__ for scenario in SCENARIOS]:
+        lines.append(f"{name:20}" + "".join(f"{counts[name, result]:11}" for result in RESULTS))
     return "\n".join(lines)
 
 
 @pytest.mark.parametrize(
-    ("details", "verdict"),
+    ("details", "result"),
     [
         ("High 9 > 5 (81% on :80 owned by a[1], 64% from 10.0.0.7)", "right"),
         ("va is down; High 9 > 5 (81% on :80 owned by a[1]); va outbound 9 > 5 (51% by b[2])", "right"),
@@ -48,35 +48,33 @@ def table(verdicts):
         ("va outbound 9 > 5 (81% on :80 owned by a[1])", "unnamed"),
         ("High 9 > 5 (20% on :81 owned by b[2], 64% from 10.0.0.7)", "wrong"),
         ("High 9 > 5 (50% on :80 owned by b[1])", "wrong"),
-        ("High 9 > 5 (81% on :80 owned by a[1], 64% from 10.0.0.8)", "slander"),
-        ("High 9 > 5 (81% on :80 owned by b[2])", "slander"),
-        ("High 9 > 5 (51% to 10.0.0.7:80 owned by a[1])", "slander"),
+        ("High 9 > 5 (81% on :80 owned by a[1], 64% from 10.0.0.8)", "misleading"),
+        ("High 9 > 5 (81% on :80 owned by b[2])", "misleading"),
+        ("High 9 > 5 (51% to 10.0.0.7:80 owned by a[1])", "misleading"),
     ],
 )
-def test_the_judge_is_just(details, verdict):
-    """What a report says is judged by the words of the first phrase, and by every name with a large share."""
-    assert judge(details, Truth("High", ("on", ":80", "a[1]"), {"10.0.0.7"})) == verdict
+def test_classify(details, result):
+    """The words of the first phrase decide, and every name with a large share."""
+    assert classify(details, Expected("High", ("on", ":80", "a[1]"), {"10.0.0.7"})) == result
 
 
 def test_the_right_culprit_is_named_first(capsys):
-    """In at least 95 % of the situations the report names the culprit first, and never somebody else with
-    more than half."""
-    verdicts, misses = Counter(), []
-    with opened() as stage:
+    """In 95 % of the runs the report names the culprit first, and never another one with more than half."""
+    counts, misses = Counter(), []
+    with opened() as testbed:
         for run in range(RUNS):
-            if run % MOVE_AFTER == 0:
-                stage.move()
-            situation = SITUATIONS[run % len(SITUATIONS)]
-            truths = situation(stage, random.Random(SEED + run))
-            details = stage.report()["details"]
-            stage.clear()
-            found = [judge(details, truth) for truth in truths]
-            worst = max(found, key=["right", "unnamed", "wrong", "slander"].index)
-            verdicts[situation.__name__, worst] += 1
+            if run % RUNS_PER_NAMESPACE == 0:
+                testbed.renew_namespaces()
+            scenario = SCENARIOS[run % len(SCENARIOS)]
+            expected = scenario(testbed, random.Random(SEED + run))
+            details = testbed.report()["details"]
+            testbed.reset()
+            worst = max((classify(details, each) for each in expected), key=RESULTS.index)
+            counts[scenario.__name__, worst] += 1
             if worst != "right":
-                misses.append(f"{worst}: seed {SEED + run}, {situation.__name__}: {details} | {truths}")
+                misses.append(f"{worst}: seed {SEED + run}, {scenario.__name__}: {details} | {expected}")
     with capsys.disabled():
-        print("", table(verdicts), *misses, sep="\n")
-    right = sum(n for (_, verdict), n in verdicts.items() if verdict == "right")
-    assert right >= LEAST_RIGHT * RUNS
-    assert not [miss for miss in misses if miss.startswith("slander")]
+        print("", table(counts), *misses, sep="\n")
+    right = sum(n for (_, result), n in counts.items() if result == "right")
+    assert right >= MIN_RIGHT * RUNS
+    assert not [miss for miss in misses if miss.startswith("misleading")]

@@ -1,4 +1,4 @@
-"""Processes that do as they are told: each holds sockets of its own, in the namespace it was sent to."""
+"""Worker processes that run commands of a test, each with its own sockets and network namespace."""
 
 import ctypes
 import multiprocessing
@@ -12,12 +12,12 @@ import traceback
 from network_health import Monitor, Settings
 
 PR_SET_NAME = 15
-AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: a close that leaves nothing behind
-LIMIT_S = 20
+ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset, so that no TIME_WAIT remains
+TIMEOUT_S = 20
 
 
-class Actor:
-    """A process under a name; ``do`` runs one of `Acts` in it and gives the answer."""
+class Worker:
+    """A process with a name; ``run`` runs one of `Commands` in it and returns the result."""
 
     def __init__(self, name):
         self.name = name
@@ -31,18 +31,18 @@ class Actor:
                 os._exit(0)
         theirs.close()
 
-    def do(self, act, *args):
-        """Run one act to its end."""
-        self.start(act, *args)
+    def run(self, command, *args):
+        """Run a command and wait for its result."""
+        self.start(command, *args)
         return self.result()
 
-    def start(self, act, *args):
-        """Begin an act; `result` waits for it."""
-        self._pipe.send((act, args))
+    def start(self, command, *args):
+        """Start a command; `result` waits for it."""
+        self._pipe.send((command, args))
 
     def result(self):
-        """What the act that was begun last gave."""
-        assert self._pipe.poll(LIMIT_S), f"{self.name} does not answer"
+        """Wait for the result of the last started command."""
+        assert self._pipe.poll(TIMEOUT_S), f"{self.name} does not answer"
         answer, error = self._pipe.recv()
         assert error is None, f"{self.name}: {error}"
         return answer
@@ -54,8 +54,8 @@ class Actor:
         self._pipe.close()
 
 
-class Acts:
-    """What an actor can do; its sockets stay open until ``leave``."""
+class Commands:
+    """The commands of a worker; its sockets stay open until ``reset``."""
 
     def __init__(self):
         self.servers = []
@@ -65,17 +65,17 @@ class Acts:
     def enter(self, namespace):
         namespace.enter()
 
-    def leave(self):
-        """Close everything at once."""
+    def reset(self):
+        """Close all sockets with a reset."""
         for each in (*self.held, *self.servers):
             if each.type == socket.SOCK_STREAM:
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
             each.close()
         self.held, self.servers, self.monitor = [], [], None
 
     def listen(self, address, port, backlog):
         server = socket.create_server((address, port), family=family_of(address), backlog=backlog)
-        server.settimeout(LIMIT_S)
+        server.settimeout(TIMEOUT_S)
         self.servers.append(server)
 
     def accept(self, count):
@@ -83,49 +83,49 @@ class Acts:
             self.held.append(self.servers[-1].accept()[0])
 
     def connect(self, plan):
-        """Open connections: (source address or None, address, port) each."""
+        """Open connections, one for each (source address or None, address, port)."""
         for source, address, port in plan:
             client = socket.create_connection(
-                (address, port), LIMIT_S, source_address=(source, 0) if source else None
+                (address, port), TIMEOUT_S, source_address=(source, 0) if source else None
             )
             self.held.append(client)
 
-    def knock(self, address, port, count):
-        """Begin connections without waiting for them."""
+    def start_connecting(self, address, port, count):
+        """Start connections without waiting for them."""
         for _ in range(count):
             client = socket.socket(family_of(address), socket.SOCK_STREAM)
             client.setblocking(False)
             client.connect_ex((address, port))
             self.held.append(client)
 
-    def drop(self, first, count):
-        """Close some connections in order, so that the other end sees the end of the stream."""
+    def close(self, first, count):
+        """Close some connections orderly, so that the other end sees the end of the stream."""
         for each in self.held[first : first + count]:
             each.close()
         del self.held[first : first + count]
 
     def send(self, octets, which=-1):
-        """Send so much over one connection."""
+        """Send a number of bytes over one connection."""
         self.held[which].sendall(bytes(octets))
 
     def receive(self, octets, which=-1):
-        """Read so much from one connection."""
+        """Read a number of bytes from one connection."""
         left = octets
         while left:
             got = len(self.held[which].recv(min(left, 1 << 20)))
             assert got, "the stream ended early"
             left -= got
 
-    def call_briefly(self, address, port, times, octets):
-        """Short connections, one after the other: connect, send, hear the end, close."""
+    def send_briefly(self, address, port, times, octets):
+        """Make short connections, one after the other: connect, send, wait for the end, close."""
         for _ in range(times):
-            with socket.create_connection((address, port), LIMIT_S) as client:
+            with socket.create_connection((address, port), TIMEOUT_S) as client:
                 client.sendall(bytes(octets))
                 client.shutdown(socket.SHUT_WR)
                 assert client.recv(1) == b""
 
-    def answer_briefly(self, times):
-        """The other end of these: read until the end, close."""
+    def receive_briefly(self, times):
+        """The other end of `send_briefly`: read until the end, close."""
         for _ in range(times):
             connection = self.servers[-1].accept()[0]
             with connection:
@@ -149,8 +149,8 @@ class Acts:
             for _ in range(count):
                 sender.sendto(bytes(1400), (address, port))
 
-    def watch(self, settings):
-        """Begin to watch, with a first check."""
+    def start_monitor(self, settings):
+        """Create a monitor and make a first check."""
         self.monitor = Monitor(Settings.from_mapping(settings))
         return self.monitor.check().as_content()
 
@@ -164,10 +164,10 @@ def family_of(address):
 
 
 def _serve(pipe):
-    acts = Acts()
+    commands = Commands()
     while True:
-        act, args = pipe.recv()
+        command, args = pipe.recv()
         try:
-            pipe.send((getattr(acts, act)(*args), None))
-        except Exception:  # noqa: BLE001 - the parent must learn why
+            pipe.send((getattr(commands, command)(*args), None))
+        except Exception:  # noqa: BLE001 - the parent raises it
             pipe.send((None, traceback.format_exc()))

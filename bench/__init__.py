@@ -1,6 +1,6 @@
-"""What a check costs, beside everything else that can do the same work: `make bench`.
+"""Measures the cost of a check and of other programs that do the same work; run by `make bench`.
 
-Laws: every contender meets the same load, which the bench builds itself in namespaces of its own; each
-runs in a fresh process, in both orders; CPU is what is compared; a contender whose count is wrong is
-marked. Nothing outlives a run.
+Guarantees: every program is measured at the same loads, which the bench creates in its own namespaces. Each
+program runs in a new process, in both orders. CPU time is compared. A program with a wrong count is marked.
+Nothing is left after a run.
 """

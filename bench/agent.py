@@ -1,7 +1,7 @@
-"""What the agent costs in a swarm that really runs: CPU per hour at the default interval, and memory.
+"""Measures the agent in running swarms: CPU per hour at the default interval, and memory.
 
-Two swarms, one encrypted, each hold this project's agent, the stock agent and an agent that does nothing
-(what `BootAgent` itself takes), watched for the same window in a box with a load of its own.
+There are two swarms, one of them encrypted. Each has this project's agent, the framework's own agent, and an
+agent that does nothing, which shows the cost of `BootAgent`. All are measured at the same time in a sandbox.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.worker import status_kb
-from network_health.swarm import booting, matrix_root
+from network_health.swarm import MATRIX, Swarm, claim, release
 
-#: TMPDIR in the box, private as its /matrix is: nothing of the swarm is left, however the box ends.
+#: TMPDIR in the sandbox; private to it, so nothing of the swarms is left however the sandbox ends.
 SCRATCH = Path(__file__).parent / "build" / "scratch"
 
 BARE = """
@@ -46,8 +46,8 @@ INTERVAL_S = 30
 
 
 @dataclass(frozen=True)
-class Use:
-    """One agent's process over the window; ``reports`` is what its receiver logged, where it can be read."""
+class Usage:
+    """The cost of one agent's process; ``reports`` is the number that its receiver logged, if known."""
 
     cpu_s_per_hour: float
     rss_mb: float
@@ -60,13 +60,15 @@ class AgentCost:
 
     window_s: float
     load: str
-    encrypted: Mapping[str, Use]
-    plain: Mapping[str, Use]
+    encrypted: Mapping[str, Usage]
+    plain: Mapping[str, Usage]
 
     @classmethod
     def of(cls, result: Mapping[str, Any], load: str) -> AgentCost:
-        """From what the box printed."""
-        encrypted, plain = ({k: Use(**u) for k, u in result[mode].items()} for mode in ("encrypted", "plain"))
+        """Convert the result of the sandbox."""
+        encrypted, plain = (
+            {k: Usage(**u) for k, u in result[mode].items()} for mode in ("encrypted", "plain")
+        )
         return cls(result["window_s"], load, encrypted, plain)
 
     def markdown(self) -> str:
@@ -85,7 +87,7 @@ class AgentCost:
         return "\n".join(lines) + "\n"
 
     @staticmethod
-    def _rows(swarm: str, uses: Mapping[str, Use]) -> Iterator[str]:
+    def _rows(swarm: str, uses: Mapping[str, Usage]) -> Iterator[str]:
         bare = uses["bare"]
         for key, use in uses.items():
             above = ("", "")
@@ -99,43 +101,46 @@ class AgentCost:
 
 @contextmanager
 def mount_points() -> Iterator[None]:
-    """The folders that the box mounts its own state on, for as long as it runs.
+    """Create the folders over which the sandbox mounts its own file systems, and remove them at the end.
 
     Raises:
-        SwarmError: ``/matrix`` is not there and cannot be made.
+        SwarmError: ``/matrix`` does not exist and cannot be created.
     """
     SCRATCH.mkdir(exist_ok=True)
-    claimed = matrix_root.claim(f"nh-bench-{os.getpid()}")
+    claimed = claim(f"nh-bench-{os.getpid()}")
     try:
         yield
     finally:
-        matrix_root.release(claimed)
+        release(claimed)
 
 
 def measure(*, quick: bool) -> dict[str, object]:
-    """Boot, wait until all have settled, and watch. Runs inside a box.
+    """Boot the swarms, wait until the start is over, and measure. Runs inside a sandbox.
 
     Raises:
         SwarmError: a swarm did not boot.
-        RuntimeError: an agent was respawned or did not report: its cost would mean nothing.
+        RuntimeError: an agent was respawned or did not report, so its cost would be wrong.
     """
-    for path in (matrix_root.MATRIX, SCRATCH):
+    for path in (MATRIX, SCRATCH):
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(path)], check=True)
     package = Path(importlib.import_module("matrixswarm").__path__[0])
     stock = (package / "agent/network_health/network_health.py").read_text(encoding="utf-8")
     extra = {"bench_bare": BARE, "bench_stock": stock}
     settle_s, window_s = (30, INTERVAL_S + 5) if quick else (60, 6 * INTERVAL_S)
     with (
-        booting.Swarm(_directive(), encryption=True, extra_agents=extra) as encrypted,
-        booting.Swarm(_directive(), encryption=False, extra_agents=extra) as plain,
+        Swarm(_directive(), encryption=True, extra_agents=extra) as encrypted,
+        Swarm(_directive(), encryption=False, extra_agents=extra) as plain,
     ):
-        watches = {"encrypted": _Watch(encrypted, readable=False), "plain": _Watch(plain, readable=True)}
+        measurements = {
+            "encrypted": _Measurement(encrypted, readable=False),
+            "plain": _Measurement(plain, readable=True),
+        }
         time.sleep(settle_s)
-        for watch in watches.values():
-            watch.start()
+        for measurement in measurements.values():
+            measurement.start()
         began = time.monotonic()
         time.sleep(window_s)
-        uses = {name: watch.uses() for name, watch in watches.items()}
+        uses = {name: measurement.finish() for name, measurement in measurements.items()}
         return {"window_s": time.monotonic() - began, **uses}
 
 
@@ -151,22 +156,22 @@ def _directive() -> dict[str, object]:
     return {"universal_id": "matrix", "name": "matrix", "children": children}
 
 
-class _Watch:
-    """The agents of one swarm over a window."""
+class _Measurement:
+    """Measures the agents of one swarm between `start` and `finish`."""
 
-    def __init__(self, swarm: Any, *, readable: bool) -> None:
+    def __init__(self, swarm: Swarm, *, readable: bool) -> None:
         self._swarm = swarm
         self._readable = readable
 
     def start(self) -> None:
-        """The window begins."""
+        """Read the counters at the start."""
         self._pids = {key: self._swarm.pid(key) for key in AGENTS}
         self._cpu_s = {key: _cpu_s(pid) for key, pid in self._pids.items()}
         self._reports = {key: self._received(key) for key in AGENTS}
         self._began = time.monotonic()
 
-    def uses(self) -> dict[str, dict[str, float | int | None]]:
-        """What each agent took since."""
+    def finish(self) -> dict[str, dict[str, float | int | None]]:
+        """The cost of each agent since `start`."""
         elapsed = time.monotonic() - self._began
         uses = {}
         for key, pid in self._pids.items():

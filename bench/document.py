@@ -1,4 +1,4 @@
-"""A run as markdown: targets, one table per load, the booted agent, and how it was measured."""
+"""Writes the results as markdown: targets, one table per load, the booted agent, and the method."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 
 from bench.agent import AgentCost
-from bench.exporter import program
+from bench.exporter import exporter_path
 from bench.loads import SLACK
-from bench.results import Cell, Row
+from bench.results import LoadResult, Row
 from bench.samples import Plan
-from bench.targets import Verdict, verdicts
+from bench.targets import TargetResult, target_results
 
 INTRODUCTION = """\
 # What a check costs
@@ -74,19 +74,21 @@ tables show the **median**.
 """
 
 
-def markdown(cells: Sequence[Cell], agent: AgentCost | str | None, plan: Plan, picture: str | None) -> str:
-    """The whole document. ``agent`` may be the reason why it was not measured."""
+def markdown(
+    results: Sequence[LoadResult], agent: AgentCost | str | None, plan: Plan, picture: str | None
+) -> str:
+    """The whole document; ``agent`` is a message if the agent was not measured."""
     parts = [INTRODUCTION, _machine()]
     if picture:
         parts.append(f"![CPU time of one reading against the load, log-log]({picture})\n")
-    if any(cell.kind in HEADINGS for cell in cells):
-        rows = map(_verdict, verdicts(cells))
+    if any(result.kind in HEADINGS for result in results):
+        rows = map(_target, target_results(results))
         parts += ["## Targets\n", _table(("work", "to reach", "this run", ""), rows)]
-    for kind, (heading, words) in HEADINGS.items():
-        loads = [cell for cell in cells if cell.kind == kind]
-        if loads:
-            parts += [f"## {heading}\n", words + "\n"]
-            parts += [part for cell in loads for part in _cell(cell)]
+    for kind, (heading, text) in HEADINGS.items():
+        of_kind = [result for result in results if result.kind == kind]
+        if of_kind:
+            parts += [f"## {heading}\n", text + "\n"]
+            parts += [part for result in of_kind for part in _load(result)]
     if agent is not None:
         parts += ["## In a booted agent\n", agent if isinstance(agent, str) else agent.markdown()]
     how = HOW.format(rounds=plan.rounds, least=plan.rounds * plan.runs, slack=SLACK["connections"])
@@ -95,53 +97,53 @@ def markdown(cells: Sequence[Cell], agent: AgentCost | str | None, plan: Plan, p
 
 
 def _machine() -> str:
-    figures = [
+    facts = [
         f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
         f"Linux {re.match(r'[0-9.]+', platform.release())[0]}",  # type: ignore[index]  # it begins with a number
         f"{_cores()} cores",
         f"Python {platform.python_version()}",
         *(f"{name} {version(name)}" for name in ("psutil", "matrixswarm")),
-        *filter(None, (_said("ss", "-V"), _said("ps", "-V"), _exporter())),
+        *filter(None, (_version("ss", "-V"), _version("ps", "-V"), _exporter())),
     ]
-    return " · ".join(figures) + "\n"
+    return " · ".join(facts) + "\n"
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _said(*words: str) -> str:
-    done = subprocess.run(words, capture_output=True, text=True)
+def _version(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
     found = re.search(r"(iproute2|procps)\S*[- ](\d\S*)", done.stdout)
     return f"{found[1]} {found[2].rstrip(',')}" if found else ""
 
 
 def _exporter() -> str:
     try:
-        done = subprocess.run([program(), "--version"], capture_output=True, text=True)
+        done = subprocess.run([exporter_path(), "--version"], capture_output=True, text=True)
     except FileNotFoundError:
         return ""
     found = re.search(r"version (\S+)", done.stdout + done.stderr)
     return f"node_exporter {found[1].rstrip(',')}" if found else ""
 
 
-def _verdict(verdict: Verdict) -> tuple[str, ...]:
-    if verdict.seen is None:
-        return verdict.work, verdict.asked, "", "not measured"
-    return verdict.work, verdict.asked, verdict.seen, "reached" if verdict.reached else "**not reached**"
+def _target(result: TargetResult) -> tuple[str, ...]:
+    if result.measured is None:
+        return result.work, result.target, "", "not measured"
+    return result.work, result.target, result.measured, "reached" if result.reached else "**not reached**"
 
 
-def _cell(cell: Cell) -> Iterator[str]:
-    yield f"### {cell.title}\n"
+def _load(result: LoadResult) -> Iterator[str]:
+    yield f"### {result.title}\n"
     header = ("", "CPU, ms", "× the limit", "reference ÷ it", "wall, ms", "memory, MB", "kept, MB", "counted")
-    yield _table(header, (_row(cell, row) for row in cell.rows))
+    yield _table(header, (_row(result, row) for row in result.rows))
 
 
-def _row(cell: Cell, row: Row) -> tuple[str, ...]:
+def _row(result: LoadResult, row: Row) -> tuple[str, ...]:
     if row.failed or row.cpu_ms is None or row.wall_ms is None:
         return row.name, row.note or "not measured", "", "", "", "", "", ""
     name = f"{row.name} ({row.note})" if row.note else row.name
-    limit, reference = cell.cpu_ms("limit"), cell.cpu_ms("reference")
+    limit, reference = result.cpu_ms("limit"), result.cpu_ms("reference")
     return (
         name,
         _number(row.cpu_ms),
@@ -150,12 +152,12 @@ def _row(cell: Cell, row: Row) -> tuple[str, ...]:
         _number(row.wall_ms),
         f"{row.growth_mb:.1f}" if row.growth_mb is not None else "",
         f"{row.kept_mb:.1f}" if row.kept_mb is not None else "",
-        f"{row.count:,}" + (f" **wrong**, expected {cell.expected:,}" if row.miscounts else ""),
+        f"{row.count:,}" + (f" **wrong**, expected {result.expected:,}" if row.miscounts else ""),
     )
 
 
 def _number(value: float) -> str:
-    """Three figures, no exponent."""
+    """A number with three significant digits, without exponent."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,6 +1,6 @@
-"""Where Debian's prometheus-node-exporter comes from: the system, or its package unpacked into ``build/``.
+"""Finds Debian's prometheus-node-exporter, or unpacks its package into ``build/``.
 
-Unpacked, not installed: the package would start a service that listens on every address.
+The package is not installed, as it would start a service that listens on every address.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bench.contenders import BUILD
+from bench.programs import BUILD
 
 PACKAGE = "prometheus-node-exporter"
 UNPACKED = BUILD / PACKAGE
 
 
-def program() -> str:
-    """The exporter's path.
+def exporter_path() -> str:
+    """The path of the executable.
 
     Raises:
         FileNotFoundError: it is neither installed nor unpacked.
@@ -28,10 +28,10 @@ def program() -> str:
     return found
 
 
-def provide() -> str | None:
-    """Make sure that there is one; returns why there is none, or ``None``."""
+def install() -> str | None:
+    """Unpack the exporter if it is missing; returns an error message if that fails."""
     try:
-        program()
+        exporter_path()
     except FileNotFoundError:
         return _unpack()
     return None
@@ -40,19 +40,19 @@ def provide() -> str | None:
 def _unpack() -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            if not _ran(["apt-get", "download", PACKAGE], folder):
-                _ran(["apt-get", "update", "-qq"], folder)
-                if not _ran(["apt-get", "download", PACKAGE], folder):
+            if not _succeeds(["apt-get", "download", PACKAGE], folder):
+                _succeeds(["apt-get", "update", "-qq"], folder)
+                if not _succeeds(["apt-get", "download", PACKAGE], folder):
                     return f"`apt-get download {PACKAGE}` failed"
             for package in Path(folder).glob("*.deb"):
-                if not _ran(["dpkg-deb", "-x", str(package), folder], folder):
+                if not _succeeds(["dpkg-deb", "-x", str(package), folder], folder):
                     return f"the package {PACKAGE} cannot be unpacked"
         except FileNotFoundError as error:
-            return f"{error.filename} is not here, so the package {PACKAGE} cannot be fetched"
+            return f"{error.filename} is missing, so the package {PACKAGE} cannot be fetched"
         shutil.copy(Path(folder) / "usr/bin" / PACKAGE, UNPACKED)
     return None
 
 
-def _ran(words: list[str], folder: str) -> bool:
+def _succeeds(command: list[str], folder: str) -> bool:
     nowhere = subprocess.DEVNULL
-    return subprocess.run(words, cwd=folder, stdout=nowhere, stderr=nowhere).returncode == 0
+    return subprocess.run(command, cwd=folder, stdout=nowhere, stderr=nowhere).returncode == 0

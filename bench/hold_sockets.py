@@ -1,6 +1,6 @@
-"""Both ends of TCP connections over loopback: ``python -m bench.hold_sockets PAIRS PORT [half-closed]``.
+"""Opens TCP connections over loopback: ``python -m bench.hold_sockets PAIRS PORT [half-closed]``.
 
-It goes on listening. Prints ``ready`` when they stand and holds them until it is ended.
+Holds both ends. Prints ``ready`` when all are open, and keeps them and the listener open until it is killed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 
 def hold(pairs: int, port: int, *, half_closed: bool) -> list[socket.socket]:
-    """Open ``pairs`` connections to 127.0.0.1:``port``; half closed is FIN_WAIT2 and CLOSE_WAIT."""
+    """Open ``pairs`` connections to 127.0.0.1:``port``; half-closed ones are FIN_WAIT2 and CLOSE_WAIT."""
     limit, hard = 2 * pairs + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, hard)))
     held = []

@@ -1,7 +1,7 @@
-/* What the limit programs share: timing, one JSON line per run, and a netlink dump that only receives.
+/* Shared by the limit programs: timing, one JSON line per run, and a netlink dump that only receives.
  *
- * Each program takes a mode or nothing. One run is made to warm up; then one for each line on stdin.
- * CPU is user + system of this process.
+ * A program makes one warm-up run, then one run for each line on stdin. CPU time is user + system of this
+ * process.
  */
 #ifndef LIMIT_H
 #define LIMIT_H
@@ -33,7 +33,7 @@ static double clock_us(clockid_t clock)
 	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
 }
 
-/* A figure of /proc/self/status, in KiB. */
+/* A value of /proc/self/status, in KiB. */
 static long status_kb(const char *field)
 {
 	char line[256];
@@ -49,7 +49,7 @@ static long status_kb(const char *field)
 	return kb;
 }
 
-/* Sets VmHWM back to VmRSS; returns VmRSS. */
+/* Resets VmHWM to VmRSS; returns VmRSS. */
 static long start_peak_kb(void)
 {
 	int fd = open("/proc/self/clear_refs", O_WRONLY);
@@ -78,7 +78,7 @@ static int measure(long (*work)(void))
 	return 0;
 }
 
-/* Sends `request` and receives the whole answer, calling `each` (may be NULL) on every message. */
+/* Sends `request`, receives the whole answer, and calls `each` (unless it is NULL) for every message. */
 __attribute__((unused)) static long dump(int fd, const void *request, size_t length, void (*each)(const struct nlmsghdr *))
 {
 	long messages = 0;

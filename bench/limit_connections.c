@@ -1,7 +1,7 @@
-/* The limit for connections by state: what NETLINK_SOCK_DIAG costs when the answer is only received.
+/* The limit for connections by state: receives the answer of NETLINK_SOCK_DIAG and does nothing else.
  *
- * Mode "full": every socket is sent. Mode "filtered": the kernel leaves ESTABLISHED and TIME_WAIT out
- * and the two are taken from /proc/net/snmp and /proc/net/sockstat. See sock_diag(7).
+ * Mode "full": the kernel sends every socket. Mode "filtered": the kernel leaves out ESTABLISHED and
+ * TIME_WAIT, which are counted from /proc/net/snmp and /proc/net/sockstat. See sock_diag(7).
  */
 #include "limit.h"
 
@@ -11,7 +11,7 @@
 
 enum { ESTABLISHED = 1, FIN_WAIT2 = 5, TIME_WAIT = 6, CLOSE_WAIT = 8, TIME_WAIT_TIMER = 3 };
 
-#define LISTED_STATES 0x1ffeu /* 1 to 12; 13 is bound only, which /proc/net/tcp leaves out, too */
+#define LISTED_STATES 0x1ffeu /* 1 to 12; 13 is bound only, which /proc/net/tcp also leaves out */
 
 static unsigned states;
 static long close_waits, tw_in_fin_wait2;
@@ -24,7 +24,7 @@ static void note_state(const struct nlmsghdr *h)
 	tw_in_fin_wait2 += socket->idiag_state == FIN_WAIT2 && socket->idiag_timer == TIME_WAIT_TIMER;
 }
 
-/* TCP over IPv4 and IPv6 in one walk: only this older message does that. */
+/* TCP over IPv4 and IPv6 in one walk; only this older message type allows it. */
 static long dump_tcp(int fd)
 {
 	struct { struct nlmsghdr h; struct inet_diag_req r; } q = {
@@ -58,7 +58,7 @@ static const char *read_file(const char *path)
 	return text;
 }
 
-/* The number after `words` words past `label`. */
+/* The number that follows `words` words after `label`. */
 static long number_after(const char *text, const char *label, int words)
 {
 	const char *at = strstr(text, label);

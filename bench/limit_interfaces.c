@@ -1,9 +1,9 @@
-/* The limit for interfaces: one RTM_GETLINK and one RTM_GETADDR dump, only received. See rtnetlink(7). */
+/* The limit for interfaces: receives one RTM_GETLINK and one RTM_GETADDR dump. See rtnetlink(7). */
 #include "limit.h"
 
 #include <linux/rtnetlink.h>
 
-static long ask(int fd, int type)
+static long request_dump(int fd, int type)
 {
 	struct { struct nlmsghdr h; struct rtgenmsg g; } q = {
 		.h = { sizeof(q), type, NLM_F_REQUEST | NLM_F_DUMP, 1, 0 },
@@ -20,8 +20,8 @@ static long work(void)
 
 	if (fd < 0)
 		fail("NETLINK_ROUTE");
-	links = ask(fd, RTM_GETLINK);
-	ask(fd, RTM_GETADDR);
+	links = request_dump(fd, RTM_GETLINK);
+	request_dump(fd, RTM_GETADDR);
 	close(fd);
 	return links;
 }

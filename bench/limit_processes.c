@@ -1,4 +1,4 @@
-/* The limit for processes: open, read and close the stat file of each, and nothing else. See proc(5). */
+/* The limit for processes: opens, reads and closes the stat file of each process. See proc(5). */
 #include "limit.h"
 
 #include <ctype.h>
@@ -21,7 +21,7 @@ static long work(void)
 		snprintf(path, sizeof(path), "/proc/%.20s/stat", entry->d_name);
 		fd = open(path, O_RDONLY);
 		if (fd < 0)
-			continue; /* gone since the listing */
+			continue; /* the process has ended */
 		count += read(fd, text, sizeof(text)) > 0;
 		close(fd);
 	}

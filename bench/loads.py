@@ -1,8 +1,8 @@
-"""The loads, built inside a box (see `bench.box`), which takes them down by ending.
+"""Creates the loads inside a sandbox; they end with it (see `bench.sandbox`).
 
-Each load says what the kernel itself counts, in `Load.expected`, from sources that no contender is
-asked to use alone: protocol counters for sockets, the list of ``/proc`` for processes, the list of
-interface names. A contender may see its own few sockets or processes on top: `SLACK`.
+`Load.expected` is what the kernel itself counts: from protocol counters for sockets, from the list of
+``/proc`` for processes, from the list of interface names. A program may also see a few sockets or processes
+of its own: `SLACK`.
 """
 
 from __future__ import annotations
@@ -17,77 +17,79 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import stir
-from bench.contenders import BUILD
+from bench import activity
+from bench.programs import BUILD
 
-PAIRS_PER_HOLDER = 5000
+PAIRS_PER_PROCESS = 5000
 FIRST_PORT = 20000
-#: A time-wait socket lives for 60 s; a batch older than this is replaced before the next contender.
+#: A TIME_WAIT socket exists for 60 s; an older batch than this is replaced before the next program.
 TIME_WAIT_BATCH_S = 40
 SLACK = {"connections": 8, "processes": 8, "interfaces": 0}
 
 
 @dataclass
 class Load:
-    """A load that stands. ``refresh`` is called before each contender, to keep it standing."""
+    """A running load; ``refresh`` is called before each program, to keep the load constant."""
 
     expected: Callable[[], int]
     refresh: Callable[[], None] = lambda: None
 
 
 def build(kind: str, size: str) -> Load:
-    """Build a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT``, ``half-closed:N`` or ``busy:N``.
+    """Create a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT``, ``half-closed:N`` or ``busy:N``.
 
-    Of processes one in ten changes between two readings; of ``busy`` ones all.
+    One in ten processes changes between two readings; with ``busy`` all do.
     """
     if kind == "processes":
         name, _, count = size.rpartition(":")
-        # Less the box itself and the starter.
-        os.environ[stir.GROUP] = _start_sleepers(int(count) - 2, 1 if name == "busy" else 10)
+        # Two less: the first process of the sandbox, and the parent of the others.
+        os.environ[activity.GROUP] = _start_sleeping(int(count) - 2, 1 if name == "busy" else 10)
         return Load(_count_processes)
     if kind == "interfaces":
         _make_interfaces(int(size))
-        os.environ[stir.INTERFACES] = "all"
+        os.environ[activity.INTERFACES] = "all"
         return Load(lambda: len(socket.if_nameindex()))
     return _sockets(size)
 
 
 def _sockets(size: str) -> Load:
-    """Sockets, beside 100 sleeping processes: a host without any other process would flatter psutil."""
+    """Sockets and 100 sleeping processes; without processes psutil would look faster than on a real host."""
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("30000 65000")
     Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("500000")
     Path("/proc/sys/net/ipv4/tcp_tw_reuse").write_text("0")
-    _start_sleepers(100, 10)
+    _start_sleeping(100, 10)
     name, _, numbers = size.rpartition(":")
     established, _, time_wait = numbers.partition("+")
-    _hold(int(established) // 2, half_closed=name == "half-closed")
+    _open_connections(int(established) // 2, half_closed=name == "half-closed")
     if not time_wait:
         return Load(_count_sockets)
     batch = _TimeWaitBatch(int(time_wait))
     return Load(_count_sockets, batch.refresh)
 
 
-def _hold(pairs: int, *, half_closed: bool) -> None:
+def _open_connections(pairs: int, *, half_closed: bool) -> None:
     port = FIRST_PORT
-    words = [sys.executable, "-m", "bench.hold_sockets"]
-    waiting = []
+    command = [sys.executable, "-m", "bench.hold_sockets"]
+    processes = []
     while pairs > 0:
-        some = min(pairs, PAIRS_PER_HOLDER)
-        waiting.append(_launch([*words, str(some), str(port), *(["half-closed"] if half_closed else [])]))
-        pairs, port = pairs - some, port + 1
-    for holder in waiting:
-        _wait_ready(holder)
+        count = min(pairs, PAIRS_PER_PROCESS)
+        processes.append(
+            _launch([*command, str(count), str(port), *(["half-closed"] if half_closed else [])])
+        )
+        pairs, port = pairs - count, port + 1
+    for process in processes:
+        _wait_ready(process)
 
 
 class _TimeWaitBatch:
-    """TIME_WAIT sockets, made by closing the client's end first, again and again."""
+    """TIME_WAIT sockets, created by closing the client's end first."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self.made_s = float("-inf")
 
     def refresh(self) -> None:
-        """Replace a batch that is about to run out; the old one is left to run out first."""
+        """Replace a batch that is about to expire, after it has expired."""
         if time.monotonic() - self.made_s < TIME_WAIT_BATCH_S:
             return
         deadline = time.monotonic() + 90
@@ -123,45 +125,45 @@ def _count_processes() -> int:
 
 
 def _make_interfaces(count: int) -> None:
-    """Loopback and veth pairs, up, with an address each; for an even count one peer is left elsewhere."""
+    """Loopback and veth pairs, up, with an address each; for an even count one peer is outside."""
     for name, value in (("accept_dad", "0"), ("router_solicitations", "0")):
         Path(f"/proc/sys/net/ipv6/conf/default/{name}").write_text(value)
     pairs, single = divmod(count - 1, 2)
     lines = [f"link add a{i} type veth peer name b{i}" for i in range(pairs)]
     names = [f"{end}{i}" for i in range(pairs) for end in "ab"]
     if single:
-        elsewhere = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
-        _wait_for(lambda: os.readlink(f"/proc/{elsewhere.pid}/ns/net") != os.readlink("/proc/self/ns/net"))
-        lines.append(f"link add single type veth peer name peer netns {elsewhere.pid}")
+        other = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        _wait_for(lambda: os.readlink(f"/proc/{other.pid}/ns/net") != os.readlink("/proc/self/ns/net"))
+        lines.append(f"link add single type veth peer name peer netns {other.pid}")
         names.append("single")
     for number, name in enumerate(names):
         lines.append(f"address add 10.{number >> 8}.{number & 255}.1/24 dev {name}")
         lines.append(f"link set {name} up")
     subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
-    time.sleep(3)  # the addresses' own traffic
+    time.sleep(3)  # until the kernel has sent its own packets for the new addresses
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError("the load did not stand within 10 s")
+            raise TimeoutError("the load was not ready within 10 s")
         time.sleep(0.01)
 
 
-def _launch(words: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+def _launch(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
 
 def _wait_ready(process: subprocess.Popen[str]) -> str:
-    """What the process says after its ``ready``."""
+    """What the process prints after ``ready``."""
     assert process.stdout is not None
     word, _, rest = process.stdout.readline().strip().partition(" ")
     if word != "ready":
-        raise RuntimeError(f"{process.args!r} did not get ready")
+        raise RuntimeError(f"{process.args!r} was not ready")
     return rest
 
 
-def _start_sleepers(count: int, share: int) -> str:
+def _start_sleeping(count: int, share: int) -> str:
     """Start sleeping processes; returns the process group of one in ``share`` of them."""
-    return _wait_ready(_launch([str(BUILD / "sleepers"), str(count), str(share)]))
+    return _wait_ready(_launch([str(BUILD / "sleeping_processes"), str(count), str(share)]))

@@ -1,4 +1,4 @@
-"""Runs contenders, each in a process of its own and in both orders, and checks what they counted."""
+"""Runs the programs, each in its own process and in both orders, and checks what they count."""
 
 from __future__ import annotations
 
@@ -13,68 +13,68 @@ import threading
 import time
 from dataclasses import dataclass
 
-from bench.contenders import BUILD, Contender
-from bench.exporter import program
+from bench.activity import cause_activity
+from bench.exporter import exporter_path
 from bench.loads import SLACK, Load
+from bench.programs import BUILD, Program
 from bench.samples import Cost, Plan
-from bench.stir import stir
 from bench.worker import status_kb
 
 TIMEOUT_S = 180
 EXPORTER_PORT = 9
-#: What a contender that cannot answer may raise; the others are measured all the same.
+#: Errors of one program; the others are measured all the same.
 _FAILURES = (OSError, subprocess.SubprocessError, http.client.HTTPException, ValueError, RuntimeError)
 
 
-def compare(kind: str, load: Load, contenders: tuple[Contender, ...], plan: Plan) -> list[Cost]:
-    """All contenders' costs at a load that stands; one that fails has the reason in its note."""
-    costs = {c.name: Cost(c.name, c.role) for c in contenders}
+def compare(kind: str, load: Load, programs: tuple[Program, ...], plan: Plan) -> list[Cost]:
+    """The costs of all programs at a running load; a program that fails has the reason in its note."""
+    costs = {c.name: Cost(c.name, c.role) for c in programs}
     for number in range(plan.rounds):
-        order = contenders if number % 2 == 0 else contenders[::-1]
-        for contender in order:
-            cost = costs[contender.name]
+        order = programs if number % 2 == 0 else programs[::-1]
+        for program in order:
+            cost = costs[program.name]
             if cost.failed:
                 continue
             load.refresh()
             try:
-                _one_round(kind, load, contender, plan, cost)
+                _one_round(kind, load, program, plan, cost)
             except _FAILURES as error:
                 cost.failed, cost.note = True, f"failed: {type(error).__name__}"
-                print(f"{contender.name}: {error}", file=sys.stderr)
+                print(f"{program.name}: {error}", file=sys.stderr)
     return list(costs.values())
 
 
-def _one_round(kind: str, load: Load, contender: Contender, plan: Plan, cost: Cost) -> None:
+def _one_round(kind: str, load: Load, program: Program, plan: Plan, cost: Cost) -> None:
     before = load.expected()
-    counts = _RUN[contender.how](contender, plan, cost)
+    counts = _RUNNERS[program.runner](program, plan, cost)
     after = load.expected()
-    least, most = min(before, after) - SLACK[kind], max(before, after) + SLACK[kind]
+    lowest, highest = min(before, after) - SLACK[kind], max(before, after) + SLACK[kind]
     cost.counted += counts
-    cost.miscounts += sum(not least <= count <= most for count in counts)
+    cost.miscounts += sum(not lowest <= count <= highest for count in counts)
 
 
-def _python(contender: Contender, plan: Plan, cost: Cost) -> list[int]:
-    return _driven([sys.executable, "-m", "bench.worker", *contender.words], plan, cost)
+def _python(program: Program, plan: Plan, cost: Cost) -> list[int]:
+    return _measure_runs([sys.executable, "-m", "bench.worker", *program.command], plan, cost)
 
 
-def _limit(contender: Contender, plan: Plan, cost: Cost) -> list[int]:
-    name, *mode = contender.words
-    return _driven([str(BUILD / name), *mode], plan, cost)
+def _limit(program: Program, plan: Plan, cost: Cost) -> list[int]:
+    name, *mode = program.command
+    return _measure_runs([str(BUILD / name), *mode], plan, cost)
 
 
-def _tool(contender: Contender, plan: Plan, cost: Cost) -> list[int]:
-    """The runs that are measured write to nowhere; what the tool counts is seen in one more run."""
-    text = _output(list(contender.words))
-    _driven([str(BUILD / "run_tool"), *contender.words], plan, cost)
-    return [len(re.findall(contender.lines, text, re.MULTILINE))]
+def _tool(program: Program, plan: Plan, cost: Cost) -> list[int]:
+    """Measure a tool with its output discarded; one more run shows what it counts."""
+    text = _output(list(program.command))
+    _measure_runs([str(BUILD / "run_tool"), *program.command], plan, cost)
+    return [len(re.findall(program.pattern, text, re.MULTILINE))]
 
 
-def _driven(words: list[str], plan: Plan, cost: Cost) -> list[int]:
-    """Have a process make run after run, each on a host where something has happened since the one before."""
+def _measure_runs(command: list[str], plan: Plan, cost: Cost) -> list[int]:
+    """Let a process make run after run, with activity on the host between them."""
     with (
-        tempfile.TemporaryFile("w+") as complaints,
+        tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True, bufsize=1
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1
         ) as process,
     ):
         assert process.stdin is not None
@@ -84,7 +84,7 @@ def _driven(words: list[str], plan: Plan, cost: Cost) -> list[int]:
         lines, began, run = [], time.monotonic(), 0
         try:
             while plan.wants_more(run, (time.monotonic() - began) * 1e3):
-                stir()
+                cause_activity()
                 process.stdin.write("run\n")
                 lines.append(process.stdout.readline())
                 run += 1
@@ -96,36 +96,38 @@ def _driven(words: list[str], plan: Plan, cost: Cost) -> list[int]:
             watchdog.cancel()
             process.kill()
         if process.wait() and not lines[-1]:
-            complaints.seek(0)
-            last = complaints.read().strip().splitlines()[-1:] or ["it said nothing"]
-            raise RuntimeError(f"{words[0]} failed: {last[0]}")
+            errors.seek(0)
+            raise _error(command, errors.read())
     return cost.add_lines("".join(lines))
 
 
-def _output(words: list[str]) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S)
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise RuntimeError(f"{words[0]} failed: {last[0]}")
+        raise _error(command, done.stderr)
     return done.stdout
 
 
-def _exporter(contender: Contender, plan: Plan, cost: Cost) -> list[int]:
+def _error(command: list[str], stderr: str) -> RuntimeError:
+    return RuntimeError(f"{command[0]} failed: {(stderr.strip().splitlines() or ['no error message'])[-1]}")
+
+
+def _exporter(program: Program, plan: Plan, cost: Cost) -> list[int]:
     address = f"--web.listen-address=127.0.0.1:{EXPORTER_PORT}"
-    words = [program(), address, "--log.level=error", *contender.words]
-    server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    command = [exporter_path(), address, "--log.level=error", *program.command]
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         with _Scraper(server.pid) as scraper:
             rss_kb = status_kb("VmRSS", server.pid)
-            counts = [_counted(contender, scraper.scrape().text)]
+            counts = [_counted(program, scraper.scrape().text)]
             began, run = time.monotonic(), 0
             while plan.wants_more(run, (time.monotonic() - began) * 1e3):
-                stir()
+                cause_activity()
                 scrape = scraper.scrape()
                 run += 1
                 cost.cpu_ms.append(scrape.cpu_ms)
                 cost.wall_ms.append(scrape.wall_ms)
-                counts.append(_counted(contender, scrape.text))
+                counts.append(_counted(program, scrape.text))
             cost.growth_mb.append((status_kb("VmHWM", server.pid) - rss_kb) / 1024)
     finally:
         server.kill()
@@ -133,9 +135,9 @@ def _exporter(contender: Contender, plan: Plan, cost: Cost) -> list[int]:
     return counts
 
 
-def _counted(contender: Contender, text: str) -> int:
-    samples = [line for line in text.splitlines() if re.match(contender.lines, line)]
-    return sum(int(float(line.rsplit(" ", 1)[1])) for line in samples) if contender.summed else len(samples)
+def _counted(program: Program, text: str) -> int:
+    samples = [line for line in text.splitlines() if re.match(program.pattern, line)]
+    return sum(int(float(line.rsplit(" ", 1)[1])) for line in samples) if program.summed else len(samples)
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class _Scrape:
 
 
 class _Scraper:
-    """Scrapes over one connection, and reads what the exporter's process used for it."""
+    """Scrapes over one connection, and measures the CPU time of the exporter's process."""
 
     def __init__(self, pid: int) -> None:
         self._clock = (~pid << 3) | 2  # the CPU clock of another process; see clock_getcpuclockid(3)
@@ -162,7 +164,7 @@ class _Scraper:
                     raise
                 time.sleep(0.05)
             else:
-                # Its end must not leave a TIME_WAIT socket for the next contender to count.
+                # Closed by a reset, so that the next program counts no TIME_WAIT socket of it.
                 self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return self
 
@@ -177,4 +179,4 @@ class _Scraper:
         return _Scrape(text, (time.clock_gettime(self._clock) - cpu) * 1e3, wall_ms)
 
 
-_RUN = {"python": _python, "tool": _tool, "limit": _limit, "exporter": _exporter}
+_RUNNERS = {"python": _python, "tool": _tool, "limit": _limit, "exporter": _exporter}

@@ -1,4 +1,4 @@
-"""Cost against load, both axes logarithmic, as an SVG: one panel for each kind of load."""
+"""Draws cost against load as an SVG, with logarithmic axes and one panel for each kind of load."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from bench.results import Cell
+from bench.results import LoadResult
 
 WIDTH, HEIGHT = 1140, 440
 LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT, PANEL = 52, 84, 196, 296, 380
 LABEL_STEP = 18
 
-#: colour, width, dashes and name of a line; drawn in this order, so this project's lies on top.
+#: Colour, width, dashes and name of a line; drawn in this order, so that this project is on top.
 STYLE = {
     "reference": ("#d55e00", 2, "", "reference agent"),
     "psutil": ("#c98a00", 2, "", "psutil"),
@@ -37,9 +37,9 @@ class _Line:
     points: tuple[tuple[int, float], ...]
 
 
-def svg(cells: Sequence[Cell]) -> str:
-    """The whole picture; kinds without two loads that can be drawn are left out."""
-    drawn = [panel for kind in TITLES if (panel := _lines(kind, cells))]
+def svg(results: Sequence[LoadResult]) -> str:
+    """The whole picture; kinds with less than two plottable loads are left out."""
+    drawn = [panel for kind in TITLES if (panel := _lines(kind, results))]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
         f'height="{HEIGHT}" font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif" role="img">',
@@ -54,8 +54,10 @@ def svg(cells: Sequence[Cell]) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _lines(kind: str, cells: Sequence[Cell]) -> tuple[str, list[_Line]] | None:
-    loads = sorted((cell for cell in cells if cell.kind == kind and cell.number), key=lambda c: c.number or 0)
+def _lines(kind: str, results: Sequence[LoadResult]) -> tuple[str, list[_Line]] | None:
+    loads = sorted(
+        (result for result in results if result.kind == kind and result.number), key=lambda c: c.number or 0
+    )
     lines = []
     for role, (_, _, _, name) in STYLE.items():
         points = tuple((c.number, ms) for c in loads if c.number and (ms := c.cpu_ms(role)))
@@ -112,7 +114,7 @@ def _label(line: _Line, end: float, at: float) -> Iterator[str]:
 
 
 def _spread(wanted: list[float]) -> list[float]:
-    """Places as near to the wanted ones as they can be, `LABEL_STEP` apart, within the plot."""
+    """Positions of labels, at least `LABEL_STEP` apart and as near to the wanted ones as possible."""
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
     places = sorted(wanted)
     for _ in range(200):
@@ -138,7 +140,7 @@ def _short(load: int) -> str:
 def _text(
     x: float,
     y: float,
-    words: str,
+    text: str,
     *,
     size: int = 13,
     weight: str = "400",
@@ -147,5 +149,5 @@ def _text(
 ) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}" '
-        f'fill="{fill}">{escape(words)}</text>'
+        f'fill="{fill}">{escape(text)}</text>'
     )

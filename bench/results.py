@@ -1,4 +1,4 @@
-"""What came of a run: cells (one load, all contenders) and rows (one contender)."""
+"""Defines the results of a run: a `LoadResult` for each load, with a `Row` for each program."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: A load in words, by what its size begins with or else by its kind.
-_WORDS = {
+#: The title of a load, by the prefix of its size, or else by its kind.
+_TITLES = {
     "connections": "{} sockets",
     "processes": "{} processes",
     "interfaces": "{} interfaces",
@@ -19,7 +19,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One contender at one load: medians, and what it counted."""
+    """One program at one load: medians, and what it counted."""
 
     name: str
     role: str
@@ -35,8 +35,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One load. ``expected`` is what the kernel itself counted when it stood."""
+class LoadResult:
+    """All programs at one load; ``expected`` is what the kernel itself counted."""
 
     kind: str
     size: str
@@ -44,8 +44,8 @@ class Cell:
     rows: tuple[Row, ...]
 
     @classmethod
-    def of(cls, result: Mapping[str, Any]) -> Cell:
-        """From what `bench.box.run` returns."""
+    def of(cls, result: Mapping[str, Any]) -> LoadResult:
+        """Convert the result of `bench.sandbox.run`."""
         rows = []
         for row in result["rows"]:
             samples = len(row["samples_cpu_ms"])
@@ -53,22 +53,21 @@ class Cell:
         return cls(result["kind"], result["size"], result["expected"], tuple(rows))
 
     def row(self, role: str) -> Row | None:
-        """The contender in that role."""
+        """The program in that role."""
         return next((row for row in self.rows if row.role == role), None)
 
     def cpu_ms(self, role: str) -> float | None:
-        """Its median CPU; ``None`` as well if it failed or counted wrongly: no ratio is built on that."""
+        """The median CPU time of that program; ``None`` if it failed or its count was wrong."""
         row = self.row(role)
         return row.cpu_ms if row and not row.failed and not row.miscounts else None
 
     @property
     def title(self) -> str:
-        """The load in words."""
+        """The heading of the load."""
         name, _, numbers = self.size.rpartition(":")
-        words = _WORDS[name or self.kind]
-        return words.format(*(f"{int(number):,}" for number in numbers.split("+")))
+        return _TITLES[name or self.kind].format(*(f"{int(number):,}" for number in numbers.split("+")))
 
     @property
     def number(self) -> int | None:
-        """The load as a point of the plot; ``None`` for the mixed ones."""
+        """The position of the load in the plot; ``None`` if it is not only a number."""
         return int(self.size) if self.size.isdigit() else None

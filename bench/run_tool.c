@@ -1,8 +1,7 @@
-/* Runs a command for each line on stdin and tells what each run cost, as the limit programs tell it.
+/* Runs COMMAND [ARGUMENT...] once for each line on stdin, and prints the cost as the limit programs do.
  *
- * COMMAND [ARGUMENT...]. Its output goes to /dev/null: whoever uses a tool has
- * to read and parse that as well, which is left out here in the tool's favour. A small starter of its
- * own, because a child's peak memory begins with that of the process it was forked from.
+ * The command's output goes to /dev/null: the cost of reading and parsing it is not included, in favour of
+ * the tool. This is a small program, because the peak memory of a child starts with that of its parent.
  */
 #include <fcntl.h>
 #include <stdio.h>

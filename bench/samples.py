@@ -1,8 +1,7 @@
-"""What one contender cost, and how often it is asked.
+"""Collects the samples of one program, and says how often it runs.
 
-Contenders answer in JSON lines: ``{"cpu_us", "wall_us", "count"}`` for each run (``count`` may be
-missing) and ``{"growth_kb"}`` at the end, those in Python with ``kept_kb`` as well. The C programs write
-the same.
+A program prints JSON lines: ``{"cpu_us", "wall_us", "count"}`` for each run (``count`` may be missing), and
+``{"growth_kb"}`` at the end; Python programs add ``kept_kb``.
 """
 
 from __future__ import annotations
@@ -14,29 +13,29 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Plan:
-    """How often each contender runs.
+    """How often each program runs.
 
-    In each round its process warms up once, then runs ``runs`` times and on until ``budget_ms`` are
-    used up, at most ``most`` times.
+    In each round its process makes one warm-up run, then at least ``runs`` runs, and more until ``budget_ms``
+    are used, but at most ``max_runs``.
     """
 
     rounds: int
     runs: int
     budget_ms: int
-    most: int
+    max_runs: int
 
     def wants_more(self, run: int, used_ms: float) -> bool:
-        """Whether there is to be a run number ``run``, counted from 0, after so many milliseconds."""
-        return run < self.runs or (run < self.most and used_ms < self.budget_ms)
+        """Whether run number ``run``, counted from 0, is to be made after ``used_ms``."""
+        return run < self.runs or (run < self.max_runs and used_ms < self.budget_ms)
 
 
-FULL = Plan(rounds=4, runs=2, budget_ms=60, most=20)
-QUICK = Plan(rounds=1, runs=3, budget_ms=0, most=3)
+FULL = Plan(rounds=4, runs=2, budget_ms=60, max_runs=20)
+QUICK = Plan(rounds=1, runs=3, budget_ms=0, max_runs=3)
 
 
 @dataclass
 class Cost:
-    """All samples of one contender at one load."""
+    """All samples of one program at one load."""
 
     name: str
     role: str
@@ -50,7 +49,7 @@ class Cost:
     failed: bool = False
 
     def add_lines(self, text: str) -> list[int]:
-        """Take a contender's answer; returns what it counted."""
+        """Add the output of a program; returns its counts."""
         counts = []
         for line in text.splitlines():
             sample = json.loads(line)
@@ -66,7 +65,7 @@ class Cost:
         return counts
 
     def as_row(self) -> dict[str, object]:
-        """Medians, JSON-safe; the samples stay beside them."""
+        """Medians and samples, JSON-safe."""
         return {
             "name": self.name,
             "role": self.role,

@@ -1,6 +1,6 @@
-"""The ratios that the project set itself, and whether a run reached them.
+"""Compares the results with the project's targets.
 
-All are ratios of median CPU times of one run, but for the memory.
+The targets are ratios of median CPU times of one run, and limits of memory.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.results import Cell
+from bench.results import LoadResult
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One target: what was asked, what was seen (``None``: not measured), and whether that will do."""
+class TargetResult:
+    """One target, the measured value (``None``: not measured), and whether the target was reached."""
 
     work: str
-    asked: str
-    seen: str | None
+    target: str
+    measured: str | None
     reached: bool
 
 
@@ -26,27 +26,27 @@ class _Target:
     kind: str
     size: str
     work: str
-    asked: str
+    target: str
     bound: float
-    ratio: Callable[[Cell], float | None]
+    ratio: Callable[[LoadResult], float | None]
     at_least: bool = True
 
 
-def _less_than(role: str) -> Callable[[Cell], float | None]:
-    """How many times less this project takes than ``role``."""
+def _less_than(role: str) -> Callable[[LoadResult], float | None]:
+    """The CPU time of ``role``, divided by that of this project."""
 
-    def ratio(cell: Cell) -> float | None:
-        other, ours = cell.cpu_ms(role), cell.cpu_ms("ours")
+    def ratio(result: LoadResult) -> float | None:
+        other, ours = result.cpu_ms(role), result.cpu_ms("ours")
         return other / ours if other and ours else None
 
     return ratio
 
 
-def _of(role: str, what: str = "ours") -> Callable[[Cell], float | None]:
-    """What this project takes, or ``what`` of it, as a multiple of ``role``."""
+def _relative_to(role: str, measured: str = "ours") -> Callable[[LoadResult], float | None]:
+    """The CPU time of this project, or of its role ``measured``, divided by that of ``role``."""
 
-    def ratio(cell: Cell) -> float | None:
-        other, ours = cell.cpu_ms(role), cell.cpu_ms(what)
+    def ratio(result: LoadResult) -> float | None:
+        other, ours = result.cpu_ms(role), result.cpu_ms(measured)
         return ours / other if other and ours else None
 
     return ratio
@@ -63,43 +63,44 @@ _BREACH = "on a breach of {}: less CPU than the reference agent's ordinary check
 _TARGETS = (
     _Target(*_FULL, _REFERENCE.format(100), 100, _less_than("reference")),
     _Target(*_FULL, "at least 12 times less CPU than `ss -Htuna`", 12, _less_than("tool")),
-    _Target(*_FULL, "at most 1.6 times the filtered walk in C", 1.6, _of("limit"), at_least=False),
-    _Target(*_FULL, _BREACH.format("connections"), 1, _of("reference", "breach"), at_least=False),
-    _Target(*_FULL, _BREACH.format("a rate"), 1, _of("reference", "rate_breach"), at_least=False),
+    _Target(*_FULL, "at most 1.6 times the filtered walk in C", 1.6, _relative_to("limit"), at_least=False),
+    _Target(*_FULL, _BREACH.format("connections"), 1, _relative_to("reference", "breach"), at_least=False),
+    _Target(*_FULL, _BREACH.format("a rate"), 1, _relative_to("reference", "rate_breach"), at_least=False),
     _Target(*_MIXED, _REFERENCE.format(40), 40, _less_than("reference")),
     _Target(*_MIXED, "at least 6 times less CPU than `ss -Htuna`", 6, _less_than("tool")),
     _Target(*_PROCESSES, _REFERENCE.format(8), 8, _less_than("reference")),
-    _Target(*_PROCESSES, "at most 0.5 of `ps`", 0.5, _of("tool"), at_least=False),
-    _Target(*_PROCESSES, "at most 1.5 times the C reader", 1.5, _of("limit"), at_least=False),
+    _Target(*_PROCESSES, "at most 0.5 of `ps`", 0.5, _relative_to("tool"), at_least=False),
+    _Target(*_PROCESSES, "at most 1.5 times the C reader", 1.5, _relative_to("limit"), at_least=False),
     _Target(*_INTERFACES, _REFERENCE.format(6), 6, _less_than("reference")),
-    _Target(*_INTERFACES, "less CPU than `ip -s link`", 1, _of("tool"), at_least=False),
-    _Target(*_INTERFACES, "at most 2 times the C reader", 2, _of("limit"), at_least=False),
+    _Target(*_INTERFACES, "less CPU than `ip -s link`", 1, _relative_to("tool"), at_least=False),
+    _Target(*_INTERFACES, "at most 2 times the C reader", 2, _relative_to("limit"), at_least=False),
 )
 
 
-def verdicts(cells: Sequence[Cell]) -> Iterator[Verdict]:
-    """Every target, in order."""
-    by_load = {(cell.kind, cell.size): cell for cell in cells}
-    for target in _TARGETS:
-        cell = by_load.get((target.kind, target.size))
-        seen = target.ratio(cell) if cell else None
-        if seen is None:
-            yield Verdict(target.work, target.asked, None, False)
+def target_results(results: Sequence[LoadResult]) -> Iterator[TargetResult]:
+    """The result for every target, in order."""
+    by_load = {(result.kind, result.size): result for result in results}
+    for each in _TARGETS:
+        result = by_load.get((each.kind, each.size))
+        ratio = each.ratio(result) if result else None
+        if ratio is None:
+            yield TargetResult(each.work, each.target, None, False)
             continue
-        reached = seen >= target.bound if target.at_least else seen <= target.bound
-        yield Verdict(target.work, target.asked, f"{seen:.3g}", reached)
+        reached = ratio >= each.bound if each.at_least else ratio <= each.bound
+        yield TargetResult(each.work, each.target, f"{ratio:.3g}", reached)
     full, empty = by_load.get(("connections", "100000")), by_load.get(("connections", "0"))
-    grown = [cell.row("ours") if cell else None for cell in (full, empty)]
-    most, least = (row.growth_mb if row else None for row in grown)
-    yield _memory(
-        "under 2 MB more memory than at 0 sockets", None if most is None or least is None else most - least, 2
-    )
+    rows = [result.row("ours") if result else None for result in (full, empty)]
+    at_full, at_empty = (row.growth_mb if row else None for row in rows)
+    more_mb = None if at_full is None or at_empty is None else at_full - at_empty
+    yield _memory("under 2 MB more memory than at 0 sockets", more_mb, 2)
     for role, what in (("breach", "connections"), ("rate_breach", "a rate")):
         row = full.row(role) if full else None
-        yield _memory(f"on breaches of {what}: under 4 MB of memory kept after them", row and row.kept_mb, 4)
+        yield _memory(
+            f"on breaches of {what}: under 4 MB of memory kept after them", row.kept_mb if row else None, 4
+        )
 
 
-def _memory(asked: str, seen_mb: float | None, bound_mb: float) -> Verdict:
-    if seen_mb is None:
-        return Verdict(_FULL[2], asked, None, False)
-    return Verdict(_FULL[2], asked, f"{seen_mb:.2f} MB", seen_mb < bound_mb)
+def _memory(target: str, measured_mb: float | None, bound_mb: float) -> TargetResult:
+    if measured_mb is None:
+        return TargetResult(_FULL[2], target, None, False)
+    return TargetResult(_FULL[2], target, f"{measured_mb:.2f} MB", measured_mb < bound_mb)

@@ -1,4 +1,4 @@
-"""One Python contender in a process of its own, ``python -m bench.worker NAME``: a run per line on stdin."""
+"""Runs one Python program in its own process, once per line on stdin: ``python -m bench.worker NAME``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from bench.contenders import IN_PYTHON
+from bench.programs import IN_PYTHON
 
 
 def status_kb(field: str, pid: int | str = "self") -> int:
-    """A figure of ``/proc/<pid>/status``, in KiB."""
+    """A value of ``/proc/<pid>/status``, in KiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1])
@@ -19,9 +19,9 @@ def status_kb(field: str, pid: int | str = "self") -> int:
 
 
 def main(name: str) -> None:
-    """Run the contender and print what it cost."""
+    """Run the program and print its cost."""
     work = IN_PYTHON[name]()
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from here
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM to VmRSS
     rss_kb = status_kb("VmRSS")
     note = work().note
     for _ in sys.stdin:

@@ -1,9 +1,9 @@
-/* Starts COUNT processes that sleep, and waits.
+/* Starts processes that sleep, and waits: sleeping_processes COUNT SHARE.
  *
- * COUNT SHARE. They hold 0 to 127 pages of memory, ten of them 1 to 10 MiB so that a list of the biggest is
- * no matter of ties, for the kernel's own figure is coarse. One in SHARE joins a process group in which a
- * SIGUSR1 makes each process take one page more, so that its /proc/<pid>/stat changes. Prints "ready GROUP"
- * when all are there. They are meant to live in a PID namespace and to end with it.
+ * They use 0 to 127 pages of memory. Ten of them use 1 to 10 MiB, so that the ten biggest are clearly
+ * different: the kernel's own value is not exact. One in SHARE is in a process group; on SIGUSR1 each
+ * process in it takes one more page, which changes its /proc/<pid>/stat. Prints "ready GROUP" when all are
+ * started. The processes end with their PID namespace.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ static void sleep_as(int number)
 	char name[32];
 
 	hold(number < 10 ? (number + 1) * 256 : number % 128);
-	snprintf(name, sizeof(name), "sleeper %d", number);
+	snprintf(name, sizeof(name), "sleeping %d", number);
 	prctl(PR_SET_NAME, name);
 	for (;;)
 		pause();

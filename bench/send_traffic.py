@@ -1,4 +1,4 @@
-"""One connection over loopback that carries a few MB a second, until its standard input ends."""
+"""Sends a few MB per second over one loopback connection, until its standard input ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CHUNK = bytes(50_000)
 
 
 def main() -> None:
-    """Print ``ready`` and talk."""
+    """Print ``ready`` and send."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         sender = socket.create_connection(server.getsockname())
         receiver = server.accept()[0]

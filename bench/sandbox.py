@@ -1,7 +1,7 @@
-"""A box: network, PID and mount namespaces with one load in them, measured from inside.
+"""Measures one load in a sandbox: its own network, PID and mount namespaces.
 
-The box's first process is ``python -m bench.box KIND SIZE full|quick``; it prints its result as JSON.
-When it ends, or whoever started it, the kernel ends every process and removes every interface in it.
+The first process in it is ``python -m bench.sandbox KIND SIZE full|quick``, which prints its result as JSON.
+When this process or its parent ends, the kernel ends all processes and removes all interfaces of the sandbox.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from bench import agent, loads, measure
-from bench.contenders import CONTENDERS
+from bench.programs import PROGRAMS
 from bench.samples import FULL, QUICK, Plan
 
 NAMESPACES = ["--net", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child=KILL"]
@@ -22,15 +22,15 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(kind: str, size: str, *, quick: bool) -> dict[str, object]:
-    """Build a load in a new box and measure all contenders of its kind, or the booted agents.
+    """Create a load in a new sandbox and measure all programs of its kind, or the booted agents.
 
     Raises:
-        RuntimeError: the load could not be built.
+        RuntimeError: the load could not be created.
     """
-    words = [sys.executable, "-m", "bench.box", kind, size, "quick" if quick else "full"]
-    # setpriv: if this process is killed, the box goes as well; a session: Ctrl-C is this process's alone.
-    box = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES, *words],
+    command = [sys.executable, "-m", "bench.sandbox", kind, size, "quick" if quick else "full"]
+    # setpriv ends the sandbox if this process is killed; in its own session it gets no Ctrl-C.
+    sandbox = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES, *command],
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(agent.SCRATCH)} if kind == "agent" else None,
         stdin=subprocess.DEVNULL,
@@ -38,17 +38,17 @@ def run(kind: str, size: str, *, quick: bool) -> dict[str, object]:
         start_new_session=True,
     )
     try:
-        output, _ = box.communicate()
+        output, _ = sandbox.communicate()
     finally:
-        box.kill()
-        box.wait()
-    if box.returncode:
+        sandbox.kill()
+        sandbox.wait()
+    if sandbox.returncode:
         raise RuntimeError(f"the load {kind} {size} could not be measured")
     return dict(json.loads(output))
 
 
 def wait_for_quiet(seconds: float = 10) -> None:
-    """Wait until this host is mostly idle: what a load leaves to the kernel is not the next's to pay."""
+    """Wait until this host is mostly idle: the kernel is still cleaning up after the previous load."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         busy, total = _cpu_ticks()
@@ -64,23 +64,24 @@ def _cpu_ticks() -> tuple[int, int]:
 
 
 def main(kind: str, size: str, plan: str) -> None:
-    """Measure from inside."""
-    subprocess.run(["mount", "-t", "sysfs", "sysfs", "/sys"], check=True)  # this namespace's interfaces
+    """Create the load and measure; runs inside the sandbox."""
+    # The mount shows the interfaces of this namespace, not those of the host.
+    subprocess.run(["mount", "-t", "sysfs", "sysfs", "/sys"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     if kind == "agent":
         loads.build("connections", size)
         loads.build("interfaces", "3")
         result = agent.measure(quick=plan == "quick")
     else:
-        result = _contenders(kind, size, QUICK if plan == "quick" else FULL)
+        result = _measure(kind, size, QUICK if plan == "quick" else FULL)
     os.write(sys.stdout.fileno(), json.dumps(result).encode())
 
 
-def _contenders(kind: str, size: str, plan: Plan) -> dict[str, object]:
+def _measure(kind: str, size: str, plan: Plan) -> dict[str, object]:
     load = loads.build(kind, size)
     load.refresh()
     expected = load.expected()
-    costs = measure.compare(kind, load, CONTENDERS[kind], plan)
+    costs = measure.compare(kind, load, PROGRAMS[kind], plan)
     return {"kind": kind, "size": size, "expected": expected, "rows": [cost.as_row() for cost in costs]}
 
 

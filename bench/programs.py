@@ -1,0 +1,231 @@
+"""Lists the programs that are compared, and says how each one runs.
+
+`IN_PYTHON` has those that run inside `bench.worker`: a function that prepares the program and returns the
+function to be measured. The others are commands. `PROGRAMS` lists all programs for each kind of load, in the
+order of the tables.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BUILD = Path(__file__).parent / "build"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one run counted, and a note for the table."""
+
+    count: int
+    note: str = ""
+
+
+Work = Callable[[], Counted]
+
+
+def reference_agent() -> Any:
+    """The agent that matrixswarm ships, not booted; its collectors need only these attributes."""
+    package = Path(importlib.import_module("matrixswarm").__path__[0])
+    os.environ["SITE_ROOT"] = str(package.parent)
+    os.environ["AGENT_PATH"] = str(package / "agent")
+    # Loaded by its path, as its module has the name of this project's package.
+    module = _load(package / "agent" / "network_health" / "network_health.py")
+    agent = object.__new__(module.Agent)
+    agent.iface_exclude = set()
+    agent.prev_net_io = agent.prev_time = None
+    agent.top_n_procs = None  # no limit, so that all processes are counted
+    return agent
+
+
+def _load(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("reference_network_health", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(str(path))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _reference(collector: str, size: Callable[[Any], int]) -> Work:
+    collect = getattr(reference_agent(), collector)
+    return lambda: Counted(size(collect()))
+
+
+def _psutil_connections() -> Work:
+    psutil = importlib.import_module("psutil")
+    return lambda: Counted(len(psutil.net_connections()))
+
+
+def _psutil_processes() -> Work:
+    psutil = importlib.import_module("psutil")
+    attributes = ["pid", "name", "cpu_percent", "memory_info"]
+    return lambda: Counted(len([p.info for p in psutil.process_iter(attributes)]))
+
+
+def _psutil_interfaces() -> Work:
+    psutil = importlib.import_module("psutil")
+
+    def work() -> Counted:
+        psutil.net_if_addrs()
+        psutil.net_io_counters(pernic=True)
+        return Counted(len(psutil.net_if_stats()))
+
+    return work
+
+
+#: The number of items in a reading, by collector.
+_SIZES: dict[str, Callable[[Any], int]] = {
+    "connections": lambda reading: reading.total,
+    "processes": lambda reading: len(reading.processes),
+    "interfaces": lambda reading: len(reading.links),
+}
+
+
+def _this_project(name: str) -> Work:
+    """One collector as the monitor runs it: reading, arithmetic, ranking, and its own thread."""
+    from network_health import Monitor  # late, so that it is not in the memory of the other programs
+
+    collector = getattr(Monitor(), name)
+
+    def work() -> Counted:
+        outcome = collector.run()
+        if outcome.failure:
+            raise RuntimeError(outcome.failure.reason)
+        return Counted(_SIZES[name](collector.last.value), f"{outcome.reader} reader")
+
+    return work
+
+
+def _reading(collector: str) -> Work:
+    """Only the reader that the monitor tries first."""
+    from network_health.sources import available_readers
+
+    reader = available_readers()[0]
+    read = getattr(reader, "links" if collector == "interfaces" else collector)
+    read()  # the monitor, too, reads once when it is created
+    return lambda: Counted(_SIZES[collector](read()), f"{reader.name} reader")
+
+
+def _breach(check: str, **limit: int) -> Work:
+    """A whole check with a breached limit, so that it finds the culprits."""
+    from network_health import Monitor, Settings
+
+    limits = {"conn_threshold": 10**9, "tx_threshold_mbps": 10**6, "rx_threshold_mbps": 10**6} | limit
+    monitor = Monitor(Settings.from_mapping(limits))
+
+    def work() -> Counted:
+        metrics = monitor.check().metrics
+        culprits = metrics.get("culprits", {})
+        if check not in culprits and metrics["total_connections"]:  # without connections nothing is breached
+            raise RuntimeError(culprits.get("failure", f"no culprits of {check}"))
+        return Counted(metrics["total_connections"], "a whole check")
+
+    return work
+
+
+def _rate_breach() -> Work:
+    """A whole check with a breached rate, while another process sends."""
+    command = [sys.executable, "-m", "bench.send_traffic"]
+    sender = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert sender.stdout is not None
+    sender.stdout.readline()
+    check = _breach("tx_rate", tx_threshold_mbps=1)
+
+    def work() -> Counted:
+        time.sleep(0.3)  # a rate needs some time between two readings
+        return check()
+
+    return work
+
+
+IN_PYTHON: dict[str, Callable[[], Work]] = {
+    "reference/connections": lambda: _reference("get_conn_summary", lambda found: found["total_connections"]),
+    "reference/processes": lambda: _reference("get_top_process_hogs", len),
+    "reference/interfaces": lambda: _reference("get_network_summary", lambda found: len(found["interfaces"])),
+    "psutil/connections": _psutil_connections,
+    "psutil/processes": _psutil_processes,
+    "psutil/interfaces": _psutil_interfaces,
+    "ours/connections": lambda: _this_project("connections"),
+    "ours/processes": lambda: _this_project("processes"),
+    "ours/interfaces": lambda: _this_project("interfaces"),
+    "breach/connections": lambda: _breach("connections", conn_threshold=0),
+    "rate_breach/connections": _rate_breach,
+    "reading/connections": lambda: _reading("connections"),
+    "reading/processes": lambda: _reading("processes"),
+    "reading/interfaces": lambda: _reading("interfaces"),
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """One row of the tables.
+
+    ``role`` selects its colour in the plot and its ratios. ``runner`` says what is run: ``python`` (a name in
+    `IN_PYTHON`), ``tool`` (a command; its count is the number of lines that match ``pattern``), ``limit`` (a
+    C program in ``build/``) or ``exporter`` (a scrape, with ``command`` as options; its count is the number
+    of samples that match ``pattern``, or their sum if ``summed``).
+    """
+
+    name: str
+    role: str
+    runner: str
+    command: tuple[str, ...]
+    pattern: str = ""
+    summed: bool = False
+
+
+def _python(name: str, role: str, kind: str) -> Program:
+    return Program(name, role, "python", (f"{role}/{kind}",))
+
+
+def _exporter(collector: str, pattern: str, *options: str, summed: bool) -> Program:
+    alone = ("--collector.disable-defaults", "--web.disable-exporter-metrics", f"--collector.{collector}")
+    return Program(f"node_exporter, {collector}", "exporter", "exporter", (*alone, *options), pattern, summed)
+
+
+PROGRAMS: dict[str, tuple[Program, ...]] = {
+    "connections": (
+        _python("reference agent", "reference", "connections"),
+        _python("psutil", "psutil", "connections"),
+        Program("`ss -Htuna`", "tool", "tool", ("ss", "-Htuna"), r"^\w"),
+        _exporter("tcpstat", r'node_tcp_connection_states\{state="(?!.x_queued)', summed=True),
+        _python("**this project**", "ours", "connections"),
+        _python("this project, reading alone", "reading", "connections"),
+        _python("this project, on a breach of connections", "breach", "connections"),
+        _python("this project, on a breach of a rate", "rate_breach", "connections"),
+        Program("limit: full dump (C)", "full_dump", "limit", ("limit_connections", "full")),
+        Program("limit: filtered walk (C)", "limit", "limit", ("limit_connections", "filtered")),
+    ),
+    "processes": (
+        _python("reference agent", "reference", "processes"),
+        _python("psutil, CPU and memory only", "psutil", "processes"),
+        Program("`ps`", "tool", "tool", ("ps", "-eo", "pid,pcpu,rss,comm", "--sort=-pcpu"), r"^ *\d"),
+        _python("**this project**", "ours", "processes"),
+        _python("this project, reading alone", "reading", "processes"),
+        Program("limit: each `stat` read (C)", "limit", "limit", ("limit_processes",)),
+    ),
+    "interfaces": (
+        _python("reference agent", "reference", "interfaces"),
+        _python("psutil", "psutil", "interfaces"),
+        Program("`ip -s link`", "tool", "tool", ("ip", "-s", "link"), r"^\d+: "),
+        # Debian's build excludes loopback by default.
+        _exporter(
+            "netdev",
+            r"node_network_receive_bytes_total\{",
+            "--collector.netdev.device-exclude=",
+            summed=False,
+        ),
+        _python("**this project**", "ours", "interfaces"),
+        _python("this project, reading alone", "reading", "interfaces"),
+        Program("limit: two dumps (C)", "limit", "limit", ("limit_interfaces",)),
+    ),
+}

@@ -38,7 +38,7 @@ CONFIGS = (
 
 
 def reports():
-    """What each check says, with what it gives to Prometheus; how long it took is left out."""
+    """The report of each check and its Prometheus metrics, without the durations."""
     for seed, config in enumerate(CONFIGS):
         clock = Clock(4096.125)
         host = RandomHost(clock, seed, 30)
@@ -63,7 +63,7 @@ def settings():
 
 
 def digest(value):
-    """A few signs that stand for a JSON-safe value."""
+    """A short hash of a JSON-safe value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -1,6 +1,7 @@
 """Builds requests for ``NETLINK_SOCK_DIAG`` and walks its answers; see sock_diag(7) and inet_diag.h.
 
-Guarantees: any other message is a `KernelFormatError`. Attributes may be in any order, and may be missing.
+Guarantees: a message of another type or length is a `KernelFormatError`. Attributes may be in any order, and
+may be missing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads interfaces from ``NETLINK_ROUTE``; see rtnetlink(7), if_link.h and netdevice(7).
 
-Guarantees: the counters of a reading are new. Names, addresses, states and speeds are read again after the
+Guarantees: every reading has current counters. Names, addresses, states and speeds are read again after the
 kernel announces a change, and after `MAX_CACHE_S`: it does not announce a speed that is set by hand.
 
 Each parser adds the messages of one datagram of a dump to its second argument and returns True if the dump

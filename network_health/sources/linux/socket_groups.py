@@ -79,7 +79,7 @@ def read_socket_groups(deadline_s: float) -> SocketListing:
     """
     dumps = []
     for protocol, request, listening in _SOURCES:
-        # The listening ports come first: they tell accepted connections from outgoing ones.
+        # The listening ports come first: they distinguish accepted connections from outgoing ones.
         ports = inet_diag.dump(request(listening), set[int], parse_ports)
         empty = partial(GroupCounts, protocol, ports)
         dumps.append(inet_diag.dump(request(inet_diag.ALL), empty, parse_groups))

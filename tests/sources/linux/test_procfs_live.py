@@ -1,4 +1,4 @@
-"""Processes on a real kernel; ``ps`` and psutil are the referees."""
+"""Processes on a real kernel, compared with ``ps`` and psutil."""
 
 import contextlib
 import ctypes
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 import traceback
+from pathlib import Path
 
 import psutil
 import pytest
@@ -19,16 +20,16 @@ from tests.sources.linux import referees
 
 pytestmark = pytest.mark.root
 
-NOBODY = 65534
+OTHER_USER = 65534
 CLONE_NEWNS = 0x00020000
-#: How far the quick count of a process's pages may be from the exact one: each CPU may keep a batch of
-#: each of the three kinds of pages to itself. See the kernel's percpu_counter.h.
+#: The maximum difference between the quick count of a process's pages and the exact one: each CPU can keep a
+#: batch of each of the three kinds of pages. See the kernel's percpu_counter.h.
 RSS_SLACK = 3 * (os.cpu_count() or 1) * max(32, 2 * (os.cpu_count() or 1)) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture
-def cases(tmp_path):
-    """Processes whose names are hard to read, and one that has ended: their pids."""
+def processes(tmp_path):
+    """The pids of processes with special characters in their names, a busy one, and one that has ended."""
     with contextlib.ExitStack() as stack:
         pids = {
             name: stack.enter_context(record.running(tmp_path, name)) for name in record.PROGRAMS.values()
@@ -42,8 +43,8 @@ def read():
     return {sample.pid: sample for sample in ProcessReader().read().processes}
 
 
-def test_every_process_is_listed_as_ps_lists_them(cases):
-    """Each pid that ``ps`` has before and after is in the reading, with the name that ``ps`` gives it."""
+def test_every_process_of_ps_is_listed(processes):
+    """Each pid that ``ps`` lists before and after the reading is in it, with the same name."""
 
     def ps():
         lines = subprocess.run(["ps", "-eo", "pid=,comm="], capture_output=True, text=True, check=True).stdout
@@ -53,19 +54,19 @@ def test_every_process_is_listed_as_ps_lists_them(cases):
     before, seen, after = ps(), read(), ps()
     stayed = before.keys() & after.keys()
     assert stayed <= seen.keys()
-    assert set(cases.values()) <= seen.keys()
-    renamed_often = {pid for pid, sample in seen.items() if sample.name.startswith("kworker/")}
-    for pid in stayed - renamed_often:
-        if before[pid] == after[pid] and seen[pid].name.isascii():  # ps replaces what cannot be shown
-            assert before[pid].startswith(seen[pid].name)  # and says of one that it is defunct
+    assert set(processes.values()) <= seen.keys()
+    kernel_workers = {pid for pid, sample in seen.items() if sample.name.startswith("kworker/")}
+    for pid in stayed - kernel_workers:  # these change their names often
+        if before[pid] == after[pid] and seen[pid].name.isascii():  # ps replaces other characters
+            assert before[pid].startswith(seen[pid].name)  # ps adds <defunct> to the name of an ended one
 
 
-def test_samples_are_what_psutil_says(cases):
-    """CPU time, start and memory of processes at rest are psutil's."""
-    at_rest = [psutil.Process(pid) for case, pid in cases.items() if case != "this one"]
+def test_samples_are_those_of_psutil(processes):
+    """CPU time, start and memory of idle processes are the same as from psutil."""
+    idle = [psutil.Process(pid) for name, pid in processes.items() if name != "this one"]
 
     def referee():
-        return {p.pid: (p.cpu_times(), p.memory_info().rss, p.create_time()) for p in at_rest}
+        return {p.pid: (p.cpu_times(), p.memory_info().rss, p.create_time()) for p in idle}
 
     seen, expected = referees.at_one_moment(referee, read)
     for pid, (times, rss_bytes, created) in expected.items():
@@ -73,34 +74,34 @@ def test_samples_are_what_psutil_says(cases):
         assert abs(seen[pid].rss_bytes - rss_bytes) <= RSS_SLACK
         started_s = seen[pid].started / os.sysconf("SC_CLK_TCK")
         assert started_s + psutil.boot_time() == pytest.approx(created, abs=1.01)
-    assert seen[cases["busy"]].cpu_s > 0.2
-    assert seen[cases["ended"]].rss_bytes == 0
+    assert seen[processes["busy"]].cpu_s > 0.2
+    assert seen[processes["ended"]].rss_bytes == 0
 
 
-def test_details_are_what_psutil_says(cases):
-    """Full name, I/O, user and program are psutil's, of names that are hard to read too."""
-    pids = list(cases.values())
+def test_details_are_those_of_psutil(processes):
+    """Full name, I/O, user and program are the same as from psutil, also with special characters."""
+    pids = list(processes.values())
     seen, expected = referees.at_one_moment(
         lambda: portable.read_process_details(pids), lambda: read_process_details(pids)
     )
-    # psutil looks for a program in a command line with spaces in it, too
-    spaced = cases[b"a (b) c) 1 2"]
+    # psutil takes a command line with spaces as one program
+    spaced = processes[b"a (b) c) 1 2"]
     assert (seen.pop(spaced).command, expected.pop(spaced).command) == ("a", "a (b) c) 1 2")
     assert seen == expected
-    assert seen[cases[b"a-name-that-the-kernel-cuts"]].name == "a-name-that-the-kernel-cuts"
-    assert seen[cases["busy"]].write_bytes >= 200_000
-    assert seen[cases["ended"]].command is None
+    assert seen[processes[b"a-name-that-the-kernel-cuts"]].name == "a-name-that-the-kernel-cuts"
+    assert seen[processes["busy"]].write_bytes >= 200_000
+    assert seen[processes["ended"]].command is None
 
 
-def test_a_thread_of_the_kernel_is_what_ps_and_psutil_say():
-    """Its name, start and user; it has neither memory nor a program."""
+def test_a_kernel_thread_is_that_of_psutil():
+    """Name, start and user are the same; it has no memory and no program."""
 
     def compare():
         isolated.show_host_processes()
         seen, details = read()[2], read_process_details([2])
         thread = psutil.Process(2)
-        command = ["ps", "-o", "comm=", "-p", "2"]
-        assert seen.name == thread.name() == subprocess.check_output(command, text=True).rstrip("\n")
+        # ps does not work here: it needs its own entry in /proc.
+        assert seen.name == thread.name() == Path("/proc/2/comm").read_text().rstrip("\n")
         assert seen.started / os.sysconf("SC_CLK_TCK") + psutil.boot_time() == pytest.approx(
             thread.create_time(), abs=1.01
         )
@@ -111,33 +112,33 @@ def test_a_thread_of_the_kernel_is_what_ps_and_psutil_say():
     in_child(compare)
 
 
-def test_names_of_samples_are_what_psutil_says_but_for_cut_ones(cases):
-    """The listing has the kernel's names; psutil's are longer only where those are cut."""
+def test_names_of_samples_are_those_of_psutil_up_to_their_length(processes):
+    """The list has the kernel's names; psutil's are longer only if the kernel has cut a name."""
     seen = read()
-    for pid in cases.values():
+    for pid in processes.values():
         name = psutil.Process(pid).name()
         assert name.startswith(seen[pid].name)
         assert name == seen[pid].name or len(seen[pid].name) == 15
 
 
-def test_what_is_refused_is_unknown(cases):
-    """Another user sees name, user and program of a process of root, and ``None`` for its I/O."""
+def test_values_without_access_are_unknown(processes):
+    """For another user, a process of root has name, user and program, and ``None`` for its I/O."""
 
-    def as_nobody():
+    def as_another_user():
         os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-        busy, own = read_process_details([cases["busy"], os.getpid()]).values()
+        os.setgid(OTHER_USER)
+        os.setuid(OTHER_USER)
+        busy, own = read_process_details([processes["busy"], os.getpid()]).values()
         assert (busy.read_bytes, busy.write_bytes) == (None, None)
         assert (busy.name, busy.user, busy.command) == ("busy) S 1 (", "root", own.command)
         assert own.user == "nobody"
-        assert cases["busy"] in read()
+        assert processes["busy"] in read()
 
-    in_child(as_nobody)
+    in_child(as_another_user)
 
 
-def test_a_vanished_process_is_missing():
-    """A process that is gone is in neither answer."""
+def test_a_process_that_has_ended_is_missing():
+    """A process that has ended is neither in the list nor in the details."""
     pid = os.fork()
     if pid == 0:
         os._exit(0)
@@ -146,8 +147,8 @@ def test_a_vanished_process_is_missing():
     assert pid not in read()
 
 
-def test_processes_that_come_and_go_do_not_disturb():
-    """A listing while processes start and end all the time has every process that stayed."""
+def test_processes_that_start_and_end_do_not_disturb():
+    """While processes start and end all the time, the list has every other process."""
     churn = os.fork()
     if churn == 0:
         while os.getppid() != 1:
@@ -166,8 +167,8 @@ def test_processes_that_come_and_go_do_not_disturb():
         os.waitpid(churn, 0)
 
 
-def test_a_reader_sees_what_changed(cases):
-    """A reader that has read before has the CPU time of now, and knows a process that slept as it was."""
+def test_a_reader_sees_what_changed(processes):
+    """The second reading has the current CPU time, and the same sample of a process that slept."""
     reader = ProcessReader()
     first = {sample.pid: sample for sample in reader.read().processes}
     until = time.process_time() + 0.05
@@ -176,12 +177,12 @@ def test_a_reader_sees_what_changed(cases):
     second = {sample.pid: sample for sample in reader.read().processes}
     assert second[os.getpid()].cpu_s > first[os.getpid()].cpu_s
     assert second[os.getpid()].started == first[os.getpid()].started
-    # what was not read anew is the very same
-    assert second[cases["ended"]] is first[cases["ended"]]
+    # an unchanged stat is not parsed again
+    assert second[processes["ended"]] is first[processes["ended"]]
 
 
 def test_no_process_at_all_is_an_error():
-    """A /proc in which nothing can be read is not a host without processes."""
+    """A ``/proc`` without any process is an error, not a host without processes."""
 
     def hidden():
         assert ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0
@@ -194,7 +195,7 @@ def test_no_process_at_all_is_an_error():
 
 
 def test_nothing_is_left_open():
-    """Reading leaves no descriptor behind."""
+    """After a reading no descriptor is open."""
     before = os.listdir("/proc/self/fd")
     reader = ProcessReader()
     reader.read()
@@ -204,13 +205,13 @@ def test_nothing_is_left_open():
 
 
 def in_child(work):
-    """Run ``work`` in a process of its own, whose error is this test's."""
+    """Run ``work`` in a child process; an error there is an error of the test."""
     pid = os.fork()
     if pid == 0:
         try:
             work()
             os._exit(0)
-        except BaseException:  # noqa: BLE001 - the child must end here, and its error be seen
+        except BaseException:  # noqa: BLE001 - the child must end here and print its error
             traceback.print_exc()
         finally:
             os._exit(1)

@@ -1,4 +1,4 @@
-"""``network-health completion``: the script by which a shell completes the command, made from the parser."""
+"""Runs ``network-health completion``: generates a shell's completion script from the parser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from network_health.cli.parser import Parser, arguments, examples
 Commands = dict[str, Parser]
 
 _BASH = """\
-# Completion of network-health, for bash and (by its bashcompinit) zsh.
+# Completion of network-health, for bash and (through bashcompinit) zsh.
 if [ -n "${{ZSH_VERSION-}}" ]; then autoload -U +X bashcompinit && bashcompinit; fi
 _network_health() {{
     local word="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}"
@@ -39,12 +39,12 @@ complete -o filenames -F _network_health network-health
 
 
 def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    """Make ``completion`` known."""
+    """Add the subcommand ``completion``."""
     parser = subparsers.add_parser(
         "completion",
-        help="print the script that completes this command in bash, zsh or fish",
+        help="print a completion script for bash, zsh or fish",
         usage="network-health completion bash|zsh|fish",
-        description="Prints the script that makes a shell complete commands, options and values.",
+        description="Prints a script that lets a shell complete commands, options and values.",
         epilog=examples(
             "source <(network-health completion bash)      # in ~/.bashrc",
             "source <(network-health completion zsh)       # in ~/.zshrc, after compinit",
@@ -64,7 +64,7 @@ def _run(subparsers: argparse._SubParsersAction[Parser], options: argparse.Names
 
 
 def bash_script(commands: Commands) -> str:
-    """For bash, and for zsh through its emulation of bash's."""
+    """The script for bash, and for zsh, which emulates the completion of bash."""
     return _BASH.format(
         commands=" ".join(commands),
         values="\n".join(line for name in commands for line in _bash_values(name, commands[name])),
@@ -75,10 +75,10 @@ def bash_script(commands: Commands) -> str:
 def _bash_values(name: str, parser: Parser) -> Iterator[str]:
     for _, action in arguments(parser):
         if action.nargs != 0 and action.option_strings:
-            cases = " | ".join(f'"{name} {option}"' for option in action.option_strings)
-            kind = {"FILE": "files=-f", "WORKSPACE": "files=-d"}.get(str(action.metavar))
+            patterns = " | ".join(f'"{name} {option}"' for option in action.option_strings)
+            completions = {"FILE": "files=-f", "WORKSPACE": "files=-d"}.get(str(action.metavar))
             choices = " ".join(_choices(action))
-            yield f"        {cases}) " + (kind or f'choices="{choices}"') + " ;;"
+            yield f"        {patterns}) " + (completions or f'choices="{choices}"') + " ;;"
 
 
 def _bash_options(name: str, parser: Parser) -> str:
@@ -91,18 +91,18 @@ def _bash_options(name: str, parser: Parser) -> str:
 
 
 def _choices(action: argparse.Action) -> list[str]:
-    """The words that an argument takes: of ``on|off`` it is both, of ``N|off`` it is ``off``."""
+    """The fixed values of an argument: both of ``on|off``, the second of ``N|off``."""
     return [word for word in str(action.metavar or "").split("|") if word.islower()]
 
 
 def fish_script(commands: Commands, summaries: dict[str, str]) -> str:
-    """For fish."""
+    """The script for fish."""
     names = " ".join(commands)
     lines = ["# Completion of network-health, for fish.", "complete -c network-health -f"]
     for name, parser in commands.items():
-        first = f"not __fish_seen_subcommand_from {names}"
+        is_first = f"not __fish_seen_subcommand_from {names}"
         lines.append(
-            f"complete -c network-health -n {_quoted(first)} -a {name} -d {_quoted(summaries[name])}"
+            f"complete -c network-health -n {_quoted(is_first)} -a {name} -d {_quoted(summaries[name])}"
         )
         lines += _fish_arguments(name, parser)
     return "\n".join(lines) + "\n"

@@ -1,6 +1,6 @@
-"""The settings in a file: JSON or TOML of the settings, or a directive with an agent's node.
+"""Reads the settings in a file: JSON or TOML of the settings, or a directive with a node of this agent.
 
-Laws: no file is executed; whatever it holds, the answer is a block of settings or one `SwarmError`.
+Guarantees: no file is executed. Whatever it contains, the result is settings or one `SwarmError`.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from network_health.swarm import (
 def read_config(
     path: Path, universal_id: str | None
 ) -> tuple[SettingsOutcome, frozenset[str], tuple[str, ...]]:
-    """The settings in ``path``, the names of those it has, and a sentence for each mistake in them.
+    """The settings in ``path``, the names of those it contains, and a sentence for each error in them.
 
     Raises:
-        SwarmError: the file cannot be read, or not said whose settings are meant.
+        SwarmError: the file cannot be read, or it is not clear which node's settings are meant.
     """
-    block = _block(path, universal_id)
-    outcome = SettingsOutcome.of(block)
-    names = frozenset(map(str, block)) if isinstance(block, Mapping) else frozenset[str]()
-    return outcome, names, tuple(f"{path}: {mistake}" for mistake in outcome.errors + outcome.warnings)
+    config = _config(path, universal_id)
+    outcome = SettingsOutcome.of(config)
+    names = frozenset(map(str, config)) if isinstance(config, Mapping) else frozenset[str]()
+    return outcome, names, tuple(f"{path}: {error}" for error in outcome.errors + outcome.warnings)
 
 
-def _block(path: Path, universal_id: str | None) -> object:
+def _config(path: Path, universal_id: str | None) -> object:
     if path.suffix == ".py":
-        return _of_agent(path, read_directive(path), universal_id)
+        return _node_config(path, read_directive(path), universal_id)
     data = read_bytes(path)
     content = _parse_toml(path, data) if path.suffix == ".toml" else parse_json(path, data)
     if isinstance(content, dict) and is_directive(content):
-        return _of_agent(path, content, universal_id)
+        return _node_config(path, content, universal_id)
     if universal_id is not None:
         raise SwarmError(
             f"{path} is not a directive, so it has no node {universal_id!r}: leave --universal-id out"
@@ -52,33 +52,31 @@ def _block(path: Path, universal_id: str | None) -> object:
     return content
 
 
-def _of_agent(path: Path, directive: Mapping[Any, Any], universal_id: str | None) -> object:
-    agents: dict[str, object] = {}
+def _node_config(path: Path, directive: Mapping[Any, Any], universal_id: str | None) -> object:
+    configs: dict[str, object] = {}
     for node in nodes(directive):
         if node.agent == AGENT:
-            agents.setdefault(node.universal_id, node.config)  # of two the framework takes the first
-    named = ", ".join(agents)
-    if not agents:
+            # Of two nodes with one id the framework takes the first.
+            configs.setdefault(node.universal_id, node.config)
+    ids = ", ".join(configs)
+    if not configs:
         raise SwarmError(f"{path} has no node that runs {AGENT}")
-    if universal_id is None:
-        if len(agents) > 1:
-            raise SwarmError(
-                f"{path} has several nodes that run {AGENT}: choose one of {named} by --universal-id"
-            )
-        universal_id = next(iter(agents))
-    if universal_id not in agents:
-        raise SwarmError(f"{path} has no node {universal_id!r} that runs {AGENT}: it has {named}")
-    config = agents[universal_id]
+    if universal_id is None and len(configs) > 1:
+        raise SwarmError(
+            f"{path} has several nodes that run {AGENT}: choose one of {ids} with --universal-id"
+        )
+    universal_id = universal_id or next(iter(configs))
+    if universal_id not in configs:
+        raise SwarmError(f"{path} has no node {universal_id!r} that runs {AGENT}: it has {ids}")
+    config = configs[universal_id]
     unread = "; ".join(map(str, unread_parts(config)))
     if unread:
-        raise SwarmError(
-            f"{path}: settings of {universal_id} that only running the file could tell: {unread}"
-        )
+        raise SwarmError(f"{path}: settings of {universal_id} cannot be read without running it: {unread}")
     return config
 
 
 def _parse_toml(path: Path, data: bytes) -> object:
-    for name in ("tomllib", "tomli"):  # the first is Python's own from 3.11 on
+    for name in ("tomllib", "tomli"):  # tomllib is in Python from 3.11 on
         try:
             toml = importlib.import_module(name)
         except ImportError:
@@ -90,6 +88,5 @@ def _parse_toml(path: Path, data: bytes) -> object:
             raise SwarmError(f"{path} is not TOML: {reason}") from error
     raise SwarmError(
         f"{path}: TOML needs Python 3.11, or `{sys.executable} -m pip install "
-        "'matrixswarm-network-health[cli]'`; "
-        "or give the settings as JSON"
+        "'matrixswarm-network-health[cli]'`; or give the settings as JSON"
     )

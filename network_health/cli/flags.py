@@ -1,6 +1,6 @@
-"""Every setting as a flag: ``conn_threshold`` is ``--conn-threshold``.
+"""Makes a flag of every setting: ``conn_threshold`` is ``--conn-threshold``.
 
-Law: flags come from the fields of `Settings` and are judged by their rules; nothing here knows a setting.
+Guarantees: the flags follow from the fields and rules of `Settings`; a new setting needs no change here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from network_health.settings import NotAllowed, Rule, Settings
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _CHOICES = re.compile(r'"\w+"(?:(?:, | or )"\w+")+')
-_WORDS: dict[str, tuple[object, ...]] = {
+_KEYWORDS: dict[str, tuple[object, ...]] = {
     "on": (True,),
     "true": (True,),
     "off": (False, None),
@@ -26,17 +26,18 @@ _WORDS: dict[str, tuple[object, ...]] = {
     "none": (None,),
     "null": (None,),
 }
-_SHOWN = 60
-#: What may be off and is no number, by its unit.
-_OPTIONAL = {"path": "FILE", "address": "HOST:PORT"}
+#: At most this many characters of an invalid value are printed.
+_MAX_SHOWN = 60
+#: The metavar of a setting that can be off and is not a number, by its unit.
+_OPTIONAL_METAVARS = {"path": "FILE", "address": "HOST:PORT"}
 
 
 def add_settings(
     parser: argparse.ArgumentParser, without: Sequence[str] = (), defaults: Mapping[str, object] | None = None
 ) -> None:
-    """Make every setting but those a flag of ``parser``; `given_settings` reads them.
+    """Add a flag for every setting that is not in ``without``; `read_settings` reads them.
 
-    ``defaults`` are those of the command, where it has others than the agent.
+    ``defaults`` are the command's own, where they differ from the agent's.
     """
     group = parser.add_argument_group("settings")
     for setting in fields(Settings):
@@ -53,85 +54,80 @@ def add_settings(
         )
 
 
-def given_settings(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """The settings that were given as flags, and a sentence for each that is not allowed."""
-    given: dict[str, Any] = {}
-    mistakes = []
+def read_settings(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """The settings that were given as flags, and a sentence for each invalid one."""
+    settings: dict[str, Any] = {}
+    errors = []
     for setting in fields(Settings):
-        words = getattr(options, setting.name, None)
-        if words is None:
+        values = getattr(options, setting.name, None)
+        if values is None:
             continue
-        rule: Rule = setting.metadata["rule"]
         try:
-            given[setting.name] = read_words(rule, words)
+            settings[setting.name] = parse_values(setting.metadata["rule"], values)
         except NotAllowed:
-            mistakes.append(refusal(_flag(setting.name), words, _allowed(setting)))
-    return given, mistakes
+            errors.append(invalid_value(_flag(setting.name), values, _allowed(setting)))
+    return settings, errors
 
 
-def refusal(flag: str, words: Sequence[str | None], allowed: str) -> str:
-    """The sentence for a flag whose words are not allowed."""
-    if words[-1] is None:
+def invalid_value(flag: str, values: Sequence[str | None], allowed: str) -> str:
+    """The sentence for a flag whose value is missing or invalid."""
+    if values[-1] is None:
         return f"{flag} needs a value: give {allowed}"
-    return f"{flag}: {words[-1][:_SHOWN]!r} is not allowed; give {allowed}"
+    return f"{flag}: {values[-1][:_MAX_SHOWN]!r} is not allowed; give {allowed}"
 
 
-def read_words(rule: Rule, words: Sequence[str | None]) -> Any:  # noqa: ANN401 - what the rule returns
-    """What the words after a flag, one for each time it was given, mean to ``rule``.
-
-    Of a flag that is given again the last word holds, but for a list, which takes all.
+def parse_values(rule: Rule, values: Sequence[str | None]) -> Any:  # noqa: ANN401 - what the rule returns
+    """The value of a flag that was given once or more: the last one, or for a list all of them.
 
     Raises:
-        NotAllowed: nothing that the rule allows.
+        NotAllowed: the rule accepts no interpretation of them.
     """
-    for meaning in _meanings(words):
+    for interpretation in _interpretations(values):
         try:
-            return rule.read(meaning)
+            return rule.read(interpretation)
         except NotAllowed:
             continue
     raise NotAllowed
 
 
-def unknown_words(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
-    """A sentence for each flag that ``parser`` does not have, and for each word that is no flag's value.
+def unknown_arguments(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """A sentence for each flag that ``parser`` does not have, and for each unexpected word.
 
-    The word after an unknown flag is taken to be its value.
+    The word after an unknown flag is taken as its value.
     """
     known = [flag for _, argument in arguments(parser) for flag in argument.option_strings]
-    mistakes, is_value = [], False
+    errors, is_value = [], False
     for word in words:
         flag, equals, _ = word.partition("=")
         if re.match(r"--?[A-Za-z]", flag):
-            near = _nearest(flag, known)
-            hint = f"; did you mean {near}?" if near else ""
-            mistakes.append(f"{flag[:_SHOWN]}: unknown option{hint}")
+            suggestion = _suggestion(flag, known)
+            hint = f"; did you mean {suggestion}?" if suggestion else ""
+            errors.append(f"{flag[:_MAX_SHOWN]}: unknown option{hint}")
             is_value = not equals
         else:
             if not is_value:
-                mistakes.append(f"{word[:_SHOWN]!r}: no such argument is taken")
+                errors.append(f"{word[:_MAX_SHOWN]!r}: unexpected argument")
             is_value = False
-    return mistakes
+    return errors
 
 
-def _nearest(flag: str, known: Sequence[str]) -> str:
-    """Those that begin like ``flag``, if they are few, or one that differs by a slip of the hand."""
-    begun = [each for each in known if each.startswith(flag) and len(flag) > len("--")]
-    return (
-        " or ".join(begun)
-        if 0 < len(begun) < 4
-        else next(iter(difflib.get_close_matches(flag, known, 1, 0.75)), "")
-    )
+def _suggestion(flag: str, known: Sequence[str]) -> str:
+    """The flags that start with ``flag``, if there are at most three, else one with a similar spelling."""
+    matches = [each for each in known if each.startswith(flag) and len(flag) > len("--")]
+    if 0 < len(matches) < 4:
+        return " or ".join(matches)
+    return next(iter(difflib.get_close_matches(flag, known, 1, 0.75)), "")
 
 
-def _meanings(words: Sequence[str | None]) -> Iterator[object]:
-    """What it may mean, the likeliest first; the rule takes the one of its kind."""
-    last = words[-1]
-    if last is None:  # the flag stands alone
+def _interpretations(values: Sequence[str | None]) -> Iterator[object]:
+    """What the text can mean, the most likely first; the rule decides."""
+    last = values[-1]
+    if last is None:  # the flag has no value
         return
-    yield from _WORDS.get(last.lower(), ())
-    if _NUMBER.fullmatch(last) and len(last) <= _SHOWN:
+    yield from _KEYWORDS.get(last.lower(), ())
+    if _NUMBER.fullmatch(last) and len(last) <= _MAX_SHOWN:
         yield int(last) if _WHOLE.fullmatch(last) else float(last)
-    yield [name.strip() for word in words if word for name in word.split(",") if name.strip()]
+    yield [name.strip() for value in values if value for name in value.split(",") if name.strip()]
     yield last
 
 
@@ -148,16 +144,16 @@ def _metavar(setting: Field[Any]) -> str:
     if isinstance(setting.default, tuple):
         return "NAME,..."
     if setting.default is None:
-        return _OPTIONAL.get(setting.metadata["unit"], "N|off")
+        return _OPTIONAL_METAVARS.get(setting.metadata["unit"], "N|off")
     return "TEXT" if isinstance(setting.default, str) else "N"
 
 
 def _allowed(setting: Field[Any]) -> str:
-    """What a flag takes: in a file a list has brackets and off is null, in a command line not."""
+    """What a flag takes; the rule's own text describes a file, with brackets for a list and null for off."""
     rule: Rule = setting.metadata["rule"]
     if isinstance(setting.default, tuple):
         names = re.findall(r'"([^"]+)"', rule.allowed)
-        return f"names with commas between them, like {','.join(names)}"
+        return f"names separated by commas, like {','.join(names)}"
     return rule.allowed.replace("null for off", "off")
 
 
@@ -167,8 +163,7 @@ def _help(setting: Field[Any], default: object) -> str:
     elif isinstance(default, tuple):
         shown = ",".join(default) or "none"
     else:
-        shown = str(default)
-    is_number = isinstance(default, int | float) and not isinstance(default, bool)
-    unit = setting.metadata["unit"] if is_number else ""
-    unit = "" if unit == "checks" else unit  # the meaning has said so
-    return f"{setting.metadata['meaning']} Default: {shown}{f' {unit}' if unit else ''}."
+        unit = setting.metadata["unit"]
+        has_unit = not isinstance(default, str) and unit not in ("", "checks")  # its sentence says "checks"
+        shown = f"{default} {unit}" if has_unit else str(default)
+    return f"{setting.metadata['meaning']} Default: {shown}."

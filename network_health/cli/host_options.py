@@ -1,6 +1,6 @@
-"""What the commands that look at this host can be asked: settings, in a file and as flags, and seconds.
+"""Defines and reads the options of `check` and `watch`: a file of settings, settings as flags, seconds.
 
-Law: every mistake of a command line and its file is told at once.
+Guarantees: all errors of a command line and its file are reported together.
 """
 
 from __future__ import annotations
@@ -13,81 +13,76 @@ from typing import Any
 
 from network_health import Settings, SettingsOutcome
 from network_health.cli.config import read_config
-from network_health.cli.flags import add_settings, given_settings, read_words, refusal, unknown_words
+from network_health.cli.flags import (
+    add_settings,
+    invalid_value,
+    parse_values,
+    read_settings,
+    unknown_arguments,
+)
 from network_health.cli.parser import Parser
 from network_health.settings import NotAllowed, number
 from network_health.swarm import SwarmError
 
-_SECONDS = number("a number of seconds from 0.1 to 3600", least=0.1, most=3600)
+_SECONDS = number("a number of seconds from 0.1 to 3600", minimum=0.1, maximum=3600)
 
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """What was asked: the settings of the file and their names, those of the flags, a sentence a mistake."""
+    """What was given: settings in the file with their names, settings as flags; and a sentence per error."""
 
-    of_file: Settings
-    in_file: frozenset[str]
-    given: Mapping[str, Any]
+    file_settings: Settings
+    names_in_file: frozenset[str]
+    flag_settings: Mapping[str, Any]
     seconds: float | None
-    mistakes: tuple[str, ...]
+    errors: tuple[str, ...]
 
 
 def add_host_options(
     parser: Parser, seconds: str, without: Sequence[str] = (), defaults: Mapping[str, object] | None = None
 ) -> None:
-    """Add ``--config``, ``--universal-id``, ``--seconds`` with that meaning, and the settings.
+    """Add ``--config``, ``--universal-id``, ``--seconds`` with that help text, and the settings.
 
-    ``without`` are those that mean nothing to the command, ``defaults`` those that it has of its own.
+    ``without`` are the settings that the command does not have, ``defaults`` its own defaults.
     """
-    parser.add_argument(
-        "--config",
-        action="append",
-        nargs="?",
-        metavar="FILE",
-        help="settings: JSON, TOML (*.toml), or a directive (*.py or JSON), which is read but never run",
-    )
-    parser.add_argument(
-        "--universal-id",
-        action="append",
-        nargs="?",
-        metavar="ID",
-        help="the agent's node in the directive, if there are several",
-    )
-    parser.add_argument("--seconds", action="append", nargs="?", metavar="N", help=seconds)
+    for flag, metavar, about in (
+        ("--config", "FILE", "settings: JSON, TOML (*.toml), or a directive (*.py, JSON), which is not run"),
+        ("--universal-id", "ID", "the agent's node in the directive, if there are several"),
+        ("--seconds", "N", seconds),
+    ):
+        parser.add_argument(flag, action="append", nargs="?", metavar=metavar, help=about)
     add_settings(parser, without, defaults)
     parser.set_defaults(unknown=[])
 
 
 def read_host_options(options: argparse.Namespace) -> HostOptions:
-    """What the options of such a command ask for."""
-    mistakes = unknown_words(options.unknown, options.parser)
-    config, universal_id = _text(options, "config", mistakes), _text(options, "universal_id", mistakes)
+    """Read what `add_host_options` has added."""
+    errors = unknown_arguments(options.unknown, options.parser)
+    config = _last(options.config, "--config", "a file", errors)
+    universal_id = _last(options.universal_id, "--universal-id", "a node", errors)
     if options.universal_id is not None and options.config is None:
-        mistakes.append("--universal-id names a node of a directive: give that with --config")
+        errors.append("--universal-id names a node of a directive: give that with --config")
     seconds: float | None = None
     if options.seconds is not None:
         try:
-            seconds = read_words(_SECONDS, options.seconds)
+            seconds = parse_values(_SECONDS, options.seconds)
         except NotAllowed:
-            mistakes.append(refusal("--seconds", options.seconds, _SECONDS.allowed))
-    outcome, in_file = SettingsOutcome(Settings(), (), ()), frozenset[str]()
+            errors.append(invalid_value("--seconds", options.seconds, _SECONDS.allowed))
+    outcome, names_in_file = SettingsOutcome(Settings(), (), ()), frozenset[str]()
     if config is not None:
         try:
-            outcome, in_file, wrong = read_config(Path(config), universal_id)
-            mistakes += wrong
+            outcome, names_in_file, file_errors = read_config(Path(config), universal_id)
+            errors += file_errors
         except SwarmError as error:
-            mistakes.append(str(error))
-    given, wrong_flags = given_settings(options)
-    return HostOptions(outcome.settings, in_file, given, seconds, (*mistakes, *wrong_flags))
+            errors.append(str(error))
+    flag_settings, flag_errors = read_settings(options)
+    return HostOptions(outcome.settings, names_in_file, flag_settings, seconds, (*errors, *flag_errors))
 
 
-def _text(options: argparse.Namespace, name: str, mistakes: list[str]) -> str | None:
-    """The last value of an argument that takes any text but none."""
-    words: list[str | None] | None = getattr(options, name)
-    if words is None:
+def _last(values: list[str | None] | None, flag: str, allowed: str, errors: list[str]) -> str | None:
+    """The last value of a flag; an empty one is an error."""
+    if values is None:
         return None
-    if not words[-1]:
-        mistakes.append(
-            refusal("--" + name.replace("_", "-"), [None], "a file" if name == "config" else "a node")
-        )
-    return words[-1] or None
+    if not values[-1]:
+        errors.append(invalid_value(flag, [None], allowed))
+    return values[-1] or None

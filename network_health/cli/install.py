@@ -1,4 +1,4 @@
-"""``network-health install``: the agent and its directives into a workspace, and out again."""
+"""Runs ``network-health install``: installs the agent and its directives in a workspace, or removes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from network_health.cli.parser import Parser, examples
+from network_health.cli.parser import Parser, add_workspace, examples
 from network_health.swarm import MATRIX, Outcome, Workspace, install, launcher, pointed_at, uninstall
 
 _UNIVERSE = "network-health-demo"
@@ -17,71 +17,56 @@ _BREACH = 3000
 
 
 def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
-    """Make ``install`` known."""
+    """Add the subcommand ``install``."""
     parser = subparsers.add_parser(
         "install",
-        help="put the agent and its directives into a MatrixSwarm workspace",
+        help="install the agent and its directives into a MatrixSwarm workspace",
         usage="network-health install [WORKSPACE] [--uninstall]",
-        description="Puts the agent and its directives into a MatrixSwarm workspace. The stock agent of the "
-        "same name is kept and comes back with --uninstall; what you changed of ours is kept, too.",
+        description="Installs the agent and its directives into a MatrixSwarm workspace. The stock agent of "
+        "the same name is kept, and --uninstall restores it. Installed files that you changed are kept, too.",
         epilog=examples(
-            "network-health install                             # where .swarm points to",
+            "network-health install                             # the workspace that .swarm points to",
             "network-health install ~/.matrixswarm",
             "network-health install ~/.matrixswarm --uninstall",
         )
-        + "\n\nexit status:\n  0  done, or nothing to do\n  1  it cannot be done; the sentence says why",
+        + "\n\nexit status:\n  0  done, or nothing to do\n  1  it cannot be done; the message says why",
     )
+    add_workspace(parser)
     parser.add_argument(
-        "workspace",
-        nargs="?",
-        type=Path,
-        metavar="WORKSPACE",
-        help="default: the one that the .swarm pointer names, from this folder upwards or at home",
-    )
-    parser.add_argument(
-        "--uninstall", action="store_true", help="restore the workspace to what it was before"
+        "--uninstall", action="store_true", help="remove them, and restore what was there before"
     )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     workspace = Workspace.at(options.workspace) if options.workspace else Workspace.default()
+    path = workspace.path
     if options.uninstall:
-        _tell_uninstalled(workspace, uninstall(workspace))
+        outcome = uninstall(workspace)
+        unchanged = f"{path} has nothing of network_health: nothing was changed."
+        print(f"Uninstalled from {path}:" if outcome else unchanged)
+        _print(outcome, "removed", "back from .network_health/original")
     else:
-        _tell_installed(workspace, install(workspace))
+        outcome = install(workspace)
+        print(f"Installed into {path}:" if outcome else f"{path} is up to date: nothing was changed.")
+        _print(outcome, "removed, no longer needed", "moved to .network_health/original")
         print("\n" + boot_commands(workspace))
     return 0
 
 
-def _tell_installed(workspace: Workspace, outcome: Outcome) -> None:
-    if not outcome:
-        print(f"{workspace.path} is up to date: nothing was changed.")
-        return
-    print(f"Installed into {workspace.path}:")
-    _list("written", outcome.written)
-    _list("removed, no longer needed", outcome.removed)
-    _list("moved to .network_health/original", outcome.originals)
-    _list("changed by you, kept as", outcome.kept)
-
-
-def _tell_uninstalled(workspace: Workspace, outcome: Outcome) -> None:
-    if not outcome:
-        print(f"{workspace.path} has nothing of network_health: nothing was changed.")
-        return
-    print(f"Uninstalled from {workspace.path}:")
-    _list("removed", outcome.removed)
-    _list("back from .network_health/original", outcome.originals)
-    _list("changed by you, kept as", outcome.kept)
-
-
-def _list(what: str, names: tuple[str, ...]) -> None:
-    for name in names:
-        print(f"  {what}: {name}")
+def _print(outcome: Outcome, removed: str, originals: str) -> None:
+    for what, names in (
+        ("written", outcome.written),
+        (removed, outcome.removed),
+        (originals, outcome.originals),
+        ("changed by you, kept as", outcome.kept),
+    ):
+        for name in names:
+            print(f"  {what}: {name}")
 
 
 def boot_commands(workspace: Workspace) -> str:
-    """Shell commands that boot the demo directive in ``workspace``, make it warn, and end it; can be pasted.
+    """Shell commands, to be pasted, that boot the demo directive in ``workspace``, make it warn, and stop it.
 
     Raises:
         SwarmError: the framework's launchers are not installed.
@@ -90,20 +75,20 @@ def boot_commands(workspace: Workspace) -> str:
     encrypted = shlex.quote(str(plain.with_suffix(".json")))
     encrypt = f"{_command('matrixswarm-encrypt-directive')} --in {shlex.quote(str(plain))} --out {encrypted}"
     boot = _command("matrixswarm-boot")
-    lines = ["# Boot the demo directive there, as root or whoever may write /matrix. Your own swarm: without"]
-    lines += ["# --encryption-off, which is here so that the logs can be read."]
-    if pointed_at(Path.cwd()) != workspace.path:  # a boot from here would use another workspace
+    lines = ["# Boot the demo directive, as root or as a user that can write /matrix. The option"]
+    lines += ["# --encryption-off makes the logs readable: leave it out for your own swarm."]
+    if pointed_at(Path.cwd()) != workspace.path:  # the boot command would use another workspace
         lines += [f"cd {shlex.quote(str(workspace.path))}", f"{boot} --switch ."]
     directive = f'--encrypted-directive {encrypted} --swarm_key "$key"'
     lines += [
         f"key=$({encrypt})",
         f"{boot} --universe {_UNIVERSE} {directive} --encryption-off",
         "",
-        f"# See it warn: {_BREACH} connections of this host to itself, for 20 seconds.",
+        f"# Make it warn: {_BREACH} connections of this host to itself, for 20 seconds.",
         f"sleep 20 | {_python()} -m network_health.swarm.breach {_BREACH}",
         f"sleep 5; grep -e WARNING -e Recovered {MATRIX}/{_UNIVERSE}/latest/comm/net-health-1/logs/agent.log",
         "",
-        "# And end it:",
+        "# Stop it:",
         f"{_command('matrixswarm-kill')} --universe {_UNIVERSE} --cleanup",
         f"rm -r {MATRIX}/{_UNIVERSE} {encrypted}",
     ]
@@ -111,11 +96,11 @@ def boot_commands(workspace: Workspace) -> str:
 
 
 def _python() -> str:
-    """This Python, by its name where the shell finds it so."""
+    """The command that starts this Python: its name if the shell finds it by that, else its path."""
     return "python" if shutil.which("python") == sys.executable else shlex.quote(sys.executable)
 
 
 def _command(name: str) -> str:
-    """Just the name where the shell finds the right one by it, else its full path."""
+    """The command of a launcher: its name if the shell finds it by that, else its path."""
     path = launcher(name)
     return name if shutil.which(name) == str(path) else shlex.quote(str(path))

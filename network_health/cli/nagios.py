@@ -1,17 +1,16 @@
-"""A report as a monitoring plugin says it, for Nagios, Icinga and their kin. Pure.
+"""Formats a report as a monitoring plugin for Nagios or Icinga prints it. Pure.
 
-From the Monitoring Plugins' development guidelines: one line on stdout, ``STATUS - text | figures``, each
-figure ``'label'=value[unit];warn;crit;min;max``; exit status 0, 1, 2 or 3.
+From the Monitoring Plugins' development guidelines: one line on stdout, ``STATUS - text | metrics``, each
+metric ``'label'=value[unit];warn;crit;min;max``; exit status 0, 1, 2 or 3.
 
-Law: nothing of the host (a name with a ``|`` in it, say) changes what is the text and what a figure.
+Guarantees: no name on the host, such as one with a ``|`` in it, breaks this format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from network_health.cli.protocol_metrics import Figure, figures
+from network_health.cli.metrics import Content, Metric, report_metrics
 from network_health.settings import Settings
 
 UNKNOWN = 3
@@ -19,41 +18,39 @@ _STATUSES = {"INFO": 0, "WARNING": 1, "CRITICAL": 2}
 _NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
 
-def exit_status(content: Mapping[str, Any]) -> int:
-    """0 OK, 1 WARNING, 2 CRITICAL; 3 where a collector failed and nothing is known to be wrong."""
+def exit_status(content: Content) -> int:
+    """0 OK, 1 WARNING, 2 CRITICAL; 3 if a collector failed and there is no finding."""
     return UNKNOWN if content["status"] == "check_failed" else _STATUSES[content["severity"]]
 
 
-def status_line(
-    content: Mapping[str, Any], settings: Settings, status: int, troubles: Sequence[str] = ()
-) -> str:
-    """The one line; ``troubles`` are what else did not work.
+def status_line(content: Content, settings: Settings, status: int, errors: Sequence[str] = ()) -> str:
+    """The one line; ``errors`` are failures outside of the check.
 
-    A limit is given as critical too where a breach is CRITICAL at once.
+    A limit is printed as the critical one, too, if each breach is CRITICAL at once.
     """
     critical = settings.critical_after_checks == 1
-    performance = " ".join(_figure(figure, critical=critical) for figure in figures(content, settings))
-    return f"NETWORK {_NAMES[status]} - {_text('; '.join((*troubles, content['details'])))} | {performance}"
+    performance = " ".join(_performance(metric, critical) for metric in report_metrics(content, settings))
+    return f"NETWORK {_NAMES[status]} - {_text('; '.join((*errors, content['details'])))} | {performance}"
 
 
 def unknown_line(reasons: Sequence[str]) -> str:
-    """The one line when there was no check."""
+    """The one line if there was no check."""
     return f"NETWORK UNKNOWN - {_text('; '.join(reasons))}"
 
 
-def _figure(figure: Figure, *, critical: bool) -> str:
-    label = "".join("_" if sign in "=|" or not sign.isprintable() else sign for sign in figure.name)
+def _performance(metric: Metric, critical: bool) -> str:
+    label = "".join("_" if char in "=|" or not char.isprintable() else char for char in metric.name)
     label = label.replace("'", "''")
-    limit = "" if figure.limit is None else _number(figure.limit)
-    maximum = "100" if figure.unit == "%" else ""
+    limit = "" if metric.limit is None else _number(metric.limit)
+    maximum = "100" if metric.unit == "%" else ""
     fields = (limit, limit if critical else "", "0", maximum)
-    return f"'{label}'={_number(figure.value)}{figure.unit};{';'.join(fields)}".rstrip(";")
+    return f"'{label}'={_number(metric.value)}{metric.unit};{';'.join(fields)}".rstrip(";")
 
 
 def _number(value: float) -> str:
-    """Never with an exponent, which not every reader of figures takes."""
+    """A number without an exponent, which some readers of performance data do not accept."""
     return f"{value:.5f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def _text(text: str) -> str:
-    return "".join("/" if sign == "|" else sign if sign.isprintable() else " " for sign in text)
+    return "".join("/" if char == "|" else char if char.isprintable() else " " for char in text)

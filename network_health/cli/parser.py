@@ -1,8 +1,10 @@
-"""The parser that all subcommands share, and a look at it from outside.
+"""Holds the argument parser of all subcommands, and functions that list its commands and arguments.
 
-A subcommand's module has ``add_to(subparsers)``; what that adds shows up in ``--help``, in the shells'
-completion and in docs/cli.md. Law: nothing of it depends on the width of a terminal or on the version of
-argparse, but for the wrapping of ``--help``.
+A subcommand's module has ``add_to(subparsers)``. What it adds appears in ``--help``, in the completion of the
+shells and in docs/cli.md.
+
+Guarantees: the texts are the same for every version of Python; only ``--help`` depends on the width of
+the terminal.
 """
 
 from __future__ import annotations
@@ -12,51 +14,63 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
-_WIDEST = 100
+_MAX_WIDTH = 100
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
-        """A value may be missing for argparse, so that every mistake is told at once, but is no option."""
+        """Show a required value as required: ``nargs="?"`` only lets this project report it as missing."""
         if action.nargs == argparse.OPTIONAL and action.option_strings:
             return str(action.metavar)
         return super()._format_args(action, default_metavar)
 
 
 class Parser(argparse.ArgumentParser):
-    """Keeps the lines of an epilog as they are; tells mistakes without the usage in front.
+    """Keeps the line breaks of an epilog, and reports an error without the usage in front of it.
 
-    ``usage_status`` is the exit status of a command line that cannot be understood.
+    ``usage_status`` is the exit status of an invalid command line.
     """
 
     usage_status = 2
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - whatever argparse takes
         options.setdefault("formatter_class", _Formatter)
-        options.setdefault("allow_abbrev", False)  # a setting that is new must not change what a script means
+        options.setdefault("allow_abbrev", False)  # a new setting must not change what a script means
         super().__init__(*args, **options)
 
     def format_help(self) -> str:
-        """The help, with the description wrapped as wide as the terminal is."""
-        width = min(shutil.get_terminal_size().columns - 2, _WIDEST)
-        plain = self.description
-        self.description = textwrap.fill(plain, max(width, 20)) if plain else None
+        """The help, with the description wrapped to the width of the terminal."""
+        width = min(shutil.get_terminal_size().columns - 2, _MAX_WIDTH)
+        unwrapped = self.description
+        self.description = textwrap.fill(unwrapped, max(width, 20)) if unwrapped else None
         try:
             return super().format_help()
         finally:
-            self.description = plain
+            self.description = unwrapped
 
     def error(self, message: str) -> NoReturn:
-        """Say what cannot be understood, in a sentence, and exit."""
+        """Print what is invalid, in a sentence, and exit."""
         print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
         sys.exit(self.usage_status)
 
 
 def examples(*lines: str) -> str:
-    """An epilog of example commands, each with what it does after a ``#``."""
+    """An epilog of example commands, each with a comment after a ``#``."""
     return "examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def add_workspace(parser: Parser) -> None:
+    """Add the optional argument ``WORKSPACE``."""
+    parser.add_argument(
+        "workspace",
+        nargs="?",
+        type=Path,
+        metavar="WORKSPACE",
+        help="default: the workspace that .swarm points to, from this folder upwards, then at home",
+    )
 
 
 def commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
@@ -68,15 +82,15 @@ def commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentP
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
-    """What one command takes but for ``--help``: (title of the group, argument)."""
+    """The arguments of one command without ``--help``: (title of the group, argument)."""
     for group in parser._action_groups:
         for action in group._group_actions:
             if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
                 yield group.title or "", action
 
 
-def spelled(action: argparse.Action) -> str:
-    """An argument as it is written: ``--config FILE``, ``WORKSPACE``."""
+def syntax(action: argparse.Action) -> str:
+    """An argument as it is written on a command line: ``--config FILE``, ``WORKSPACE``."""
     metavar = str(action.metavar or "")
     if not action.option_strings:
         return metavar

@@ -1,22 +1,19 @@
-"""A report's content as a page for people. Pure."""
+"""Formats a report's content as a page of text. Pure."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from network_health.cli.protocol_metrics import protocol_figures
-from network_health.cli.text import BAD, DIM, GOOD, TITLE, WORSE, Cell, Painter, plain, table
+from network_health.cli.metrics import Content, connection_states, protocol_metrics
+from network_health.cli.text import BOLD, DIM, GREEN, RED, YELLOW, Cell, Painter, printable, table
 from network_health.settings import Settings
 
-_SEVERITY_COLOURS = {"INFO": GOOD, "WARNING": BAD, "CRITICAL": WORSE}
-
-Content = Mapping[str, Any]
+_SEVERITY_COLOURS = {"INFO": GREEN, "WARNING": YELLOW, "CRITICAL": RED}
 
 
 def page(content: Content, settings: Settings, painter: Painter) -> str:
-    """The report, one block after another; a block without figures is left out."""
+    """The report, one block after another; a block without metrics is left out."""
     metrics = content["metrics"]
     known = f"{metrics.get('coverage_percent', 0)} % of the bytes have a known owner"
     blocks = (
@@ -36,8 +33,8 @@ def _verdict(content: Content, painter: Painter) -> Iterator[str]:
     severity = content["severity"]
     colour = _SEVERITY_COLOURS[severity]
     clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(content["timestamp"]))
-    yield f"{painter.paint(severity, colour)}  {painter.paint(content['status'], TITLE)}  {clock}"
-    for finding in plain(content["details"]).split("; "):
+    yield f"{painter.paint(severity, colour)}  {painter.paint(content['status'], BOLD)}  {clock}"
+    for finding in printable(content["details"]).split("; "):
         yield f"  {painter.paint(finding, colour if severity != 'INFO' else '')}"
 
 
@@ -54,18 +51,18 @@ def _interfaces(metrics: Content, settings: Settings, painter: Painter) -> Itera
 
 def _link(link: Content, breached: set[tuple[str, str]]) -> list[Cell]:
     def cell(text: object, check: str) -> Cell:
-        return Cell(plain(text), BAD if (check, link["iface"]) in breached else "")
+        return Cell(printable(text), YELLOW if (check, link["iface"]) in breached else "")
 
     up = link["up"]
     return [
-        Cell(plain(link["iface"])),
+        Cell(printable(link["iface"])),
         Cell("up" if up else "down", "" if up else DIM),
         cell(f"{link['tx_rate_mbps']:.2f}", "tx_rate"),
         cell(f"{link['rx_rate_mbps']:.2f}", "rx_rate"),
         Cell(str(link["speed_mbps"] or "-")),
         cell(link["new_tx_errs"] + link["new_rx_errs"], "packet_errors"),
         cell(link["new_drops"], "packet_errors"),
-        Cell(" ".join(map(plain, (*link["ip"], *link["ip6"])))),
+        Cell(" ".join(map(printable, (*link["ip"], *link["ip6"])))),
     ]
 
 
@@ -73,12 +70,12 @@ def _connections(metrics: Content, settings: Settings, painter: Painter) -> Iter
     if "total_connections" not in metrics:
         return
     yield _title(f"Connections {metrics['total_connections']}", f"limit: {settings.conn_threshold}", painter)
-    by_status = sorted(metrics["by_status"].items(), key=lambda item: (-item[1], item[0]))
-    rows = [[Cell("UDP" if name == "NONE" else plain(name)), Cell(str(count))] for name, count in by_status]
+    states = connection_states(metrics)
+    rows = [[Cell(printable(name)), Cell(str(count))] for name, count in states]
     yield from _indented(table(("state", ">sockets"), rows, painter))
 
 
-#: Column, field, and how a value is shown; a column without a value in any row is left out.
+#: (column, field, format); a column without a value in any row is left out.
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     (">pid", "pid", ""),
     ("name", "name", ""),
@@ -98,16 +95,16 @@ def _processes(title: str, remark: str, processes: Sequence[Content], painter: P
         return
     yield _title(title, remark, painter)
     known = [c for c in _COLUMNS if any(process.get(c[1]) is not None for process in processes)]
-    rows = [[Cell(_shown(process.get(name), kind)) for _, name, kind in known] for process in processes]
+    rows = [[Cell(_formatted(process.get(name), form)) for _, name, form in known] for process in processes]
     yield from _indented(table([head for head, _, _ in known], rows, painter))
 
 
-def _shown(value: object, kind: str) -> str:
+def _formatted(value: object, form: str) -> str:
     if value is None:
         return "-"
-    if kind == "bytes" and isinstance(value, int | float):
+    if form == "bytes" and isinstance(value, int | float):
         return _bytes(value)
-    return format(value, kind) if kind and isinstance(value, int | float) else plain(value)
+    return format(value, form) if form and isinstance(value, int | float) else printable(value)
 
 
 def _bytes(count: float) -> str:
@@ -120,15 +117,15 @@ def _bytes(count: float) -> str:
 
 def _protocols(metrics: Content, settings: Settings, painter: Painter) -> Iterator[str]:
     rows = []
-    for figure in protocol_figures(metrics, settings):
-        breached = figure.limit is not None and figure.value > figure.limit
-        name = figure.name.removesuffix("_percent").removesuffix("_per_sec").replace("_", " ")
-        unit = " %" if figure.unit == "%" else " /s"
-        limit = "off" if figure.limit is None else f"{figure.limit}{unit}"
-        rows.append([Cell(name), Cell(f"{figure.value}{unit}", BAD if breached else ""), Cell(limit)])
+    for metric in protocol_metrics(metrics, settings):
+        breached = metric.limit is not None and metric.value > metric.limit
+        name = metric.name.removesuffix("_percent").removesuffix("_per_sec").replace("_", " ")
+        unit = " %" if metric.unit == "%" else " /s"
+        limit = "off" if metric.limit is None else f"{metric.limit}{unit}"
+        rows.append([Cell(name), Cell(f"{metric.value}{unit}", YELLOW if breached else ""), Cell(limit)])
     if rows:
         yield _title("Protocols", "", painter)
-        yield from _indented(table(("figure", ">value", ">limit"), rows, painter))
+        yield from _indented(table(("metric", ">value", ">limit"), rows, painter))
 
 
 def _culprits(metrics: Content, painter: Painter) -> Iterator[str]:
@@ -139,21 +136,21 @@ def _culprits(metrics: Content, painter: Painter) -> Iterator[str]:
 
 
 def _outline(value: object) -> Iterator[str]:
-    """Plain values in one line, what has parts of its own indented below its name."""
+    """Simple values in one line; each nested value indented below its name."""
     if isinstance(value, Mapping):
         value = {name: part for name, part in value.items() if part not in (None, "", [])}
-        flat = [f"{plain(k)} {_inline(v)}" for k, v in value.items() if _is_flat(v)]
+        flat = [f"{printable(k)} {_inline(v)}" for k, v in value.items() if _is_flat(v)]
         if flat:
             yield ", ".join(flat)
         for name, part in value.items():
             if not _is_flat(part):
-                yield f"{plain(name)}:"
+                yield f"{printable(name)}:"
                 yield from _indented(list(_outline(part)))
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _outline(part)
     else:
-        yield plain(value)
+        yield printable(value)
 
 
 def _is_flat(value: object) -> bool:
@@ -163,23 +160,24 @@ def _is_flat(value: object) -> bool:
 
 
 def _inline(value: object) -> str:
-    return " ".join(map(plain, value)) if isinstance(value, list | tuple) else plain(value)
+    return " ".join(map(printable, value)) if isinstance(value, list | tuple) else printable(value)
 
 
 def _cost(metrics: Content, painter: Painter) -> Iterator[str]:
     check = metrics["check"]
     readers = check["readers"]
     parts = [
-        f"{name} {ms:.1f}" + (f" by {plain(readers[name])}" if name in readers else "")
+        f"{name} {ms:.1f}" + (f" by {printable(readers[name])}" if name in readers else "")
         for name, ms in check["collectors"].items()
     ]
     yield painter.paint(f"The check took {check['total_ms']:.1f} ms ({', '.join(parts)}).", DIM)
     for failure in metrics.get("failures", ()):
-        yield painter.paint(f"{plain(failure['collector'])} failed: {plain(failure['reason'])}", BAD)
+        sentence = f"{failure['collector']} failed: {failure['reason']}"
+        yield painter.paint(printable(sentence), YELLOW)
 
 
 def _title(title: str, remark: str, painter: Painter) -> str:
-    return painter.paint(title, TITLE) + (f"  {painter.paint(remark, DIM)}" if remark else "")
+    return painter.paint(title, BOLD) + (f"  {painter.paint(remark, DIM)}" if remark else "")
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

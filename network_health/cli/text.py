@@ -1,22 +1,24 @@
-"""Text for people: tables whose columns stand in line, colours where they can be seen. Pure but `use_colour`.
+"""Formats text for a terminal: aligned tables, colours, printable characters only.
 
-Law: nothing of the host reaches a terminal but signs that can be printed.
+Guarantees: `printable` and `table` are pure, and a printable text contains no control character.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-GOOD, BAD, WORSE, TITLE, DIM = "32", "33", "31", "1", "2"
+#: ANSI codes; see console_codes(4).
+GREEN, YELLOW, RED, BOLD, DIM = "32", "33", "31", "1", "2"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text with the colour that it is painted in, if any."""
+    """A text, and the ANSI code of its colour, if any."""
 
     text: str
     colour: str = ""
@@ -24,7 +26,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Painter:
-    """Paints by ANSI sequences, or not at all."""
+    """Adds ANSI sequences to a text, or leaves it as it is."""
 
     on: bool
 
@@ -34,34 +36,44 @@ class Painter:
 
 
 def use_colour(out: TextIO | None) -> bool:
-    """Whether colours can be seen on ``out`` and are wanted; see no-color.org."""
+    """Whether ``out`` shows colours and the user wants them; see no-color.org."""
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return wanted and out is not None and out.isatty()
 
 
-def plain(text: object) -> str:
-    """Text that a terminal shows and does not obey."""
-    return "".join(sign if sign.isprintable() else "?" for sign in str(text))
+def printable(text: object) -> str:
+    """The text with ``?`` for each character that could control a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in str(text))
+
+
+def print_errors(prog: str, sentences: Iterable[str]) -> None:
+    """Write each sentence to stderr, after the name of the program.
+
+    Raises:
+        OSError: stderr cannot be written.
+    """
+    for sentence in sentences:
+        print(f"{prog}: {printable(sentence)}", file=sys.stderr)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Cell]], painter: Painter) -> list[str]:
-    """Lines with two blanks between columns; a head that starts with ``>`` has its column to the right."""
+    """Lines with two spaces between columns; a head that starts with ``>`` aligns its column to the right."""
     titles = [Cell(title.lstrip(">"), DIM) for title in head]
     widths = [max(_width(row[i].text) for row in (titles, *rows)) for i in range(len(head))]
     lines = []
     for row in (titles, *rows):
         cells = []
         for title, cell, width in zip(head, row, widths, strict=True):
-            blanks = " " * (width - _width(cell.text))
+            padding = " " * (width - _width(cell.text))
             text = painter.paint(cell.text, cell.colour)
-            cells.append(blanks + text if title.startswith(">") else text + blanks)
+            cells.append(padding + text if title.startswith(">") else text + padding)
         lines.append("  ".join(cells).rstrip())
     return lines
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal: East Asian wide signs take two, combining ones none."""
+    """Columns on a terminal: 2 for an East Asian wide character, 0 for a combining one."""
     return sum(
-        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-        for sign in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
     )

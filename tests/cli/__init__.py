@@ -1,1 +1,1 @@
-"""The command, through its real entry point."""
+"""Tests of ``network_health/cli``, most of them through the real entry point."""

@@ -1,4 +1,4 @@
-"""The real command, run as an operator runs it: piped, or at a terminal."""
+"""Runs the real command as an operator does: with pipes, or at a terminal."""
 
 import os
 import pty
@@ -12,7 +12,7 @@ ENVIRONMENT = _PLAIN | {"TERM": "xterm", "LANG": "C.UTF-8"}
 
 
 def run(*words, prefix=(), cwd=None, **variables):
-    """What the command did: ``returncode``, ``stdout``, ``stderr``; never a traceback."""
+    """Run the command; returns ``returncode``, ``stdout`` and ``stderr``, and accepts no traceback."""
     done = subprocess.run(
         [*prefix, NETWORK_HEALTH, *map(str, words)],
         capture_output=True,
@@ -27,12 +27,12 @@ def run(*words, prefix=(), cwd=None, **variables):
 
 
 def inside(space, *words, **options):
-    """The same in a network namespace."""
+    """Run the command in a network namespace."""
     return run(*words, prefix=("ip", "netns", "exec", space.name), **options)
 
 
 def at_a_terminal(*words, **variables):
-    """Exit status and everything that the command wrote to a terminal of its own."""
+    """Run the command on a new terminal; returns the exit status and all that it wrote."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(NETWORK_HEALTH, [NETWORK_HEALTH, *map(str, words)], ENVIRONMENT | variables)
@@ -41,7 +41,7 @@ def at_a_terminal(*words, **variables):
         while True:
             try:
                 part = reader.read(65536)
-            except OSError:  # Linux tells the end of a terminal so
+            except OSError:  # on Linux the end of a terminal is an error
                 break
             if not part:
                 break

@@ -1,4 +1,4 @@
-"""A workspace that the framework's own --init made, with this project installed by its own command."""
+"""Provides workspaces: made by the framework's --init, with this project installed by its command."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.cli.command import run
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory):
-    """The workspace, for tests that only look at it."""
+    """A workspace for tests that only read it."""
     home = tmp_path_factory.mktemp("home")
     workspace = home / "workspace"
     subprocess.run(
@@ -29,7 +29,7 @@ def installed(tmp_path_factory):
 
 @pytest.fixture
 def workspace(installed, tmp_path):
-    """The same, for a test to change."""
+    """A workspace that a test may change."""
     path = tmp_path / "workspace"
     shutil.copytree(installed, path)
     places = (path / ".matrix").read_text()

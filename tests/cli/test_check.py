@@ -17,25 +17,25 @@ from network_health.settings import Settings
 from tests.cli.command import at_a_terminal, inside, run
 from tests.netns import veth
 
-#: One figure, by the guidelines of the Monitoring Plugins: 'label'=value[unit];[warn];[crit];[min];[max]
+#: One metric, by the guidelines of the Monitoring Plugins: 'label'=value[unit];[warn];[crit];[min];[max]
 _N = r"-?\d+(?:\.\d+)?"
-FIGURE = re.compile(
+METRIC = re.compile(
     rf"'((?:[^'=|]|'')+)'=({_N})(%|c|s|)(?:;({_N})?)?(?:;({_N})?)?(?:;({_N})?)?(?:;({_N})?)?(?: |$)"
 )
 QUICK = ("--seconds", "0.2")
 ESCAPE = "\x1b["
 
 
-def figures(line):
-    """The figures of a status line by label, with value, unit, warn and crit; the whole must be figures."""
+def performance_data(line):
+    """The metrics of a status line by label: (value, unit, warn, crit); the line has nothing else."""
     text = line.rstrip("\n").partition(" | ")[2]
-    found = {m[1]: (float(m[2]), m[3], m[4], m[5]) for m in FIGURE.finditer(text)}
-    assert "".join(m[0] for m in FIGURE.finditer(text)) == text
+    found = {m[1]: (float(m[2]), m[3], m[4], m[5]) for m in METRIC.finditer(text)}
+    assert "".join(m[0] for m in METRIC.finditer(text)) == text
     return found
 
 
-def test_a_page_for_people():
-    """Piped it is plain text: verdict, interfaces, connections, processes, and what it cost."""
+def test_the_page():
+    """In a pipe it is text without colours: severity, interfaces, connections, processes, cost."""
     done = run("check", *QUICK, "--conn-threshold", 10**9, "--tx-threshold-mbps", 10**6)
     assert done.stderr == ""
     assert ESCAPE not in done.stdout
@@ -52,8 +52,8 @@ def test_a_page_for_people():
     assert rows[0].endswith("127.0.0.1 ::1") or rows[0].endswith("127.0.0.1")
 
 
-def test_columns_stand_in_line():
-    """Every row of a table has its figures below their title."""
+def test_columns_are_aligned():
+    """In every row of a table the values are below their title."""
     lines = run("check", *QUICK).stdout.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("  name "))
     end = lines[start].index("out Mbps") + len("out Mbps")
@@ -63,7 +63,7 @@ def test_columns_stand_in_line():
 
 
 def test_json_is_the_content_of_the_packet():
-    """Exactly the fields that the agent would send, as one JSON document."""
+    """--json prints exactly the fields that the agent sends, as one JSON document."""
     done = run("check", *QUICK, "--json", "--exclude-interfaces", "lo", "--top-n-procs", 2)
     content = json.loads(done.stdout)
     expected = Monitor().check().as_content()
@@ -74,7 +74,7 @@ def test_json_is_the_content_of_the_packet():
 
 
 def test_colours_at_a_terminal_only():
-    """A terminal gets colours, unless NO_COLOR or TERM says that it should not."""
+    """A terminal gets colours, unless NO_COLOR or TERM=dumb is set."""
     status, written = at_a_terminal("check", *QUICK, "--conn-threshold", 0)
     assert status in {0, 1}
     assert ESCAPE in written
@@ -86,13 +86,13 @@ def test_colours_at_a_terminal_only():
 
 @pytest.mark.root
 def test_statuses_are_those_of_plugins(namespace):
-    """0 within limits, 1 beyond one, 2 where that is critical at once; the line and the page agree."""
+    """0 within the limits, 1 above one, 2 if that is critical at once; the status line and the page agree."""
     space = namespace()
-    holder = subprocess.Popen(
+    listener = subprocess.Popen(
         ["ip", "netns", "exec", space.name, sys.executable, "-c", LISTEN], stdout=subprocess.PIPE
     )
     try:
-        assert holder.stdout.readline() == b"open\n"
+        assert listener.stdout.readline() == b"open\n"
         for limit, extra, status, name in (
             (1, (), 0, "OK"),
             (0, (), 1, "WARNING"),
@@ -105,11 +105,11 @@ def test_statuses_are_those_of_plugins(namespace):
             assert plugin.stdout.startswith(f"NETWORK {name} - ")
             assert plugin.stdout.count("\n") == 1
             critical = str(limit) if status == 2 else None
-            assert figures(plugin.stdout)["connections"] == (1, "", str(limit), critical)
+            assert performance_data(plugin.stdout)["connections"] == (1, "", str(limit), critical)
             assert inside(space, *words).returncode == inside(space, *words, "--json").returncode == status
     finally:
-        holder.kill()
-        holder.communicate()
+        listener.kill()
+        listener.communicate()
 
 
 LISTEN = """
@@ -121,8 +121,8 @@ time.sleep(60)
 
 
 @pytest.mark.root
-def test_every_figure_of_the_line_is_one_by_the_guidelines(namespace):
-    """Rates have the limit as their warning, counts that only grow are counters, shares are percent."""
+def test_the_status_line_follows_the_guidelines(namespace):
+    """Rates have their limit as the warning; totals have the unit of a counter."""
     done = inside(
         namespace(),
         "check",
@@ -133,7 +133,7 @@ def test_every_figure_of_the_line_is_one_by_the_guidelines(namespace):
         "--conntrack-threshold-percent",
         75,
     )
-    found = figures(done.stdout)
+    found = performance_data(done.stdout)
     assert found["lo_tx_mbps"] == (0, "", "2.5", None)
     assert found["lo_rx_mbps"] == (0, "", "100", None)
     assert found["lo_drops"] == (0, "c", None, None)
@@ -143,14 +143,14 @@ def test_every_figure_of_the_line_is_one_by_the_guidelines(namespace):
 
 
 def test_shares_are_percent():
-    """With the unit and, where it is on, the limit."""
-    found = figures(run("check", *QUICK, "--nagios", "--tcp-memory-threshold-percent", 90).stdout)
+    """A share has the unit ``%`` and, if it is on, its limit."""
+    found = performance_data(run("check", *QUICK, "--nagios", "--tcp-memory-threshold-percent", 90).stdout)
     assert found["tcp_memory_percent"][1:] == ("%", "90", None)
     assert found["orphans_percent"][1:] == ("%", None, None)
 
 
 def test_a_name_cannot_break_the_line():
-    """An interface may be called what it likes: the line stays one line of figures."""
+    """With any name of an interface the line stays one line of metrics."""
     content = Monitor().check().as_content()
     link = dict(content["metrics"]["interfaces"][0], iface="a'b=c|d e\n")
     content["metrics"] = dict(content["metrics"], interfaces=[link])
@@ -158,19 +158,21 @@ def test_a_name_cannot_break_the_line():
     line = status_line(content, Settings(), 0)
     assert line.count("|") == 1
     assert "\n" not in line
-    assert "a''b_c_d e__tx_mbps" in figures(line)
+    assert "a''b_c_d e__tx_mbps" in performance_data(line)
 
 
 @pytest.mark.root
-def test_old_drops_are_not_told_again_and_again(namespace):
-    """What was dropped before the check is no finding of it, but with the old rule it is."""
+def test_old_drops_are_not_reported_at_each_run(namespace):
+    """Drops from before the check are a finding only with ``packet_errors: "total"``."""
     near, far = namespace(), namespace()
     veth(near, far)
     far.ip("link", "set", "vb", "mtu", "600")
     near.call(send_large)
     assert near.links()["va"]["stats64"]["tx"]["dropped"] or far.links()["vb"]["stats64"]["rx"][
         "errors"
-    ] + sum(link["stats64"][way]["dropped"] for link in near.links().values() for way in ("tx", "rx"))
+    ] + sum(
+        link["stats64"][direction]["dropped"] for link in near.links().values() for direction in ("tx", "rx")
+    )
     now = inside(near, "check", *QUICK, "--json")
     assert json.loads(now.stdout)["status"] == "healthy"
     assert now.returncode == 0
@@ -180,15 +182,15 @@ def test_old_drops_are_not_told_again_and_again(namespace):
 
 
 def send_large():
-    """Datagrams that the other end has no room for."""
+    """Send datagrams that are larger than the MTU of the other end."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for _ in range(20):
             sender.sendto(bytes(1000), ("10.77.0.2", 9))
 
 
 @pytest.mark.root
-def test_a_blind_check_is_unknown():
-    """Without /proc no process can be read, by any reader: UNKNOWN, not OK, and it says why."""
+def test_a_check_without_a_reader_is_unknown():
+    """Without /proc no reader can read processes: the status is UNKNOWN, and the line says why."""
     blind = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$0" "$@"')
     done = run("check", *QUICK, "--nagios", "--conn-threshold", 10**9, prefix=blind)
     assert done.returncode == UNKNOWN
@@ -196,14 +198,14 @@ def test_a_blind_check_is_unknown():
 
 
 def test_a_finding_is_worse_than_a_failure():
-    """What is known to be wrong is told, although something else is not known."""
+    """With both, the status is that of the finding."""
     content = {"status": "network_issue", "severity": "WARNING"}
     assert exit_status(content) == 1
     assert exit_status({"status": "check_failed", "severity": "WARNING"}) == UNKNOWN
 
 
-def test_every_mistake_at_once():
-    """One sentence each on stderr, nothing on stdout, status 3."""
+def test_all_errors_are_reported_together():
+    """Each is one sentence on stderr; nothing is on stdout, and the status is 3."""
     words = "stray --conn-threshold many --conn-treshold 5 --tx-threshold-mbps=-1 --json --nag --seconds 0"
     words += " --link-down-alerts maybe --top-n-procs --redact cats --universal-id --config"
     done = run("check", *words.split())
@@ -219,8 +221,8 @@ def test_every_mistake_at_once():
     assert "did you mean --conn-threshold?" in done.stderr
 
 
-def test_a_plugin_tells_its_mistakes_on_stdout():
-    """What calls a plugin reads nothing else."""
+def test_errors_of_a_plugin_are_on_stdout():
+    """Nagios reads only stdout."""
     done = run("check", "--nagios", "--conn-threshold", "many", "--config", "/nowhere|at all")
     assert done.returncode == UNKNOWN
     assert done.stdout.startswith("NETWORK UNKNOWN - ")
@@ -229,15 +231,15 @@ def test_a_plugin_tells_its_mistakes_on_stdout():
     assert "|" not in done.stdout
 
 
-def test_a_closed_stdout_is_no_crash():
-    """The status alone is an answer."""
+def test_a_closed_stdout():
+    """The command ends with the status of the check and no message."""
     done = run("check", *QUICK, prefix=("sh", "-c", 'exec "$0" "$@" >&-'))
     assert done.returncode in {0, 1}
     assert done.stderr == ""
 
 
 def test_arguments_of_any_bytes():
-    """Bytes that are not text are shown, not choked on."""
+    """Bytes that are not text give an error message, not a crash."""
     done = run(
         "check", os.fsdecode(b"--conn-threshold=\xff\xfe"), os.fsdecode(b"--\xff"), PYTHONIOENCODING="ascii"
     )
@@ -247,40 +249,40 @@ def test_arguments_of_any_bytes():
 
 @pytest.mark.root
 def test_a_breach_shows_its_culprit(namespace):
-    """The page ends with who is behind the finding, from the report itself."""
+    """The page has the culprits of the report."""
     space = namespace()
-    holder = subprocess.Popen(
+    listener = subprocess.Popen(
         ["ip", "netns", "exec", space.name, sys.executable, "-c", LISTEN], stdout=subprocess.PIPE
     )
     try:
-        assert holder.stdout.readline() == b"open\n"
+        assert listener.stdout.readline() == b"open\n"
         shown = inside(space, "check", *QUICK, "--conn-threshold", 0).stdout
     finally:
-        holder.kill()
-        holder.communicate()
+        listener.kill()
+        listener.communicate()
     assert "High connection count: 1 > 0 (100% on :" in shown
     culprits = shown.partition("\nCulprits\n")[2]
-    assert re.search(rf"^ +port \d+, .*pid {holder.pid}, name python", culprits, re.MULTILINE)
+    assert re.search(rf"^ +port \d+, .*pid {listener.pid}, name python", culprits, re.MULTILINE)
     assert "None" not in culprits
 
 
-def test_a_page_shows_only_what_can_be_printed():
-    """Whatever a process or an interface is called, a terminal is not made to obey it."""
+def test_the_page_has_no_control_characters():
+    """Names of processes and interfaces cannot control the terminal."""
     content = Monitor().check().as_content()
     evil = "\x1b[2J\r\x07"
     link = dict(content["metrics"]["interfaces"][0], iface=evil, ip=[evil], ip6=[])
-    nobody = {"pid": None, "name": "unattributed", "user": None, "net_tx_mbps": 1.5, "net_rx_mbps": 0.0}
+    unattributed = {"pid": None, "name": "unattributed", "user": None, "net_tx_mbps": 1.5, "net_rx_mbps": 0.0}
     content["details"] = evil
     content["metrics"] = dict(
         content["metrics"],
         interfaces=[link],
         top_procs=[{"pid": 1, "name": evil, "user": evil, "cpu_percent": 1.0, "rss_mb": 2.0}],
-        top_network=[nobody],
+        top_network=[unattributed],
         coverage_percent=40.0,
         culprits={"connections": {evil: evil, "ports": [{"port": 5, "name": evil}]}},
         failures=[{"collector": evil, "reason": evil}],
     )
     shown = page(content, Settings(), Painter(on=False))
-    assert all(sign.isprintable() or sign == "\n" for sign in shown)
+    assert all(char.isprintable() or char == "\n" for char in shown)
     assert "Busiest on the network  40.0 % of the bytes have a known owner" in shown
     assert re.search(r"^ +unattributed +1\.50 +0\.00$", shown, re.MULTILINE)

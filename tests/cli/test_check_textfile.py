@@ -1,4 +1,4 @@
-"""``network-health check --prometheus-textfile``: one check into a file, for cron."""
+"""``network-health check --prometheus-textfile``: one check writes a file, for cron."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from tests.export.test_metric_families import samples
 QUICK = ("check", "--seconds", "0.2", "--exclude-interfaces", "[!l]*", "--conn-threshold", 10**9)
 
 
-def test_the_file_has_what_the_report_has(tmp_path):
-    """The figures of the very check that is shown; the status is the check's."""
+def test_the_file_agrees_with_the_report(tmp_path):
+    """The file has the metrics of the same check as the report; the status is the check's."""
     path = tmp_path / "x.prom"
     done = run(*QUICK, "--json", "--prometheus-textfile", path, "--check-interval-sec", 300)
     assert (done.returncode, done.stderr) == (0, "")
@@ -28,8 +28,8 @@ def test_the_file_has_what_the_report_has(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path):
-    """On stderr, after the report; without a finding the status is UNKNOWN, with one it is the finding's."""
+def test_a_file_that_cannot_be_written_is_reported(tmp_path):
+    """The error is on stderr; the status is UNKNOWN without a finding, else that of the finding."""
     path = tmp_path / "missing" / "x.prom"
     done = run(*QUICK, "--prometheus-textfile", path)
     assert done.returncode == UNKNOWN
@@ -42,8 +42,8 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("flag", [(), ("--prometheus-textfile", "off")])
-def test_the_agents_file_is_left_alone(tmp_path, flag):
-    """What --config says of the export is the agent's: a look at the host does not replace its figures."""
+def test_the_agents_file_is_not_written(tmp_path, flag):
+    """The export settings in --config are the agent's: a single check does not replace its metrics."""
     path, config = tmp_path / "agents.prom", tmp_path / "settings.json"
     config.write_text(json.dumps({"prometheus_textfile": str(path), "prometheus_listen": ":1"}))
     assert run(*QUICK, "--config", config, *flag).returncode == 0
@@ -51,7 +51,7 @@ def test_the_agents_file_is_left_alone(tmp_path, flag):
 
 
 def test_a_single_check_does_not_listen():
-    """The flag is refused with what to give instead."""
+    """The flag is an error that names the flag to use instead."""
     done = run(*QUICK, "--prometheus-listen", ":9101")
     assert done.returncode == UNKNOWN
     assert done.stderr.endswith("a single check does not listen; give --prometheus-textfile\n")

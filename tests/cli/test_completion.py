@@ -1,4 +1,4 @@
-"""The completion script, in the real shells."""
+"""The completion script in real shells."""
 
 import subprocess
 from dataclasses import fields
@@ -19,7 +19,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 def completed(*words, cwd=None):
-    """What bash offers after these words, the last of which is being written."""
+    """What bash offers for the last of these words."""
     done = subprocess.run(
         ["bash", "-c", COMPLETE, "bash", "network-health", *words],
         input=run("completion", "bash").stdout,
@@ -47,12 +47,12 @@ def completed(*words, cwd=None):
     ],
 )
 def test_bash(words, offered):
-    """Commands, options, and the words that an option takes."""
+    """Commands, options, and the values of an option."""
     assert completed(*words) == offered
 
 
 def test_bash_files_and_folders(tmp_path):
-    """Files where one is wanted, folders where a workspace is."""
+    """Files for an option that takes a file, folders for a workspace."""
     (tmp_path / "workspace").mkdir()
     (tmp_path / "work.json").touch()
     assert sorted(completed("check", "--config", "wo", cwd=tmp_path)) == ["work.json", "workspace"]
@@ -60,7 +60,7 @@ def test_bash_files_and_folders(tmp_path):
 
 
 def test_every_setting_is_completed():
-    """By bash, and by the script for fish."""
+    """Both scripts have every flag."""
     flags = ["--" + f.name.replace("_", "-") for f in fields(Settings)]
     assert set(flags) <= set(completed("check", "--"))
     fish = run("completion", "fish").stdout
@@ -76,7 +76,7 @@ def test_fish_has_every_argument():
 
 
 def test_zsh_gets_the_script_of_bash():
-    """It starts zsh's own emulation of bash's completion."""
+    """The script starts zsh's emulation of the completion of bash."""
     script = run("completion", "zsh").stdout
     assert script == run("completion", "bash").stdout
     assert "bashcompinit" in script

@@ -1,4 +1,4 @@
-"""Completion as it is used: a prompt of the real shell, a word begun, the tab key."""
+"""Completion at the prompt of a real shell, with the tab key."""
 
 import os
 import pty
@@ -19,7 +19,7 @@ SHELLS = {
 
 
 class Prompt:
-    """A shell at a terminal of its own, with the completion script loaded as its help says."""
+    """A shell on a terminal of its own, which has loaded the completion script as its help says."""
 
     def __init__(self, shell, folder):
         command, setup = SHELLS[shell]
@@ -27,27 +27,27 @@ class Prompt:
         if self.pid == 0:
             os.chdir(folder)
             os.execvpe(command[0], command, ENVIRONMENT | {"PATH": PATH, "HOME": str(folder), "TERM": "dumb"})
-        self.seen = ""
+        self.output = ""
         self.type(f"{setup}; PS1=; source <(network-health completion {shell}); echo re''ady\n")
         self.read_until("ready")
 
     def type(self, text):
-        """Press these keys."""
+        """Type these keys."""
         os.write(self.terminal, text.encode())
 
     def read_until(self, pattern):
-        """What it shows, once that matches."""
+        """Wait until the output matches; returns it."""
         deadline = time.monotonic() + 30
-        while not re.search(pattern, self.seen):
-            assert time.monotonic() < deadline, self.seen
+        while not re.search(pattern, self.output):
+            assert time.monotonic() < deadline, self.output
             if select.select([self.terminal], [], [], 0.2)[0]:
-                self.seen += os.read(self.terminal, 65536).decode(errors="replace")
-        shown, self.seen = self.seen, ""
+                self.output += os.read(self.terminal, 65536).decode(errors="replace")
+        shown, self.output = self.output, ""
         return shown
 
     def close(self):
         """End the shell."""
-        os.close(self.terminal)  # it is hung up
+        os.close(self.terminal)  # the shell gets SIGHUP
         os.waitpid(self.pid, 0)
 
 
@@ -69,7 +69,7 @@ def prompt(request, tmp_path):
     ],
 )
 def test_the_tab_key_completes(prompt, tmp_path, typed, shown):
-    """A command, an option, a word that an option takes, a file."""
+    """A command, an option, a value of an option, a file."""
     (tmp_path / "settings.toml").touch()
     prompt.type(typed)
     prompt.read_until(shown)
@@ -86,12 +86,12 @@ def test_the_tab_key_completes(prompt, tmp_path, typed, shown):
     ],
 )
 def test_fish_offers(tmp_path, words, offered):
-    """What fish itself says that it would offer, by the script that its help says to install."""
+    """What fish offers with the script installed as its help says."""
     (tmp_path / "settings.toml").touch()
     (tmp_path / "network-health.fish").write_text(run("completion", "fish").stdout)
-    asked = f"source network-health.fish; complete -C '{words}'"
+    script = f"source network-health.fish; complete -C '{words}'"
     done = subprocess.run(
-        ["fish", "--no-config", "-c", asked],
+        ["fish", "--no-config", "-c", script],
         cwd=tmp_path,
         env=ENVIRONMENT | {"HOME": str(tmp_path)},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""``check --config``: JSON, TOML, and directives that are read but never run."""
+"""``check --config``: JSON, TOML, and directives, which are read but not run."""
 
 import contextlib
 import json
@@ -39,21 +39,21 @@ matrix_directive = {{
 
 
 def written(path, text):
-    """A file with that text."""
+    """Write a file; returns its path."""
     path.write_text(text)
     return path
 
 
 def settings_of(path, universal_id=None):
-    """The settings in a file without mistakes."""
-    outcome, names, mistakes = read_config(path, universal_id)
+    """The settings in a file without errors."""
+    outcome, names, errors = read_config(path, universal_id)
     assert names >= {"conn_threshold"}
-    assert mistakes == ()
+    assert errors == ()
     return outcome.settings
 
 
-def refused(path, universal_id=None):
-    """The sentence by which a file is refused."""
+def error_of(path, universal_id=None):
+    """The message for a file that cannot be read."""
     with pytest.raises(SwarmError) as error:
         read_config(path, universal_id)
     return str(error.value)
@@ -61,7 +61,7 @@ def refused(path, universal_id=None):
 
 @pytest.fixture
 def directive(tmp_path):
-    """A directive that leaves a trace when it is run."""
+    """A directive that creates the file ``was-run`` when it is run."""
     return written(tmp_path / "mine.py", DIRECTIVE.format(trap=str(tmp_path / "was-run")))
 
 
@@ -79,13 +79,13 @@ def directive(tmp_path):
     ],
 )
 def test_each_kind_of_file(tmp_path, name, text):
-    """The same settings from JSON, TOML and a directive in JSON."""
+    """JSON, TOML and a directive in JSON give the same settings."""
     settings = settings_of(written(tmp_path / name, text))
     assert settings == Settings(conn_threshold=77, exclude_interfaces=("lo", "veth*"))
 
 
 def test_a_directive_is_read_and_not_run(directive, tmp_path):
-    """Constants are followed, what other nodes compute does not matter, and nothing is executed."""
+    """Constants are resolved, computed values of other nodes do not matter, and nothing is executed."""
     assert settings_of(directive, "net-health-1") == Settings(
         conn_threshold=77, exclude_interfaces=("lo", "veth*")
     )
@@ -95,23 +95,23 @@ def test_a_directive_is_read_and_not_run(directive, tmp_path):
     assert not (tmp_path / "was-run").exists()
 
 
-def test_what_only_running_could_tell_is_named(directive):
-    """The node's own computed settings are refused, by line and text, rather than guessed."""
-    assert refused(directive, "net-health-2").endswith(
-        "settings of net-health-2 that only running the file could tell: line 15, -1 + 89; "
+def test_a_computed_setting_is_an_error(directive):
+    """The message has the line and the text of each computed setting of the node."""
+    assert error_of(directive, "net-health-2").endswith(
+        "settings of net-health-2 cannot be read without running it: line 15, -1 + 89; "
         "line 15, int(os.getenv('MAX', 5))"
     )
 
 
-def test_whose_settings_has_to_be_clear(directive, tmp_path):
-    """Of several nodes one has to be named, and the sentence names them."""
-    assert "choose one of net-health-1, net-health-2 by --universal-id" in refused(directive)
-    assert "no node 'x' that runs network_health: it has net-health-1, net-health-2" in refused(
+def test_the_node_has_to_be_unambiguous(directive, tmp_path):
+    """With several nodes one has to be named, and the message lists them."""
+    assert "choose one of net-health-1, net-health-2 with --universal-id" in error_of(directive)
+    assert "no node 'x' that runs network_health: it has net-health-1, net-health-2" in error_of(
         directive, "x"
     )
     empty = written(tmp_path / "empty.py", 'matrix_directive = {"universal_id": "matrix"}')
-    assert refused(empty).endswith("has no node that runs network_health")
-    assert "leave --universal-id out" in refused(written(tmp_path / "a.json", "{}"), "x")
+    assert error_of(empty).endswith("has no node that runs network_health")
+    assert "leave --universal-id out" in error_of(written(tmp_path / "a.json", "{}"), "x")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_whose_settings_has_to_be_clear(directive, tmp_path):
     [
         ("matrix_directive = {}\nmatrix_directive['x'] = 1", "line 2, matrix_directive is used by code"),
         ("a = []\na.append(1)\nmatrix_directive = {'children': a}", "has no node"),
-        ("matrix_directive = {}\nmatrix_directive = {'x': 1}", "bound more than once"),
+        ("matrix_directive = {}\nmatrix_directive = {'x': 1}", "assigned more than once"),
         (
             "matrix_directive = dict(universal_id='x')",
             "without running the file: line 1, dict(universal_id='x')",
@@ -137,10 +137,10 @@ def test_whose_settings_has_to_be_clear(directive, tmp_path):
     ],
 )
 def test_a_directive_that_cannot_be_read(tmp_path, text, why):
-    """A sentence says why, whatever the file holds."""
+    """The message says why and names the file."""
     path = written(tmp_path / "mine.py", text)
-    assert why in refused(path)
-    assert str(path) in refused(path)
+    assert why in error_of(path)
+    assert str(path) in error_of(path)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_directive_that_cannot_be_read(tmp_path, text, why):
         (
             "a.conf",
             "top_n_procs = 1",
-            "is not JSON: Expecting value: line 1 column 1 (char 0) (TOML is known by",
+            "is not JSON: Expecting value: line 1 column 1 (char 0) (a TOML file must",
         ),
         ("a.json", '{"nonce": "", "tag": "", "ciphertext": ""}', "is encrypted"),
         ("a.toml", "= 1", "is not TOML: "),
@@ -165,14 +165,14 @@ def test_a_directive_that_cannot_be_read(tmp_path, text, why):
     ],
 )
 def test_a_file_that_cannot_be_read(tmp_path, name, text, why):
-    """A sentence says why; it names the file."""
+    """The message says why and names the file."""
     path = written(tmp_path / name, text)
-    assert refused(path).startswith(f"{path} {why}")
+    assert error_of(path).startswith(f"{path} {why}")
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.toml", "a.py"])
 def test_a_key_that_is_given_twice(tmp_path, name):
-    """Which value was meant nobody can tell: refused, in all three kinds of file."""
+    """A duplicate key is an error in all three kinds of file."""
     twice = '{"conn_threshold": 1, "conn_threshold": 2}'
     node = f'{{"universal_id": "n", "name": "network_health", "config": {twice}}}'
     texts = {
@@ -180,24 +180,24 @@ def test_a_key_that_is_given_twice(tmp_path, name):
         "a.toml": "conn_threshold = 1\nconn_threshold = 2",
         "a.py": f"matrix_directive = {node}",
     }
-    said = refused(written(tmp_path / name, texts[name]))
-    assert re.search("twice|overwrite", said), said
+    error = error_of(written(tmp_path / name, texts[name]))
+    assert re.search("twice|overwrite", error), error
 
 
-def test_of_two_nodes_of_one_id_the_first_counts(tmp_path):
-    """As the framework, which drops the second one."""
+def test_of_two_nodes_with_one_id_the_first_counts(tmp_path):
+    """The framework drops the second one, too."""
     node = '{{"universal_id": "n", "name": "network_health", "config": {{"conn_threshold": {0}}}}}'
     text = f"matrix_directive = {{'children': [{node.format(11)}, {node.format(22)}]}}"
-    outcome, _, mistakes = read_config(written(tmp_path / "a.py", text), None)
-    assert (outcome.settings.conn_threshold, mistakes) == (11, ())
+    outcome, _, errors = read_config(written(tmp_path / "a.py", text), None)
+    assert (outcome.settings.conn_threshold, errors) == (11, ())
 
 
-def test_toml_without_a_reader_of_toml(tmp_path, monkeypatch):
-    """Before Python 3.11 it says what to install."""
+def test_toml_without_a_parser(tmp_path, monkeypatch):
+    """Before Python 3.11 the message says what to install."""
     for module in ("tomllib", "tomli"):
         monkeypatch.setitem(sys.modules, module, None)
     path = written(tmp_path / "a.toml", "")
-    assert refused(path) == (
+    assert error_of(path) == (
         f"{path}: TOML needs Python 3.11, or `{sys.executable} -m pip install "
         "'matrixswarm-network-health[cli]'`; "
         "or give the settings as JSON"
@@ -205,16 +205,16 @@ def test_toml_without_a_reader_of_toml(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["/", "/dev/zero", "/nowhere", ""])
-def test_paths_that_are_no_files_of_settings(path):
-    """A folder, an endless file, nothing: a sentence each."""
+def test_paths_that_are_not_files_of_settings(path):
+    """A folder, an endless file, a missing file: one message each."""
     done = run("check", "--config", path)
     assert done.returncode == UNKNOWN
     assert done.stderr.startswith("network-health check: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_all_mistakes_of_file_and_flags_at_once(tmp_path):
-    """A bad value, an unknown key and a bad flag: three sentences."""
+def test_errors_of_file_and_flags_are_reported_together(tmp_path):
+    """An invalid value, an unknown key and an invalid flag: three messages."""
     path = written(tmp_path / "a.json", json.dumps({"conn_threshold": "x", "conn_treshold": 5, "role": []}))
     done = run("check", "--config", path, "--tx-threshold-mbps", "fast")
     assert done.returncode == UNKNOWN
@@ -227,8 +227,8 @@ def test_all_mistakes_of_file_and_flags_at_once(tmp_path):
     ]
 
 
-def test_flags_come_before_the_file(tmp_path):
-    """The file says 5 and 6, the flag 7: it is 7 and 6."""
+def test_a_flag_overrides_the_file(tmp_path):
+    """The file has 5 and 6, the flag is 7: the limits are 7 and 6."""
     path = written(tmp_path / "a.json", '{"conn_threshold": 5, "tx_threshold_mbps": 6}')
     line = run("check", *QUICK, "--config", path, "--conn-threshold", "7").stdout
     assert "'lo_tx_mbps'=" in line
@@ -238,8 +238,8 @@ def test_flags_come_before_the_file(tmp_path):
 
 @given(data=st.binary(max_size=200), suffix=st.sampled_from([".json", ".toml", ".py", ""]))
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_bytes_are_settings_or_a_sentence(tmp_path, data, suffix):
-    """No content of a file raises anything but the sentence."""
+def test_any_bytes_are_settings_or_an_error(tmp_path, data, suffix):
+    """No content of a file raises anything else than `SwarmError`."""
     path = Path(tmp_path, f"any{suffix}")
     path.write_bytes(data)
     with contextlib.suppress(SwarmError):
@@ -247,17 +247,17 @@ def test_any_bytes_are_settings_or_a_sentence(tmp_path, data, suffix):
 
 
 @pytest.mark.parametrize("command", [("check", "--config"), ("doctor", "--directive")])
-def test_a_pipe_that_nobody_writes_to(tmp_path, command):
-    """It is waited for, but not for ever."""
+def test_a_pipe_without_a_writer(tmp_path, command):
+    """The command waits for it only a few seconds."""
     os.mkfifo(tmp_path / "pipe.json")
     done = run(*command, tmp_path / "pipe.json")
     assert done.returncode in {1, UNKNOWN}
     if command[0] == "check":
-        assert "pipe.json cannot be read: it is no regular file, and did not end within 5 s" in done.stderr
+        assert "pipe.json cannot be read: it is not a regular file, and did not end within 5 s" in done.stderr
 
 
 def test_a_pipe_is_a_file():
-    """As a shell's <(command) makes one."""
+    """A shell makes one for ``<(command)``."""
     script = 'exec "$0" "$@" --config <(echo {\\"conn_threshold\\": 4321})'
     done = run("check", *QUICK, prefix=("bash", "-c", script))
     assert ";4321;" in done.stdout

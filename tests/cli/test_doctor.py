@@ -1,4 +1,4 @@
-"""``network-health doctor`` through its real entry point: each thing that would not work is found."""
+"""``network-health doctor`` through its real entry point: each problem is found."""
 
 import os
 import re
@@ -22,14 +22,14 @@ DETECTIVE = f'{{"universal_id": "d", "name": "forensic_detective", "config": {{{
 
 
 def found(done):
-    """Findings as (state, subject, says, do)."""
+    """The findings as (state, subject, says, do)."""
     lines = re.findall(r"^(ok|note|fault) +(\S+) +(.*)\n(?: +do: (.*)\n)?", done.stdout, re.MULTILINE)
     assert len(lines) == len(re.findall(r"^\S", done.stdout, re.MULTILINE))
     return lines
 
 
 def faults(done):
-    """What will not work, as (subject, says, do); the exit status has to agree."""
+    """The faults as (subject, says, do); the exit status has to agree."""
     wrong = [finding[1:] for finding in found(done) if finding[0] == "fault"]
     assert done.returncode == bool(wrong)
     return wrong
@@ -46,12 +46,12 @@ def examined(workspace, *children):
 
 
 def agent(config="{}", uid="n"):
-    """A node of this agent, with that config."""
+    """A node of this agent."""
     return f'{{"universal_id": "{uid}", "name": "network_health", "config": {config}}}'
 
 
-def test_all_well(installed):
-    """A fresh workspace with the demo directive has no fault, and every part was looked at."""
+def test_no_fault(installed):
+    """A fresh workspace with the demo directive has no fault, and every part is checked."""
     done = run("doctor", installed, "--directive", "network_health_demo")
     assert faults(done) == []
     subjects = [finding[1] for finding in found(done)]
@@ -62,7 +62,7 @@ def test_all_well(installed):
 
 
 def test_each_fault_says_what_to_do(tmp_path):
-    """No workspace: one fault, with its remedy; what does not need one is examined all the same."""
+    """Without a workspace there is one fault with its remedy; the host is checked all the same."""
     done = run("doctor", tmp_path)
     ((subject, says, do),) = faults(done)
     assert subject == "workspace"
@@ -71,8 +71,8 @@ def test_each_fault_says_what_to_do(tmp_path):
     assert "rights" in [finding[1] for finding in found(done)]
 
 
-def test_without_a_directive_it_says_which_there_are(installed):
-    """Those with a node of this agent, the framework's own among them."""
+def test_without_a_directive_the_doctor_lists_them(installed):
+    """The list has the directives with a node of this agent, also those of the framework."""
     note = next(finding for finding in found(run("doctor", installed)) if finding[1] == "directive")
     assert note[0] == "note"
     assert "network_health_demo, network_health_recommended, network_health_reference" in note[3]
@@ -90,7 +90,7 @@ def test_without_a_directive_it_says_which_there_are(installed):
     ],
 )
 def test_the_agents_file(workspace, spoil, says):
-    """Missing, changed or hidden: install again; what is advised helps."""
+    """Missing, changed or hidden: the fault goes away when its advice is followed."""
     spoil(workspace / AGENT)
     ((subject, said, do),) = faults(run("doctor", workspace))
     assert subject == "agent"
@@ -158,23 +158,23 @@ def test_the_agents_file(workspace, spoil, says):
         ),
     ],
 )
-def test_what_is_wrong_with_a_directive(installed, children, subject, says, do):
-    """One fault, which names the node and what to write instead."""
+def test_faults_of_a_directive(installed, children, subject, says, do):
+    """Each gives one fault, with the node and what to write instead."""
     wrong = [fault for fault in faults(examined(installed, *children)) if fault[0] == subject]
     assert len(wrong) == 1
     assert wrong[0][1].startswith(says)
     assert do in wrong[0][2]
 
 
-def test_every_mistake_of_the_settings(installed):
-    """Each has a line of its own."""
+def test_every_error_of_the_settings(installed):
+    """Each error has its own line."""
     config = '{"conn_threshold": "x", "top_n_procs": -1, "rx_treshold_mbps": 1}'
     wrong = faults(examined(installed, DETECTIVE, agent(config)))
     assert [subject for subject, _, _ in wrong] == ["settings"] * 3
 
 
 def test_a_detective_without_the_role_is_enough(installed):
-    """The agent then sends to whoever runs it: worth a note, no fault."""
+    """The agent then sends to the nodes that run it: that is a note, not a fault."""
     done = examined(installed, '{"universal_id": "d", "name": "forensic_detective_bp_night"}', agent())
     assert faults(done) == []
     note = next(finding for finding in found(done) if finding[1] == "reports")
@@ -182,7 +182,7 @@ def test_a_detective_without_the_role_is_enough(installed):
 
 
 @pytest.mark.parametrize(
-    ("role", "holds"),
+    ("role", "is_found"),
     [
         ('["hive.forensics.data_feed@cmd"]', False),
         ('["a, hive.forensics.data_feed"]', True),
@@ -191,16 +191,16 @@ def test_a_detective_without_the_role_is_enough(installed):
         ("[os.getenv('ROLE')]", False),
     ],
 )
-def test_a_role_is_held_as_the_framework_finds_it(installed, role, holds):
-    """A list of names, or of names with commas between them; a bare string is taken apart into letters."""
+def test_roles_are_read_as_the_framework_reads_them(installed, role, is_found):
+    """A list of names, or of names with commas; the framework splits a bare string into letters."""
     config = f'{{"service-manager": [{{"role": {role}}}]}}'
     done = examined(installed, f'{{"universal_id": "w", "name": "worker", "config": {config}}}', agent())
     subjects = {subject for subject, _, _ in faults(done)}
-    assert subjects == ({"handler"} if holds else {"reports"})
+    assert subjects == ({"handler"} if is_found else {"reports"})
 
 
-def test_a_handler_in_a_factory_is_known(workspace):
-    """The framework loads a command from the agent's factory folder, too."""
+def test_a_handler_in_a_factory_is_found(workspace):
+    """The framework also loads commands from the agent's factory folder."""
     factory = workspace / "agent/forensic_detective/factory/cmd_eat.py"
     factory.write_text("def attach(agent, packet): pass\n")
     done = examined(workspace, DETECTIVE, agent('{"report_handler": "cmd_eat"}'))
@@ -208,7 +208,7 @@ def test_a_handler_in_a_factory_is_known(workspace):
 
 
 def test_computed_settings_are_noted(installed):
-    """What only a run could tell is said to be unchecked, and nothing is run."""
+    """A computed setting is noted as unchecked, and nothing is run."""
     done = examined(installed, DETECTIVE, agent('{"conn_threshold": int(os.getenv("X")), "top_n_procs": -1}'))
     assert [says for _, says, _ in faults(done)] == [
         "n: top_n_procs: -1 is not allowed, so the default is used"
@@ -216,8 +216,8 @@ def test_computed_settings_are_noted(installed):
     assert "line 2, int(os.getenv('X'))" in done.stdout
 
 
-def test_the_rule_of_the_two_places(installed):
-    """The framework's own directive boots in plain text; one of the workspace alone has to be encrypted."""
+def test_how_a_directive_boots(installed):
+    """A directive of the framework boots as plain text; one of the workspace alone has to be encrypted."""
     own = next(Path(matrixswarm.__file__).parent.joinpath("boot_directives").glob("gatekeeper-demo.py"))
     first = {f[1]: f for f in found(run("doctor", installed, "--directive", own.stem))}["boot"]
     assert first[0] == "ok"
@@ -228,14 +228,14 @@ def test_the_rule_of_the_two_places(installed):
 
 @pytest.mark.parametrize("name", ["absent", "../../../etc/passwd", "/dev/zero", ".", "x\ny"])
 def test_a_directive_that_cannot_be_read(installed, name):
-    """A fault that names those that can."""
+    """The fault lists the directives that can be read."""
     wrong = faults(run("doctor", installed, "--directive", name))
     assert wrong[0][0] == "directive"
     assert "network_health_demo" in wrong[0][2]
 
 
-def test_the_library_is_looked_for_in_the_swarms_python(tmp_path):
-    """A Python that has not got it: the fault names the pip command of that Python."""
+def test_the_library_is_searched_in_the_swarms_python(tmp_path):
+    """If that Python lacks it, the fault has the pip command of that Python."""
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     finding = checks.check_library(bare / "bin" / "python")
@@ -261,7 +261,7 @@ def test_the_library_is_looked_for_in_the_swarms_python(tmp_path):
     ],
 )
 def test_the_swarms_python_is_the_launchers(tmp_path, monkeypatch, head, python):
-    """It is the one in the launcher's first line, in all ways that installers write it."""
+    """It is named in the launcher's first line, in each form that installers write."""
     path = tmp_path / "matrixswarm-boot"
     path.write_text(head)
     monkeypatch.setattr(checks, "launcher", lambda name: path)
@@ -269,14 +269,14 @@ def test_the_swarms_python_is_the_launchers(tmp_path, monkeypatch, head, python)
 
 
 @pytest.mark.parametrize("config", ["[1, 2]", '"abc"', "5"])
-def test_a_config_that_is_no_block(installed, config):
+def test_a_config_that_is_not_a_mapping(installed, config):
     """A fault, not "all settings are valid"."""
     wrong = faults(examined(installed, DETECTIVE, agent(config)))
     assert [(subject, do) for subject, _, do in wrong] == [("settings", "give a block of settings")]
 
 
-def test_a_file_of_this_folder(installed, tmp_path):
-    """A path may be relative; what is printed to boot it is not, and boots nothing without a key."""
+def test_a_relative_path(installed, tmp_path):
+    """The printed boot command has the absolute path, and boots nothing without a key."""
     name = "network_health_demo"
     shutil.copy(installed / "boot_directives" / f"{name}.py", tmp_path / "here.py")
     for word in ("here.py", "./here.py"):
@@ -286,8 +286,8 @@ def test_a_file_of_this_folder(installed, tmp_path):
         assert f"--in {tmp_path}/here.py --out {tmp_path}/here.json) && matrixswarm-boot" in command
 
 
-def test_no_pipe_among_the_directives_is_waited_for(workspace):
-    """What is no regular file is no directive."""
+def test_a_pipe_among_the_directives_is_ignored(workspace):
+    """The doctor does not wait for it."""
     os.mkfifo(workspace / "boot_directives" / "pipe.py")
     began = time.monotonic()
     assert faults(run("doctor", workspace)) == []
@@ -295,8 +295,8 @@ def test_no_pipe_among_the_directives_is_waited_for(workspace):
 
 
 @pytest.mark.root
-def test_where_this_user_may_not_look(workspace, tmp_path):
-    """From a folder that is closed to it, with a directive that names another: findings, to the last."""
+def test_folders_that_this_user_cannot_read(workspace, tmp_path):
+    """In such a folder, and with a directive that names another one, every part is still checked."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     workspace.chmod(0o755)
@@ -316,8 +316,8 @@ def test_where_this_user_may_not_look(workspace, tmp_path):
 
 
 @pytest.mark.root
-def test_rights_that_do_not_reach_everybody(monkeypatch, tmp_path):
-    """Root of a container with all capabilities, to whom a process is closed all the same: a note."""
+def test_rights_that_do_not_reach_every_process(monkeypatch, tmp_path):
+    """Root in a container that has all capabilities but cannot read a process: a note."""
     monkeypatch.setattr(host, "_is_closed", lambda folder: True)
     (tmp_path / "status").write_text("CapEff: 80004")
     finding = host.check_rights(tmp_path / "status")
@@ -326,10 +326,10 @@ def test_rights_that_do_not_reach_everybody(monkeypatch, tmp_path):
 
 @pytest.mark.root
 def test_rights(tmp_path, monkeypatch):
-    """Root sees all; anybody else is told what is not seen, and how to change it."""
+    """Root sees everything; another user gets a note that says what is not seen and how to change it."""
     monkeypatch.setattr(
         host, "_INIT_DESCRIPTORS", Path("/proc/self/fd")
-    )  # of this host's first process who knows
+    )  # process 1 of this host may be closed even to root
     assert host.check_rights().state == "ok"
     said = as_nobody(host.check_rights)
     assert "state='note'" in said
@@ -341,8 +341,8 @@ def test_rights(tmp_path, monkeypatch):
 
 
 @pytest.mark.root
-def test_a_place_for_the_swarms_state(tmp_path):
-    """There, or to be made, or neither for want of rights."""
+def test_the_folder_of_the_swarms_state(tmp_path):
+    """The folder exists, can be made, or cannot be made by this user, which is a fault."""
     assert host.check_matrix(tmp_path / "matrix").state == "ok"
     (tmp_path / "matrix").mkdir()
     assert host.check_matrix(tmp_path / "matrix").state == "ok"
@@ -354,7 +354,7 @@ def test_a_place_for_the_swarms_state(tmp_path):
 
 @pytest.mark.root
 def test_a_kernel_that_refuses(installed):
-    """Without /proc no reader of processes works: a fault; what works without it stays well."""
+    """Without /proc no reader of processes works, which is a fault; the other readers are not affected."""
     blind = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$0" "$@"')
     states = {finding[1]: finding[0] for finding in found(run("doctor", installed, prefix=blind))}
     assert (states["interfaces"], states["processes"], states["rights"]) == ("ok", "fault", "note")
@@ -362,7 +362,7 @@ def test_a_kernel_that_refuses(installed):
 
 
 def test_colours_at_a_terminal_only(installed):
-    """As with every command."""
+    """NO_COLOR and a pipe turn them off."""
     assert "\x1b[31mfault" in at_a_terminal("doctor", "/nowhere")[1]
     assert "\x1b[" not in at_a_terminal("doctor", "/nowhere", NO_COLOR="1")[1]
     assert "\x1b[" not in run("doctor", installed).stdout

@@ -1,4 +1,4 @@
-"""``network-health doctor`` on the export to Prometheus: library, file, port."""
+"""``network-health doctor`` checks the export to Prometheus: library, file, port."""
 
 import contextlib
 import socket
@@ -22,19 +22,19 @@ PYTHON = Path(sys.executable)
 
 
 def findings(**config):
-    """What is found of an agent with these settings: (state, says, do)."""
+    """The findings for these settings as (state, says, do)."""
     settings = Settings.from_mapping(config)
     return [(finding.state, finding.says, finding.do) for finding in check_export("n", settings, PYTHON)]
 
 
-def test_nothing_is_said_where_nothing_is_asked():
-    """No finding, be the library there or not."""
+def test_no_export_gives_no_finding():
+    """It does not matter whether the library is installed."""
     assert findings() == []
     assert list(check_export("n", Settings(), Path("/nowhere"))) == []
 
 
-def test_all_well(installed, tmp_path):
-    """Through the real command: a file that can be written, and a port that is free."""
+def test_no_fault(installed, tmp_path):
+    """The real command accepts a file that can be written and a port that is free."""
     config = {"prometheus_textfile": f"{tmp_path}/x.prom", "prometheus_listen": f":{free_port()}"}
     done = examined(installed, DETECTIVE, agent(repr(config)))
     assert faults(done) == []
@@ -45,7 +45,7 @@ def test_all_well(installed, tmp_path):
 
 
 def test_faults_are_faults(installed):
-    """Through the real command: each has its line, and the status tells."""
+    """In the real command each fault has its line, and the exit status is 1."""
     config = {"prometheus_textfile": "/nowhere/x.prom", "prometheus_listen": "192.0.2.1:9101"}
     wrong = faults(examined(installed, DETECTIVE, agent(repr(config))))
     assert [subject for subject, _, _ in wrong] == ["prometheus"] * 2
@@ -65,30 +65,30 @@ def test_faults_are_faults(installed):
         ({"prometheus_listen": "192.0.2.1:9101"}, "fault", "Cannot assign", "an address of this host"),
     ],
 )
-def test_what_would_not_work(config, state, says, do):
-    """One finding, with its remedy."""
+def test_what_does_not_work(config, state, says, do):
+    """Each gives one finding with its remedy."""
     ((state_found, says_found, do_found),) = findings(**config)[:1]
     assert state_found == state
     assert says in says_found
     assert do in do_found
 
 
-def test_a_folder_in_the_files_place(tmp_path):
-    """It cannot be replaced."""
+def test_a_folder_in_place_of_the_file(tmp_path):
+    """The file cannot replace a folder."""
     (tmp_path / "x.prom").mkdir()
     ((state, says, _),) = findings(prometheus_textfile=f"{tmp_path}/x.prom")
     assert (state, says) == ("fault", f"n: {tmp_path}/x.prom is a folder")
 
 
 @pytest.mark.root
-def test_a_folder_of_somebody_else():
-    """Seen as the user that runs the doctor."""
+def test_a_folder_of_another_user():
+    """Rights are checked for the user that runs the doctor."""
     said = as_nobody(lambda: findings(prometheus_textfile="/usr/x.prom"))
     assert "/usr cannot be written by this user" in said
 
 
-def test_a_port_that_another_program_has():
-    """A fault, with the command that says whose it is."""
+def test_a_port_of_another_program():
+    """The fault has the command that shows the owner of the port."""
     with socket.create_server(("127.0.0.1", 0)) as owner:
         port = owner.getsockname()[1]
         ((state, says, do),) = findings(prometheus_listen=f":{port}")
@@ -98,14 +98,14 @@ def test_a_port_that_another_program_has():
     subprocess.run(command, shell=True, check=True, capture_output=True)
 
 
-def test_a_port_that_another_web_server_has():
-    """Whatever it answers, it is not the agent."""
+def test_a_port_of_another_web_server():
+    """Its answers do not make it the agent."""
     with contextlib.closing(Endpoint(f"127.0.0.1:{free_port()}", lambda: b"up 1\n")) as other:
         assert findings(prometheus_listen=other.address)[0][0] == "fault"
 
 
-def test_a_port_whose_owner_answers_for_ever():
-    """One byte now and then: it is not waited for longer than anything else."""
+def test_a_port_whose_owner_never_stops_answering():
+    """The doctor waits for it only a few seconds."""
 
     def drip(server):
         connection = server.accept()[0]
@@ -121,8 +121,8 @@ def test_a_port_whose_owner_answers_for_ever():
     assert 1 < time.monotonic() - began < 5
 
 
-def test_a_port_that_the_agent_has_itself():
-    """While it runs, its port is rightly taken."""
+def test_the_agents_own_port():
+    """While the agent runs, its port is in use, which is no fault."""
     settings = Settings(prometheus_listen=f"127.0.0.1:{free_port()}")
     with contextlib.closing(Exporter(print, print)) as exporter:
         exporter.publish(Monitor().check(), settings)
@@ -135,14 +135,14 @@ def test_a_port_that_the_agent_has_itself():
 
 @pytest.mark.parametrize(("host", "is_open"), [("0.0.0.0", True), ("127.0.0.2", False), ("[::1]", False)])
 def test_more_than_loopback_is_noted(host, is_open):
-    """Nobody opens the figures to a network without having been told."""
+    """An address that other hosts can reach gives a note."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     states = [state for state, _, _ in findings(prometheus_listen=f"{host}:{free_port(family)}")]
     assert states == ["ok", *(["note"] if is_open else [])]
 
 
 def test_a_python_without_the_library(tmp_path):
-    """The fault names that Python's own pip command."""
+    """The fault has the pip command of that Python."""
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     settings = Settings(prometheus_listen=f"127.0.0.1:{free_port()}")

@@ -1,4 +1,4 @@
-"""Every setting is a flag, and words mean what the setting's rule allows."""
+"""Flags of settings: their names, values and errors."""
 
 import argparse
 from dataclasses import fields
@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health.cli.flags import add_settings, given_settings, unknown_words
-from network_health.cli.protocol_metrics import PROTOCOL_LIMITS
+from network_health.cli.flags import add_settings, read_settings, unknown_arguments
+from network_health.cli.metrics import PROTOCOL_LIMITS
 from network_health.settings import Settings
 
-#: Words for each kind of setting, and what they mean.
-WORDS = [
+#: (setting, values of its flag, value of the setting).
+VALUES = [
     ("conn_threshold", ["2000"], 2000),
     ("conn_threshold", ["2e3"], 2000),
     ("conn_threshold", ["5", "6"], 6),
@@ -34,50 +34,50 @@ WORDS = [
 
 
 def parsed(*words):
-    """What a command line of these words gives: settings and mistakes."""
+    """The settings and errors of a command line."""
     parser = argparse.ArgumentParser()
     add_settings(parser)
-    return given_settings(parser.parse_args(words))
+    return read_settings(parser.parse_args(words))
 
 
-@pytest.mark.parametrize(("name", "words", "meaning"), WORDS)
-def test_words_and_what_they_mean(name, words, meaning):
-    """Numbers, switches, lists, words and ``off``, each by the rule of its setting."""
+@pytest.mark.parametrize(("name", "values", "expected"), VALUES)
+def test_values_of_flags(name, values, expected):
+    """Numbers, switches, lists, texts and ``off``, each by the rule of its setting."""
     flag = "--" + name.replace("_", "-")
-    assert parsed(*(part for word in words for part in (flag, word))) == ({name: meaning}, [])
+    assert parsed(*(part for value in values for part in (flag, value))) == ({name: expected}, [])
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Settings)])
 def test_every_setting_has_its_flag(name):
-    """Without a value it is a mistake of its own that says what is allowed, and is no setting."""
-    settings, mistakes = parsed("--" + name.replace("_", "-"))
+    """A flag without a value is an error that says what is allowed."""
+    settings, errors = parsed("--" + name.replace("_", "-"))
     assert settings == {}
-    assert len(mistakes) == 1
-    assert mistakes[0].startswith("--" + name.replace("_", "-") + " needs a value: give ")
+    assert len(errors) == 1
+    assert errors[0].startswith("--" + name.replace("_", "-") + " needs a value: give ")
 
 
 @pytest.mark.parametrize(
     "word", ["nan", "inf", "1e999", "-1", "1_000", "٣", "0x10", "9" * 5000, "1e5000", "", "on"]
 )
-def test_what_is_no_count_of_connections(word):
-    """Refused in a bounded sentence."""
-    settings, mistakes = parsed(f"--conn-threshold={word}")
+def test_invalid_numbers_of_connections(word):
+    """Each is an error with a short message."""
+    settings, errors = parsed(f"--conn-threshold={word}")
     assert settings == {}
-    assert len(mistakes) == 1
-    assert len(mistakes[0]) < 200
+    assert len(errors) == 1
+    assert len(errors[0]) < 200
 
 
 @given(st.lists(st.text(max_size=20), max_size=5))
-def test_words_that_nobody_knows(words):
-    """Each is named once at most, whatever it is."""
-    assert len(unknown_words(words, argparse.ArgumentParser())) <= len(words)
+def test_unknown_arguments(words):
+    """Each gives at most one error, whatever it contains."""
+    assert len(unknown_arguments(words, argparse.ArgumentParser())) <= len(words)
 
 
 @given(st.sampled_from([f.name for f in fields(Settings)]), st.text(max_size=30))
-def test_any_word_is_a_value_or_a_mistake(name, word):
-    """What is taken is what `Settings` itself takes."""
-    settings, mistakes = parsed(f"--{name.replace('_', '-')}={word}")
-    assert len(settings) + len(mistakes) == 1
+def test_any_text_is_a_value_or_an_error(name, word):
+    """A value that the flag accepts is one that `Settings` accepts."""
+    settings, errors = parsed(f"--{name.replace('_', '-')}={word}")
+    assert len(settings) + len(errors) == 1
     assert Settings.from_mapping(settings)
 
 
@@ -92,25 +92,23 @@ def test_any_word_is_a_value_or_a_mistake(name, word):
         ("-w", ""),
     ],
 )
-def test_only_a_likely_flag_is_proposed(word, hint):
-    """A slip of the hand, or the beginning of few; nothing is better than a silly guess."""
+def test_only_a_similar_flag_is_suggested(word, hint):
+    """A typing error, or the beginning of at most three flags, gives a suggestion."""
     parser = argparse.ArgumentParser()
     add_settings(parser, without=["redact"])
-    said = unknown_words([word], parser)
-    assert said == [f"{word.partition('=')[0]}: unknown option{f'; did you mean {hint}?' if hint else ''}"]
+    errors = unknown_arguments([word], parser)
+    assert errors == [f"{word.partition('=')[0]}: unknown option{f'; did you mean {hint}?' if hint else ''}"]
 
 
-def test_a_list_is_asked_for_as_a_flag_takes_it():
-    """Words with commas, not the brackets of a file."""
-    (mistake,) = parsed("--redact", "cats")[1]
-    assert mistake == (
-        "--redact: 'cats' is not allowed; give names with commas between them, like addresses,users"
-    )
+def test_the_error_for_a_list_shows_the_syntax_of_a_flag():
+    """Names with commas, not the brackets of a file."""
+    (error,) = parsed("--redact", "cats")[1]
+    assert error == ("--redact: 'cats' is not allowed; give names separated by commas, like addresses,users")
     assert "like lo,veth*" in parsed("--exclude-interfaces")[1][0]
 
 
-def test_every_limit_has_its_figure():
-    """No limit can be set whose figure the plugin's line would not show."""
+def test_every_limit_has_its_metric():
+    """The line of --nagios shows the metric of every limit."""
     limits = {f.name for f in fields(Settings) if "threshold" in f.name}
     shown = {*PROTOCOL_LIMITS.values(), "tx_threshold_mbps", "rx_threshold_mbps", "conn_threshold"}
     assert limits == shown

@@ -1,4 +1,4 @@
-"""docs/cli.md and --help say what the parser says."""
+"""docs/cli.md and --help agree with the parser."""
 
 import contextlib
 import re
@@ -22,13 +22,13 @@ EXAMPLES = [
 
 
 def test_the_page_is_current():
-    """If not: ``python -m network_health.cli.reference > docs/cli.md``."""
+    """To generate it: ``python -m network_health.cli.reference > docs/cli.md``."""
     assert PAGE.read_text() == reference()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_examples(name):
-    """Every command shows how it is used, at any width of a terminal."""
+    """The help of every command has examples, at any width of the terminal."""
     done = run(name, "--help")
     assert done.returncode == 0
     assert "examples:\n  " in done.stdout
@@ -37,8 +37,8 @@ def test_help_has_examples(name):
 
 
 @pytest.mark.parametrize(("name", "line"), EXAMPLES)
-def test_examples_are_understood(name, line):
-    """Each is a command line that the parser takes."""
+def test_examples_are_valid(name, line):
+    """The parser accepts each example."""
     words = shlex.split(line.partition("  #")[0].replace("source <(", "").replace(")", ""))
     words = words[words.index("network-health") + 1 :]
     with contextlib.suppress(ValueError):
@@ -49,8 +49,8 @@ def test_examples_are_understood(name, line):
     assert callable(options.run)
 
 
-def test_a_command_line_that_is_not_understood():
-    """A sentence and status 2; no usage to scroll past."""
+def test_an_invalid_command_line():
+    """One sentence and status 2, without the usage."""
     for words in (("install", "--nonsense"), ("nonsense",), (), ("doctor", "a", "b")):
         done = run(*words)
         assert done.returncode == 2

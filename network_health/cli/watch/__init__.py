@@ -1,4 +1,4 @@
-"""``network-health watch``: the live view of this host in a terminal.
+"""Shows this host live in a terminal: ``network-health watch``.
 
-In: settings and keys. Out: a screen that is drawn anew after each check.
+In: settings and keys. Out: a screen that is drawn again after each check.
 """

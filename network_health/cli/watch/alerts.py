@@ -1,118 +1,113 @@
-"""What stands against this host, as lines for the top of a live view. Pure."""
+"""Formats the active alerts and the failures of a report for the top of the live view. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.text import Text
 
+from network_health.cli.metrics import Content
 from network_health.cli.watch.layout import Block, heights, wrapped
-from network_health.cli.watch.theme import ALARM, DIM, Theme
+from network_health.cli.watch.theme import ALERT, DIM, Theme
 
-#: How many culprits of a kind are named.
-_NAMED = 3
-#: Kinds of evidence: those that name processes first, and what the table of connections has left out.
-_FIRST, _LEFT_OUT = ("owners", "processes"), ("states",)
-_SIGNS = {"WARNING": ("!", ALARM), "CRITICAL": ("!!", "bold red")}
-#: Below such a width an alert is told without its age.
-_NARROW = 30
-
-Found = Mapping[str, Any]
+#: At most this many culprits of a kind are named.
+_MAX_CULPRITS = 3
+#: Kinds of culprits that name processes come first; the table of connections shows the states.
+_FIRST_KINDS, _OMITTED_KINDS = ("owners", "processes"), ("states",)
+_MARKERS = {"WARNING": ("!", ALERT), "CRITICAL": ("!!", "bold red")}
+#: A narrower screen shows an alert without its age.
+_MIN_WIDTH_FOR_AGE = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
-    """One thing to know: an alert, or what could not be found out; ``more`` has its culprits' shares."""
+class Notice:
+    """An alert or a failure; ``culprits`` is a line with their shares."""
 
     sentence: str
     severity: str = "WARNING"
     age_s: float | None = None
-    more: str = ""
+    culprits: str = ""
 
 
-def alarms(content: Found) -> list[Alarm]:
-    """Those of a report's content, the worst first."""
+def notices(content: Content) -> list[Notice]:
+    """The notices of a report's content, CRITICAL first."""
     metrics = content["metrics"]
     culprits = metrics.get("culprits", {})
     alerts = metrics.get("alerts", ())
     sentences = content["details"].split("; ") if alerts else []
     if len(sentences) == len(alerts):
         found = [
-            Alarm(sentence, alert["severity"], content["timestamp"] - alert["since"], _more(alert, culprits))
+            Notice(sentence, alert["severity"], content["timestamp"] - alert["since"], _line(alert, culprits))
             for sentence, alert in zip(sentences, alerts, strict=True)
         ]
-    else:  # a name in them has a "; " of its own
-        found = [Alarm(content["details"], content["severity"])]
+    else:  # a name in them contains "; "
+        found = [Notice(content["details"], content["severity"])]
     found += [
-        Alarm(f"Check of {failure['collector']} failed: {failure['reason']}")
+        Notice(f"Check of {failure['collector']} failed: {failure['reason']}")
         for failure in metrics.get("failures", ())
     ]
     if "failure" in culprits:
-        found.append(Alarm(f"Culprits are not known: {culprits['failure']}"))
-    return sorted(found, key=lambda alarm: alarm.severity != "CRITICAL")
+        found.append(Notice(f"Culprits are not known: {culprits['failure']}"))
+    return sorted(found, key=lambda notice: notice.severity != "CRITICAL")
 
 
-def block(told: Sequence[Alarm], width: int, height: int, look: Theme) -> Block:
-    """The alarms as a part of the view: the first of them whole, as far as ``height`` allows.
+def block(found: Sequence[Notice], width: int, height: int, theme: Theme) -> Block:
+    """The notices as a block: the first one complete, if ``height`` allows it.
 
-    Each of the others gets a line of its own before other parts get any, up to half the screen.
+    Each of the others gets one line before other blocks get any, up to half of the screen.
     """
-    sentences = [_lines(alarm, width, look) for alarm in told]
-    more = [_more_line(alarm, width, look) for alarm in told]
-    first = len(sentences[0]) if told else 0
+    sentences = [_sentence_lines(notice, width, theme) for notice in found]
+    culprits = [_culprit_lines(notice, width, theme) for notice in found]
+    first = len(sentences[0]) if found else 0
     return Block(
-        min(max(first, min(first + len(told) - 1, height // 2)), height),
-        sum(map(len, sentences + more)),
-        lambda lines: _drawn(sentences, more, lines, look),
+        min(max(first, min(first + len(found) - 1, height // 2)), height),
+        sum(map(len, sentences + culprits)),
+        lambda lines: _draw(sentences, culprits, lines, theme),
     )
 
 
-def _drawn(
-    sentences: Sequence[list[Text]], more: Sequence[list[Text]], height: int, look: Theme
+def _draw(
+    sentences: Sequence[list[Text]], culprits: Sequence[list[Text]], height: int, theme: Theme
 ) -> list[Text]:
     blocks = {str(i): Block.of(lines, 1 if i else height) for i, lines in enumerate(sentences)}
     given = list(heights(blocks, height).values())
     left = height - sum(given)
     drawn = []
-    for lines, culprits, count in zip(sentences, more, given, strict=True):
+    for lines, more, count in zip(sentences, culprits, given, strict=True):
         drawn += lines[:count]
         if 0 < count < len(lines):
-            drawn[-1] = drawn[-1].copy().append(look.cut_off)
-        drawn += culprits[:left]
-        left -= len(culprits[:left])
+            drawn[-1] = drawn[-1].copy().append(theme.ellipsis)
+        drawn += more[:left]
+        left -= len(more[:left])
     return drawn
 
 
-def _lines(alarm: Alarm, width: int, look: Theme) -> list[Text]:
-    sign, style = _SIGNS.get(alarm.severity, _SIGNS["WARNING"])
-    first = f"{sign} "
-    if width >= _NARROW:
-        first = f"{sign:<2} {'' if alarm.age_s is None else age(alarm.age_s):>4} "
-    return _wrapped(look.plain(alarm.sentence), width, first, _indent(width), style)
+def _sentence_lines(notice: Notice, width: int, theme: Theme) -> list[Text]:
+    marker, style = _MARKERS.get(notice.severity, _MARKERS["WARNING"])
+    first = f"{marker} "
+    if width >= _MIN_WIDTH_FOR_AGE:
+        first = f"{marker:<2} {'' if notice.age_s is None else age(notice.age_s):>4} "
+    return _wrapped(theme.printable(notice.sentence), width, first, style)
 
 
-def _more_line(alarm: Alarm, width: int, look: Theme) -> list[Text]:
-    """The culprits in a line, as far as that goes."""
-    rows = _wrapped(look.plain(alarm.more), width, "", _indent(width), DIM)
-    return rows if len(rows) < 2 else [rows[0].append(look.cut_off)]
+def _culprit_lines(notice: Notice, width: int, theme: Theme) -> list[Text]:
+    """One line, cropped, or none."""
+    lines = _wrapped(theme.printable(notice.culprits), width, "", DIM)
+    return lines if len(lines) < 2 else [lines[0].append(theme.ellipsis)]
 
 
-def _indent(width: int) -> str:
-    return " " * (8 if width >= _NARROW else 0)
-
-
-def _wrapped(text: str, width: int, first: str, indent: str, style: str) -> list[Text]:
+def _wrapped(text: str, width: int, first: str, style: str) -> list[Text]:
     if not text:
         return []
-    # One column less, for the sign that tells where something is cut off.
+    indent = " " * (8 if width >= _MIN_WIDTH_FOR_AGE else 0)
+    # One column is left free for the ellipsis.
     rows = wrapped(text.split(" "), max(width - max(len(first), len(indent)) - 1, 1))
     return [Text((indent if i else first or indent) + row, style) for i, row in enumerate(rows)]
 
 
 def age(seconds: float) -> str:
-    """A duration in four signs or five: ``45s``, ``12m``, ``5h07``, ``3d``."""
+    """A duration in at most five characters: ``45s``, ``12m``, ``5h07``, ``3d``."""
     whole = max(int(seconds), 0)
     if whole < 100:
         return f"{whole}s"
@@ -123,28 +118,28 @@ def age(seconds: float) -> str:
     return f"{whole // 86400}d"
 
 
-def _more(alert: Found, culprits: Found) -> str:
+def _line(alert: Content, culprits: Content) -> str:
     """The culprits of an alert with their shares: ``owners nginx[7] 81%, app[9] 5%; ports :80 81%``."""
     found = culprits.get(alert["check"], {})
     if isinstance(found, Sequence):
         found = next((each for each in found if each.get("iface") == alert["subject"]), {})
-    return "; ".join(_lists(found))
+    return "; ".join(_kinds(found))
 
 
-def _lists(found: Found) -> Iterator[str]:
-    kinds = [item for item in found.items() if item[0] not in _LEFT_OUT]
-    for kind, entries in sorted(kinds, key=lambda item: item[0] not in _FIRST):
+def _kinds(found: Content) -> Iterator[str]:
+    kinds = [item for item in found.items() if item[0] not in _OMITTED_KINDS]
+    for kind, entries in sorted(kinds, key=lambda item: item[0] not in _FIRST_KINDS):
         if isinstance(entries, Sequence) and not isinstance(entries, str):
             shares = [
-                f"{_who(entry)} {entry['percent']:.0f}%" for entry in entries if entry.get("percent", 0) >= 1
+                f"{_name(entry)} {entry['percent']:.0f}%" for entry in entries if entry.get("percent", 0) >= 1
             ]
-            if len(shares) > 1:  # a single one is in the sentence
-                yield f"{kind} {', '.join(shares[:_NAMED])}"
+            if len(shares) > 1:  # the sentence names a single one
+                yield f"{kind} {', '.join(shares[:_MAX_CULPRITS])}"
         elif isinstance(entries, Mapping):
             yield f"{kind} {', '.join(f'{name} {value}' for name, value in entries.items())}"
 
 
-def _who(entry: Found) -> str:
+def _name(entry: Content) -> str:
     port = f":{entry['port']}" if entry.get("port") else ""
     parts = [f"{entry.get('address', '')}{port}"] if port or entry.get("address") else []
     if entry.get("name"):

@@ -1,8 +1,8 @@
-"""The checks of a live view, in a thread of their own, so that one that hangs holds up no key.
+"""Runs the checks of the live view in a thread, so that a slow check does not delay a key.
 
-Laws: a check is started every ``seconds``, one at a time; where checks are slow, less often, so that they
-take no more than a quarter of the time. What was lost before the view began is not told.
-An error that nobody foresaw ends the view; it does not leave a screen that stands still.
+Guarantees: a check starts every ``seconds``, one at a time. Slow checks start less often, so that they take
+at most a quarter of the time; the pause between two is at most ten seconds or ``seconds``. Errors and
+drops from before the view are not reported. An unexpected error ends the view.
 """
 
 from __future__ import annotations
@@ -16,61 +16,62 @@ from dataclasses import replace
 from typing import Any
 
 from network_health import Monitor, Report, Settings
-from network_health.cli.watch.state import Sight
+from network_health.cli.watch.state import CheckResult
 from network_health.collectors import process_candidates, top_processes
 from network_health.delivery import Schedule
 from network_health.model import ProcessReading, ProcessSample
 from network_health.reporting import process_metrics, redacted
 from network_health.sources import Answer, Isolated, available_readers
 
-#: From the first sample to the first check; the others are as far apart as is wanted.
-FIRST_S = 1.0
-_LONGEST_READ_S = 10.0
-#: After a check there is a rest of so many times what it took, but not longer than the latter.
-_REST, _LONGEST_REST_S = 3, 10.0
+#: From the first sample to the first check, so that the first rates come soon.
+FIRST_CHECK_S = 1.0
+_READ_TIMEOUT_S = 10.0
+#: The pause after a check is at least this multiple of its duration, up to a maximum.
+_PAUSE_FACTOR, _MAX_PAUSE_S = 3, 10.0
 
 
-class Checks(threading.Thread):
-    """Puts a `Sight` into ``sights`` after each check, or the error that ended it, and calls ``tell``."""
+class CheckThread(threading.Thread):
+    """After each check puts its result, or the error that ended the checks, into ``results``; then wakes."""
 
-    def __init__(self, settings: Settings, seconds: float, tell: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, seconds: float, wake: Callable[[], None]) -> None:
         super().__init__(name="checks", daemon=True)
-        self.sights: queue.SimpleQueue[Sight | BaseException] = queue.SimpleQueue()
+        self.results: queue.SimpleQueue[CheckResult | BaseException] = queue.SimpleQueue()
         self._settings = settings
         self._seconds = seconds
-        self._tell = tell
+        self._wake = wake
 
     def run(self) -> None:
         """Check until the process ends."""
         try:
-            self._check_on()
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever takes it out
-            self.sights.put(error)
-            self._tell()
+            self._run_checks()
+        except BaseException as error:  # noqa: BLE001 - the loop raises it again
+            self.results.put(error)
+            self._wake()
 
-    def _check_on(self) -> None:
-        observer = Observer(self._settings)
-        next_s = time.monotonic() + min(FIRST_S, self._seconds)
+    def _run_checks(self) -> None:
+        monitor = ViewMonitor(self._settings)
+        next_s = time.monotonic() + min(FIRST_CHECK_S, self._seconds)
         schedule = Schedule(next_s, self._seconds)
         while True:
             time.sleep(max(next_s - time.monotonic(), 0))
             started_s = time.monotonic()
             schedule.started(started_s)
-            report = observer.check()
-            took_s = time.monotonic() - started_s
-            next_s = max(schedule.due_s, started_s + took_s + min(_REST * took_s, _LONGEST_REST_S))
-            self.sights.put(Sight(report, started_s, next_s, took_s))
-            self._tell()
+            report = monitor.check()
+            duration_s = time.monotonic() - started_s
+            pause_s = min(_PAUSE_FACTOR * duration_s, _MAX_PAUSE_S)
+            next_s = max(schedule.due_s, started_s + duration_s + pause_s)
+            self.results.put(CheckResult(report, started_s, next_s, duration_s))
+            self._wake()
 
 
-class Observer:
-    """A `Monitor` whose reports have what only a view shows: ``top_memory``, and CPU in ``top_network``."""
+class ViewMonitor:
+    """A `Monitor` whose reports also have ``top_memory``, and CPU and memory in ``top_network``."""
 
     def __init__(self, settings: Settings) -> None:
         self._details = {reader.name: reader.process_details for reader in available_readers()}
-        self._run_rankings = Isolated[dict[str, Any]]("processes", _LONGEST_READ_S)
+        self._run_rankings = Isolated[dict[str, Any]]("processes", _READ_TIMEOUT_S)
         self._monitor = Monitor(settings)
-        self._monitor.take_as_reported()
+        self._monitor.skip_earlier_errors()
 
     def check(self) -> Report:
         """One check; never raises."""
@@ -79,8 +80,8 @@ class Observer:
         now = self._monitor.processes.last
         if now is None or now is before:  # the processes could not be read
             return report
-        more = self._run_rankings.run(lambda: Answer(self._rankings(report, before, now), now.reader)).value
-        report = replace(report, metrics={**report.metrics, **(more or {})})
+        added = self._run_rankings.run(lambda: Answer(self._rankings(report, before, now), now.reader)).value
+        report = replace(report, metrics={**report.metrics, **(added or {})})
         return redacted(report, self._monitor.settings.redact)
 
     def _rankings(
@@ -91,21 +92,22 @@ class Observer:
         earlier = before.value if before and before.reader == now.reader else None
         read_details = self._details[now.reader]
 
-        def described(samples: Sequence[ProcessSample]) -> list[dict[str, Any]]:
+        def describe(samples: Sequence[ProcessSample]) -> list[dict[str, Any]]:
             found = process_candidates(earlier, ProcessReading(now.value.at_s, tuple(samples)), len(samples))
             details = read_details([sample.pid for sample in samples])
             return process_metrics(top_processes(found, details, len(samples)))
 
-        biggest = heapq.nlargest(count, now.value.processes, key=lambda sample: sample.rss_bytes or 0)
-        movers = {entry["pid"]: entry for entry in report.metrics.get("top_network", ())}
-        moving = {row["pid"]: row for row in described([s for s in now.value.processes if s.pid in movers])}
-        memory = [movers.get(row["pid"], {}) | row for row in described(biggest)]
+        samples = now.value.processes
+        biggest = heapq.nlargest(count, samples, key=lambda sample: sample.rss_bytes or 0)
+        traffic = {entry["pid"]: entry for entry in report.metrics.get("top_network", ())}
+        usage = {row["pid"]: row for row in describe([s for s in samples if s.pid in traffic])}
+        memory = [traffic.get(row["pid"], {}) | row for row in describe(biggest)]
         network = [
-            {name: moving.get(pid, {}).get(name) for name in ("cpu_percent", "rss_mb")} | entry
-            for pid, entry in movers.items()
+            {name: usage.get(pid, {}).get(name) for name in ("cpu_percent", "rss_mb")} | entry
+            for pid, entry in traffic.items()
             if entry["net_tx_bytes"] or entry["net_rx_bytes"]
         ]
-        more = {"top_memory": sorted(memory, key=lambda row: -row["rss_mb"])}
+        rankings = {"top_memory": sorted(memory, key=lambda row: -row["rss_mb"])}
         if "top_network" in report.metrics:
-            more["top_network"] = sorted(network, key=lambda e: -e["net_tx_bytes"] - e["net_rx_bytes"])
-        return more
+            rankings["top_network"] = sorted(network, key=lambda e: -e["net_tx_bytes"] - e["net_rx_bytes"])
+        return rankings

@@ -1,8 +1,8 @@
-"""What a live view keeps of earlier reports: peaks of rates and of connections, for sparklines. Pure.
+"""Keeps the peaks of rates and connections of earlier reports, and draws them as sparklines. Pure.
 
-Laws: one cell of a sparkline is one slot of `SLOT_S` seconds or of a check's interval, whichever is longer,
-and shows the highest value that was seen in it. What was not seen is ``None``, never 0. At most `SLOTS`
-slots are kept.
+Guarantees: one cell of a sparkline is one slot of `SLOT_S` seconds, or of a check's interval if that is
+longer, and shows the slot's highest value. An unknown value is ``None``, never 0. At most `SLOTS` slots are
+kept.
 """
 
 from __future__ import annotations
@@ -14,67 +14,69 @@ from typing import Any, Literal
 SLOT_S = 10.0
 SLOTS = 60
 
-#: From nothing at all to the limit.
+#: From 0 to the limit.
 BLOCK_LEVELS = "▁▂▃▄▅▆▇█"
 ASCII_LEVELS = "_.-:=+*#"
 
-Way = Literal["tx_rate_mbps", "rx_rate_mbps"]
+#: A field of ``metrics.interfaces``.
+RateField = Literal["tx_rate_mbps", "rx_rate_mbps"]
 Rates = tuple[float, float]
+#: One shared object: a host may have thousands of idle interfaces.
 _IDLE: Rates = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """The peaks of one stretch of time: (out, in) in Mbps by interface, and sockets."""
+    """The peaks of one slot: (out, in) in Mbps by interface, and the number of sockets."""
 
     number: int
     rates: Mapping[str, Rates]
     sockets: int | None
 
-    def joined(self, later: _Slot) -> _Slot:
+    def merged(self, later: _Slot) -> _Slot:
         """The peaks of both."""
         rates = dict(self.rates)
         for name, now in later.rates.items():
             if now is _IDLE:
                 rates.setdefault(name, now)
             else:
-                then = rates.get(name, _IDLE)
-                rates[name] = max(then[0], now[0]), max(then[1], now[1])
+                before = rates.get(name, _IDLE)
+                rates[name] = max(before[0], now[0]), max(before[1], now[1])
         known = [count for count in (self.sockets, later.sockets) if count is not None]
         return _Slot(self.number, rates, max(known, default=None))
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The slots that are known, the oldest first; times are `time.monotonic` seconds."""
+    """The known slots, the oldest first; times are in seconds of `time.monotonic`."""
 
     slot_s: float = SLOT_S
     first_s: float | None = None
     slots: tuple[_Slot, ...] = ()
 
     def after(self, metrics: Mapping[str, Any], at_s: float) -> History:
-        """The history with one more report's ``metrics``, seen at ``at_s``."""
+        """The history with the ``metrics`` of one more report."""
         first_s = at_s if self.first_s is None else self.first_s
         slot = _Slot(round((at_s - first_s) / self.slot_s), _rates(metrics), metrics.get("total_connections"))
         slots = self.slots
         if slots and slots[-1].number >= slot.number:
-            slots = (*slots[:-1], slots[-1].joined(slot))
+            slots = (*slots[:-1], slots[-1].merged(slot))
         else:
             slots = (*slots, slot)
         return History(self.slot_s, first_s, slots[-SLOTS:])
 
-    def rates(self, name: str, way: Way, cells: int) -> list[float | None]:
+    def rates(self, name: str, field: RateField, cells: int) -> list[float | None]:
         """The last ``cells`` peaks of an interface in Mbps, the newest last."""
-        place = 0 if way == "tx_rate_mbps" else 1
-        seen = [slot.rates.get(name) if slot else None for slot in self._last(cells)]
-        return [None if rates is None else rates[place] for rates in seen]
+        index = 0 if field == "tx_rate_mbps" else 1
+        peaks = [slot.rates.get(name) if slot else None for slot in self._last(cells)]
+        return [None if rates is None else rates[index] for rates in peaks]
 
     def sockets(self, cells: int) -> list[float | None]:
         """The last ``cells`` peaks of the number of connections, the newest last."""
         return [slot.sockets if slot else None for slot in self._last(cells)]
 
     def peaks(self) -> dict[str, float]:
-        """The highest rate of each interface in either direction, but of those that were always idle."""
+        """The highest rate of each interface in either direction; interfaces that were idle are left out."""
         highest: dict[str, float] = {}
         for slot in self.slots:
             for name, rates in slot.rates.items():
@@ -93,31 +95,31 @@ class History:
 def _rates(metrics: Mapping[str, Any]) -> dict[str, Rates]:
     rates = {}
     for link in metrics.get("interfaces", ()):
-        if not link["counters_reset"]:  # such a rate is not known
+        if not link["counters_reset"]:  # else the rate is unknown
             pair = float(link["tx_rate_mbps"]), float(link["rx_rate_mbps"])
             rates[link["iface"]] = pair if any(pair) else _IDLE
     return rates
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """One cell of a sparkline, and whether its value is over the limit."""
+class SparkCell:
+    """One cell of a sparkline; ``over`` means that its value is above the limit."""
 
-    sign: str
+    char: str
     over: bool = False
 
 
-def sparkline(values: Sequence[float | None], limit: float, levels: str = BLOCK_LEVELS) -> list[Mark]:
-    """A cell for each value: blank where it is unknown, the lowest level for 0, the highest at ``limit``."""
+def sparkline(values: Sequence[float | None], limit: float, levels: str = BLOCK_LEVELS) -> list[SparkCell]:
+    """A cell for each value: blank if unknown, the lowest level for 0, the highest at ``limit`` and above."""
     highest = len(levels) - 1
-    marks = []
+    cells = []
     for value in values:
         if value is None:
-            marks.append(Mark(" "))
+            cells.append(SparkCell(" "))
         elif value > limit:
-            marks.append(Mark(levels[-1], over=True))
+            cells.append(SparkCell(levels[-1], over=True))
         elif value <= 0:
-            marks.append(Mark(levels[0]))
+            cells.append(SparkCell(levels[0]))
         else:
-            marks.append(Mark(levels[1 + min(int(value / limit * highest), highest - 1)]))
-    return marks
+            cells.append(SparkCell(levels[1 + min(int(value / limit * highest), highest - 1)]))
+    return cells

@@ -1,7 +1,7 @@
-"""Which part of the view gets how many lines, and how text is cut to them. Pure.
+"""Divides the lines of the screen between its parts, and fits text to a width. Pure.
 
-Laws: the parts get no more lines together than there are; the first in rank has its least lines before
-another one gets any. Widths are columns of a terminal, of which a wide sign takes two.
+Guarantees: the parts never get more lines than the screen has; a part gets its minimum before any part
+after it does. Widths are columns of a terminal, of which a wide character takes two.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from rich.text import Text
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of the view: it is of use from ``least`` lines on, and has no use for more than ``wanted``.
+    """A part of the screen: it needs at least ``min_lines`` and can use up to ``max_lines``.
 
-    ``draw`` is told how many it gets; it draws so many at most.
+    ``draw`` takes the number of lines that the block gets, and returns at most so many.
     """
 
-    least: int
-    wanted: int
+    min_lines: int
+    max_lines: int
     draw: Callable[[int], list[Text]]
 
     @classmethod
-    def of(cls, lines: Sequence[Text], least: int = 1) -> Block:
-        """One that shows the first of ``lines``."""
-        return cls(min(least, len(lines)), len(lines), lambda height: list(lines[:height]))
+    def of(cls, lines: Sequence[Text], min_lines: int = 1) -> Block:
+        """A block that shows the first of ``lines``."""
+        return cls(min(min_lines, len(lines)), len(lines), lambda height: list(lines[:height]))
 
-    def aired(self) -> Block:
-        """The same below a blank line; nothing stays nothing."""
-        if not self.wanted:
+    def below_blank_line(self) -> Block:
+        """The same block below a blank line; an empty block stays empty."""
+        if not self.max_lines:
             return self
-        return Block(self.least + 1, self.wanted + 1, lambda height: [Text(), *self.draw(height - 1)])
+        return Block(self.min_lines + 1, self.max_lines + 1, lambda height: [Text(), *self.draw(height - 1)])
 
 
 def heights(blocks: Mapping[str, Block], height: int) -> dict[str, int]:
-    """The lines of each of ``blocks``, which come in the order of their rank.
+    """The number of lines of each block; ``blocks`` are in the order of their priority.
 
-    Each gets its least in that order, if there is enough left for it; the rest is dealt out in turns.
+    Each gets its minimum in that order, if enough is left; then all grow by a line at a time.
     """
     given = {}
     left = height
     for name, block in blocks.items():
-        given[name] = block.least if block.least <= left else 0
+        given[name] = block.min_lines if block.min_lines <= left else 0
         left -= given[name]
     growing = [name for name in blocks if given[name]]
-    while left > 0 and (growing := [name for name in growing if given[name] < blocks[name].wanted]):
+    while left > 0 and (growing := [name for name in growing if given[name] < blocks[name].max_lines]):
         for name in growing[:left]:
             given[name] += 1
         left -= len(growing[:left])
@@ -56,7 +56,7 @@ def heights(blocks: Mapping[str, Block], height: int) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in one column of a line, ``width`` columns wide; cut if it is wider."""
+    """One column of a line, ``width`` wide; a longer text is cropped."""
 
     text: str | Text
     width: int
@@ -65,20 +65,20 @@ class Cell:
 
 
 def line(cells: Sequence[Cell]) -> Text:
-    """The cells side by side, two blanks between them."""
-    found = Text()
+    """The cells side by side, with two spaces between them."""
+    joined = Text()
     for i, cell in enumerate(cells):
         text = Text(cell.text, cell.style) if isinstance(cell.text, str) else cell.text
-        text = cut(text, cell.width)
-        missing = " " * (cell.width - text.cell_len)
-        found.append("  " if i else "").append(missing if cell.right else "")
-        found.append_text(text).append("" if cell.right else missing)
-    found.rstrip()
-    return found
+        text = cropped(text, cell.width)
+        padding = " " * (cell.width - text.cell_len)
+        joined.append("  " if i else "").append(padding if cell.right else "")
+        joined.append_text(text).append("" if cell.right else padding)
+    joined.rstrip()
+    return joined
 
 
-def cut(text: Text, width: int) -> Text:
-    """The text, cut to the width."""
+def cropped(text: Text, width: int) -> Text:
+    """The text, at most ``width`` wide."""
     if text.cell_len > width:
         text = text.copy()
         text.truncate(max(width, 0), overflow="crop")
@@ -86,21 +86,21 @@ def cut(text: Text, width: int) -> Text:
 
 
 def wrapped(words: Iterable[str], width: int, gap: str = " ") -> list[str]:
-    """The words in lines of at most ``width``, broken between them where that can be."""
+    """The words in lines of at most ``width``; a word is split only if it is longer than that."""
     lines = [""]
     for word in words:
         joined = lines[-1] + gap + word if lines[-1] else word
         if cell_len(joined) <= width:
             lines[-1] = joined
         else:
-            lines[len(lines) - (not lines[-1]) :] = _chopped(word, width)
+            lines[len(lines) - (not lines[-1]) :] = _split(word, width)
     return lines
 
 
-def _chopped(word: str, width: int) -> list[str]:
+def _split(word: str, width: int) -> list[str]:
     parts = [""]
-    for sign in word:
-        if parts[-1] and cell_len(parts[-1]) + cell_len(sign) > width:
+    for char in word:
+        if parts[-1] and cell_len(parts[-1]) + cell_len(char) > width:
             parts.append("")
-        parts[-1] += sign
+        parts[-1] += char
     return parts

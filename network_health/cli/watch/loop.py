@@ -1,7 +1,7 @@
-"""The live view at work: waits for keys, reports and signals, and draws.
+"""Runs the live view: waits for keys, reports and signals, and draws after each.
 
-Laws: it sleeps until one of them comes; while a check is late, it wakes every second to say so. However
-it ends, the terminal is given back.
+Guarantees: between events it sleeps; while a check is late it wakes every second to show that. However it
+ends, the terminal is restored.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from network_health.cli.watch.checks import FIRST_S, Checks
+from network_health.cli.watch.checks import FIRST_CHECK_S, CheckThread
 from network_health.cli.watch.screen import Screen
-from network_health.cli.watch.state import QUIT, REDRAW, State, keys_in
+from network_health.cli.watch.state import QUIT, REDRAW, State, parse_keys
 from network_health.cli.watch.terminal import Terminal
 from network_health.settings import Settings
 
-#: A check that has had no answer for so long is late.
+#: A check without a result for so long is late.
 _LATE_S = 3.0
 _ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
-_HEARD = _ENDING | {signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH}
+_HANDLED = _ENDING | {signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH}
 
 
 def watch(settings: Settings, seconds: float, terminal: Terminal, screen: Screen) -> int:
-    """Show this host until someone quits; 0 then, else the number of the signal that ended it.
+    """Show this host until the user quits; returns 0, or the number of the signal that ended it.
 
     Raises:
         OSError: the terminal is gone.
     """
-    with _bell() as bell:
-        checks = Checks(settings, seconds, bell.ring)
+    with _signal_pipe() as pipe:
+        checks = CheckThread(settings, seconds, pipe.wake)
         try:
             checks.start()
-            return _Loop(bell, checks, terminal, screen, seconds).run()
+            return _Loop(pipe, checks, terminal, screen, seconds).run()
         finally:
             terminal.leave()
 
 
-class _Bell:
-    """Wakes the loop: by the number of a signal, or by 0 when there is a report."""
+class _Pipe:
+    """Wakes the loop by a byte: the number of a signal, or 0 for a result of a check."""
 
     def __init__(self) -> None:
         self.read_end, self.write_end = os.pipe()
         os.set_blocking(self.read_end, False)
         os.set_blocking(self.write_end, False)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the loop; may be called by any thread."""
-        with contextlib.suppress(BlockingIOError):  # it is full of reasons to wake
+        with contextlib.suppress(BlockingIOError):  # a full pipe wakes it as well
             os.write(self.write_end, b"\0")
 
-    def reasons(self) -> set[int]:
-        """Why it was rung."""
+    def read(self) -> set[int]:
+        """The bytes that were written since."""
         try:
             return set(os.read(self.read_end, 4096))
         except BlockingIOError:
@@ -64,100 +64,101 @@ class _Bell:
 
 
 @contextlib.contextmanager
-def _bell() -> Iterator[_Bell]:
-    bell = _Bell()
-    old_fd = signal.set_wakeup_fd(bell.write_end, warn_on_full_buffer=False)
-    old = {number: signal.signal(number, _noted) for number in _HEARD}
+def _signal_pipe() -> Iterator[_Pipe]:
+    """A pipe into which Python writes the numbers of signals; see `signal.set_wakeup_fd`."""
+    pipe = _Pipe()
+    old_fd = signal.set_wakeup_fd(pipe.write_end, warn_on_full_buffer=False)
+    old = {number: signal.signal(number, _ignore) for number in _HANDLED}
     try:
-        yield bell
+        yield pipe
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(old_fd)
 
 
-def _noted(number: int, frame: object) -> None:
-    """Nothing to do: the number itself is in the bell."""
+def _ignore(number: int, frame: object) -> None:
+    """Do nothing: the loop reads the number from the pipe."""
 
 
 class _Loop:
     def __init__(
-        self, bell: _Bell, checks: Checks, terminal: Terminal, screen: Screen, seconds: float
+        self, pipe: _Pipe, checks: CheckThread, terminal: Terminal, screen: Screen, seconds: float
     ) -> None:
-        self._bell = bell
+        self._pipe = pipe
         self._checks = checks
         self._terminal = terminal
         self._screen = screen
-        self._state = State.of(seconds)
-        self._expected_s = time.monotonic() + min(FIRST_S, seconds)
-        self._half_typed = ""
+        self._state = State.initial(seconds)
+        self._expected_s = time.monotonic() + min(FIRST_CHECK_S, seconds)
+        self._unfinished_key = ""
 
     def run(self) -> int:
-        ended = self._enter()
-        while ended is None:
+        status = self._enter()
+        while status is None:
             size = self._terminal.size
             self._terminal.draw(self._screen.lines(self._state, *size), size)
-            keyed = self._wait()
-            ended = self._heed(self._bell.reasons())
-            self._take_reports()
-            if keyed and ended is None:
-                ended = self._take_keys()
-        return ended
+            has_key = self._wait()
+            status = self._handle_signals(self._pipe.read())
+            self._take_results()
+            if has_key and status is None:
+                status = self._take_keys()
+        return status
 
-    def _heed(self, reasons: set[int]) -> int | None:
-        """Do what signals want; what the view ends with, if one of them ends it."""
-        ending = reasons & _ENDING
+    def _handle_signals(self, numbers: set[int]) -> int | None:
+        """Act on signals; returns the view's result if one of them ends it."""
+        ending = numbers & _ENDING
         if ending:
             return min(ending - {signal.SIGINT}, default=0)
-        if signal.SIGTSTP in reasons:  # leave the terminal to the shell, until that says to go on
+        if signal.SIGTSTP in numbers:  # give the terminal to the shell, and stop until SIGCONT
             self._terminal.leave()
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
             signal.raise_signal(signal.SIGTSTP)
-            signal.signal(signal.SIGTSTP, _noted)
-            return self._heed((self._bell.reasons() | {signal.SIGCONT}) - {signal.SIGTSTP})
-        return self._enter() if signal.SIGCONT in reasons else None
+            signal.signal(signal.SIGTSTP, _ignore)
+            return self._handle_signals((self._pipe.read() | {signal.SIGCONT}) - {signal.SIGTSTP})
+        return self._enter() if signal.SIGCONT in numbers else None
 
     def _enter(self) -> int | None:
-        """Take the terminal, as soon as the shell lets a command in the background do so."""
+        """Take the terminal over; in the background this stops until the shell allows it."""
         while True:
             try:
                 self._terminal.enter()
             except InterruptedError:
-                ended = self._heed(self._bell.reasons() & _ENDING)
-                if ended is not None:
-                    return ended
+                status = self._handle_signals(self._pipe.read() & _ENDING)
+                if status is not None:
+                    return status
             else:
                 return None
 
     def _wait(self) -> bool:
-        """Sleep until there is something to do; whether that is a key."""
+        """Sleep until something happens; returns whether a key was typed."""
         terminal = self._terminal
         keys = [] if terminal.keys is None else [terminal.keys]
         late_s = time.monotonic() - self._expected_s
         timeout_s = 1.0 if late_s >= _LATE_S else _LATE_S - late_s
         stalled = [terminal.out] if terminal.is_stalled else []
-        readable, _, _ = select.select([self._bell.read_end, *keys], stalled, [], timeout_s)
+        readable, _, _ = select.select([self._pipe.read_end, *keys], stalled, [], timeout_s)
         return terminal.keys in readable
 
-    def _take_reports(self) -> None:
+    def _take_results(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                sight = self._checks.sights.get_nowait()
-                if isinstance(sight, BaseException):
-                    raise sight
-                self._state = self._state.after(sight)
-                self._expected_s = sight.next_s
+                result = self._checks.results.get_nowait()
+                if isinstance(result, BaseException):
+                    raise result
+                self._state = self._state.after_check(result)
+                self._expected_s = result.next_s
         late_s = time.monotonic() - self._expected_s
         self._state = replace(self._state, late_s=late_s if late_s >= _LATE_S else None)
 
     def _take_keys(self) -> int | None:
-        """Do what was typed; 0 if that is to quit."""
+        """Act on what was typed; returns 0 if that is to quit."""
         typed = self._terminal.typed()
-        keys, self._half_typed = keys_in(self._half_typed + typed)
+        keys, self._unfinished_key = parse_keys(self._unfinished_key + typed)
         for key in keys:
             if key == QUIT:
                 return 0
             if key == REDRAW:
-                self._terminal.forget()
-            self._state = self._state.pressed(key)
+                self._terminal.invalidate()
+            self._state = self._state.after_key(key)
         return None if typed else 0

@@ -1,7 +1,6 @@
-"""What a live view shows at one moment, and what a key does to it. Pure.
+"""Holds what the live view shows at one moment, and changes it for each check and each key. Pure.
 
-Laws: a key changes what is shown, never what is checked. While it is paused the view stands still, and
-what comes in meanwhile is not lost.
+Guarantees: a key changes what is shown, never what is checked. While the view is paused, no report is lost.
 """
 
 from __future__ import annotations
@@ -9,96 +8,100 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from network_health import Report
+from network_health.cli.metrics import Content
 from network_health.cli.watch.history import SLOT_S, History
 
 Order = Literal["cpu", "memory", "network"]
 
 QUIT, REDRAW = "q", "\x0c"
-#: By which key processes are put in which order.
-KEYS: Mapping[str, Order] = {"c": "cpu", "m": "memory", "n": "network"}
+ORDER_KEYS: Mapping[str, Order] = {"c": "cpu", "m": "memory", "n": "network"}
 
-_LATELY = 50
+_MAX_CHANGES = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """One check: its report, when it began and when the next is due (`time.monotonic`), what it took."""
+class CheckResult:
+    """One check: its report, its start and the start of the next one (`time.monotonic`), its duration."""
 
     report: Report
-    at_s: float
+    started_s: float
     next_s: float
-    took_s: float = 0.0
+    duration_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What is known of the host: the content of the last report, the history, and what changed lately.
+class HostData:
+    """What is known of the host: the content of the last report, the history, and the last changes.
 
-    ``lately`` has (epoch seconds, sentence), the newest first. Checks are ``pace_s`` apart and
-    take ``took_s``.
+    ``changes`` are (epoch seconds, sentence), the newest first. A check starts every ``interval_s`` and takes
+    ``duration_s``.
     """
 
-    content: Mapping[str, Any] | None = None
+    content: Content | None = None
     history: History = field(default_factory=History)
-    lately: tuple[tuple[float, str], ...] = ()
-    pace_s: float = 0.0
-    took_s: float = 0.0
+    changes: tuple[tuple[float, str], ...] = ()
+    interval_s: float = 0.0
+    duration_s: float = 0.0
 
-    def after(self, sight: Sight) -> Seen:
-        """What is known after one more check."""
-        content = sight.report.as_content()
-        news = tuple((content["timestamp"], change) for change in reversed(sight.report.changes))
-        history = self.history.after(content["metrics"], sight.at_s)
-        lately = (*news, *self.lately)[:_LATELY]
-        return Seen(content, history, lately, sight.next_s - sight.at_s, sight.took_s)
+    def after_check(self, result: CheckResult) -> HostData:
+        """The data with one more check."""
+        content = result.report.as_content()
+        changes = tuple((content["timestamp"], change) for change in reversed(result.report.changes))
+        return HostData(
+            content,
+            self.history.after(content["metrics"], result.started_s),
+            (*changes, *self.changes)[:_MAX_CHANGES],
+            result.next_s - result.started_s,
+            result.duration_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The view. ``late_s`` says for how long a check has had no answer, once that is worth a word."""
+    """The view. ``seconds`` is the interval that was asked for; ``late_s`` is set while a check is late."""
 
     seconds: float
-    seen: Seen = field(default_factory=Seen)
-    held: Seen | None = None
+    data: HostData = field(default_factory=HostData)
+    paused: HostData | None = None
     order: Order = "cpu"
     by_name: bool = False
     late_s: float | None = None
 
     @classmethod
-    def of(cls, seconds: float) -> State:
-        """The view of checks that are to be so far apart, before the first of them."""
-        return cls(seconds, Seen(history=History(max(SLOT_S, seconds))))
+    def initial(cls, seconds: float) -> State:
+        """The view before the first check."""
+        return cls(seconds, HostData(history=History(max(SLOT_S, seconds))))
 
-    def after(self, sight: Sight) -> State:
-        """The view when a report has come in."""
-        return replace(self, seen=self.seen.after(sight), late_s=None)
+    def after_check(self, result: CheckResult) -> State:
+        """The view with one more check."""
+        return replace(self, data=self.data.after_check(result), late_s=None)
 
     @property
-    def shown(self) -> Seen:
-        """What stands on the screen."""
-        return self.held or self.seen
+    def shown(self) -> HostData:
+        """The data on the screen: while the view is paused, those of the moment when that began."""
+        return self.paused or self.data
 
-    def pressed(self, key: str) -> State:
-        """The view after a key; one that means nothing changes nothing."""
-        if key in KEYS:
-            return replace(self, order=KEYS[key])
+    def after_key(self, key: str) -> State:
+        """The view after a key; an unknown key changes nothing."""
+        if key in ORDER_KEYS:
+            return replace(self, order=ORDER_KEYS[key])
         if key == "i":
             return replace(self, by_name=not self.by_name)
         if key == "p":
-            return replace(self, held=None if self.held else self.seen)
+            return replace(self, paused=None if self.paused else self.data)
         return self
 
 
-#: What arrows, function keys and a key with Alt send: not the letters that it is made of.
+#: What a terminal sends for arrows, function keys and a key with Alt: its letters are no keys.
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O[ -~]|[^\[O])?")
 _UNFINISHED = re.compile(r"\x1b(?:\[[ -?]{0,16}|O)\Z")
 
 
-def keys_in(typed: str) -> tuple[Iterator[str], str]:
-    """The keys in what was typed, and its end that is only the beginning of a key's sequence."""
+def parse_keys(typed: str) -> tuple[Iterator[str], str]:
+    """The keys in what was typed, and an escape sequence at its end that is not complete yet."""
     unfinished = _UNFINISHED.search(typed)
     rest = unfinished[0] if unfinished else ""
     whole = typed.removesuffix(rest)

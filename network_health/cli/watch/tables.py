@@ -1,77 +1,66 @@
-"""The tables of a live view: interfaces, connections, processes. Pure."""
+"""Formats the tables of the live view: interfaces, connections, processes. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from network_health.cli.watch.history import SLOTS, History, Mark, Way, sparkline
-from network_health.cli.watch.layout import Cell, cut, line, wrapped
+from network_health.cli.metrics import Content, connection_states
+from network_health.cli.watch.history import SLOTS, History, RateField, sparkline
+from network_health.cli.watch.layout import Cell, cropped, line, wrapped
 from network_health.cli.watch.state import Order
-from network_health.cli.watch.theme import ALARM, DIM, HEAD, Theme
+from network_health.cli.watch.theme import ALERT, DIM, HEAD, SPARK, Theme
 from network_health.settings import Settings
 
-_FIGURE = 8
-_LEAST_NAME, _MOST_NAME = 11, 15
-_LEAST_SPARK = 6
-
-Content = Mapping[str, Any]
+_VALUE_WIDTH = 8
+_MIN_NAME_WIDTH, _MAX_NAME_WIDTH = 11, 15
+_MIN_SPARK_WIDTH = 6
 
 
 def interfaces(
-    links: Sequence[Content], history: History, settings: Settings, width: int, look: Theme
+    links: Sequence[Content], history: History, settings: Settings, width: int, theme: Theme
 ) -> list[Text]:
-    """A head and a line for each of ``links``: rates out and in, and how they were against their limits."""
-    names = [look.plain(link["iface"]) for link in links]
-    name_width = min(max(_LEAST_NAME, *map(cell_len, names)), _MOST_NAME)
-    spark = _spark_width((width - name_width) // 2 - _FIGURE - 5)
-    ways: tuple[tuple[str, Way, float], ...] = (
+    """A head, and a line for each of ``links``: rates, and sparklines that are full at the limit."""
+    names = [theme.printable(link["iface"]) for link in links]
+    name_width = min(max(_MIN_NAME_WIDTH, *map(cell_len, names)), _MAX_NAME_WIDTH)
+    spark = _spark_width(width - name_width)
+    directions: tuple[tuple[str, RateField, float], ...] = (
         ("out Mbps ", "tx_rate_mbps", settings.tx_threshold_mbps),
         ("in Mbps ", "rx_rate_mbps", settings.rx_threshold_mbps),
     )
     head = [Cell("Interface", name_width, HEAD)]
-    for title, _, limit in ways:
-        head.append(Cell(title, _FIGURE + 1, DIM, right=True))
+    for title, _, limit in directions:
+        head.append(Cell(title, _VALUE_WIDTH + 1, DIM, right=True))
         head += [Cell(f"of {limit:g}, {_duration(spark, history)}", spark, DIM)] if spark else []
     lines = [line(head)]
     for name, link in zip(names, links, strict=True):
-        state = "" if link["up"] else DIM
-        cells = [Cell(name, name_width, state)]
-        for _, way, limit in ways:
-            rate = link[way]
-            figure = f"{rate:.2f}" if link["up"] or rate else "down"
-            over = rate > limit
-            cells.append(
-                Cell(figure + ("!" if over else " "), _FIGURE + 1, ALARM if over else state, right=True)
-            )
-            marks = sparkline(history.rates(link["iface"], way, spark), limit, look.levels)
-            cells += [Cell(_spark(marks), spark)] if spark else []
+        style = "" if link["up"] else DIM
+        cells = [Cell(name, name_width, style)]
+        for _, field, limit in directions:
+            rate = link[field]
+            cells.append(_value(f"{rate:.2f}" if link["up"] or rate else "down", rate > limit, style))
+            values = history.rates(link["iface"], field, spark)
+            cells += [_spark(values, limit, theme)] if spark else []
         lines.append(line(cells))
-    return [cut(each, width) for each in lines]
+    return [cropped(each, width) for each in lines]
 
 
-def connections(metrics: Content, history: History, limit: int, width: int, look: Theme) -> list[Text]:
-    """How many there are, against the limit, and the states that they are in."""
+def connections(metrics: Content, history: History, limit: int, width: int, theme: Theme) -> list[Text]:
+    """The number of connections with a sparkline that is full at the limit, and their states."""
     total = metrics["total_connections"]
-    over = total > limit
-    spark = _spark_width((width - _LEAST_NAME) // 2 - _FIGURE - 5)
-    cells = [
-        Cell("Connections", _LEAST_NAME, HEAD),
-        Cell(f"{total}{'!' if over else ' '}", _FIGURE + 1, ALARM if over else "", right=True),
-    ]
+    spark = _spark_width(width - _MIN_NAME_WIDTH)
+    cells = [Cell("Connections", _MIN_NAME_WIDTH, HEAD), _value(str(total), total > limit, "")]
     if spark:
-        cells.append(Cell(_spark(sparkline(history.sockets(spark), limit, look.levels)), spark))
+        cells.append(_spark(history.sockets(spark), limit, theme))
     cells.append(Cell(f"of {limit}, {_duration(spark, history)}" if spark else f"of {limit}", 30, DIM))
-    by_status = sorted(metrics["by_status"].items(), key=lambda item: (-item[1], item[0]))
-    states = [f"{'UDP' if name == 'NONE' else look.plain(name)} {count}" for name, count in by_status]
+    states = [f"{theme.printable(name)} {count}" for name, count in connection_states(metrics)]
     rows = [Text(f"  {row}") for row in wrapped(states, width - 2, "   ")] if states else []
-    return [cut(each, width) for each in (line(cells), *rows)]
+    return [cropped(each, width) for each in (line(cells), *rows)]
 
 
-#: Column, field, its form, and its width.
+#: Column -> (field, format, width), in their order on the screen.
 _COLUMNS: Mapping[str, tuple[str, str, int]] = {
     "pid": ("pid", "", 7),
     "user": ("user", "", 8),
@@ -81,8 +70,8 @@ _COLUMNS: Mapping[str, tuple[str, str, int]] = {
     "in Mbps": ("net_rx_mbps", ".2f", 8),
     "sockets": ("sockets", "", 7),
 }
-#: Which columns a narrow terminal keeps, by what the processes are ordered by: the first ones.
-_RANKS: Mapping[Order, tuple[str, ...]] = {
+#: The columns by priority: a narrow terminal shows the first ones.
+_PRIORITIES: Mapping[Order, tuple[str, ...]] = {
     "cpu": ("CPU %", "pid", "MiB", "out Mbps", "in Mbps", "user", "sockets"),
     "memory": ("MiB", "pid", "CPU %", "out Mbps", "in Mbps", "user", "sockets"),
     "network": ("out Mbps", "in Mbps", "pid", "user", "CPU %", "MiB", "sockets"),
@@ -92,16 +81,16 @@ _TITLES: Mapping[Order, str] = {
     "memory": "Processes by memory",
     "network": "Processes by network",
 }
-#: Where a report lists the processes in that order.
+#: The metric that lists the processes in that order.
 LISTS: Mapping[Order, str] = {"cpu": "top_procs", "memory": "top_memory", "network": "top_network"}
 
 
-def processes(rows: Sequence[Content], order: Order, width: int, look: Theme) -> list[Text]:
-    """A head and a line for each of ``rows``, which are in that order; in a narrow terminal some columns."""
+def processes(rows: Sequence[Content], order: Order, width: int, theme: Theme) -> list[Text]:
+    """A head, and a line for each of ``rows``, which are in that order."""
     title = _TITLES[order]
     kept: list[str] = []
     left = width - len(title)
-    for name in _RANKS[order]:
+    for name in _PRIORITIES[order]:
         left -= _COLUMNS[name][2] + 2
         if left < 0:
             break
@@ -110,32 +99,38 @@ def processes(rows: Sequence[Content], order: Order, width: int, look: Theme) ->
     name_width = width - sum(column[3] + 2 for column in columns)
     lines = [line([Cell(title, name_width, HEAD), *(Cell(c[0], c[3], DIM, c[0] != "user") for c in columns)])]
     for row in rows:
-        cells = [Cell(look.plain(row["name"] or "?"), name_width)]
+        cells = [Cell(theme.printable(row["name"] or "?"), name_width)]
         for name, field, form, column_width in columns:
-            cells.append(Cell(_shown(row.get(field), form, look), column_width, right=name != "user"))
+            cells.append(Cell(_formatted(row.get(field), form, theme), column_width, right=name != "user"))
         lines.append(line(cells))
-    return [cut(each, width) for each in lines]
+    return [cropped(each, width) for each in lines]
 
 
-def _shown(value: object, form: str, look: Theme) -> str:
+def _formatted(value: object, form: str, theme: Theme) -> str:
     if value is None:
         return ""
-    return format(value, form) if form and isinstance(value, int | float) else look.plain(value)
+    return format(value, form) if form and isinstance(value, int | float) else theme.printable(value)
+
+
+def _value(text: str, over: bool, style: str) -> Cell:
+    """A value, marked with ``!`` if it is over its limit."""
+    return Cell(text + ("!" if over else " "), _VALUE_WIDTH + 1, ALERT if over else style, right=True)
 
 
 def _spark_width(columns: int) -> int:
-    """How wide a sparkline is where there is so much room for it; 0 where it would tell nothing."""
-    return min(columns, SLOTS) if columns >= _LEAST_SPARK else 0
+    """The width of a sparkline if two of them share ``columns`` with their values; 0 if too narrow."""
+    left = columns // 2 - _VALUE_WIDTH - 5
+    return min(left, SLOTS) if left >= _MIN_SPARK_WIDTH else 0
 
 
-def _spark(marks: Sequence[Mark]) -> Text:
+def _spark(values: Sequence[float | None], limit: float, theme: Theme) -> Cell:
     text = Text()
-    for mark in marks:
-        text.append(mark.sign, ALARM if mark.over else "green")
-    return text
+    for cell in sparkline(values, limit, theme.levels):
+        text.append(cell.char, ALERT if cell.over else SPARK)
+    return Cell(text, len(values))
 
 
 def _duration(cells: int, history: History) -> str:
-    """What so many cells show: ``last 4 min``."""
+    """The time that a sparkline of so many cells shows: ``last 4 min``."""
     seconds = cells * history.slot_s
     return f"last {seconds / 60:.0f} min" if seconds < 6000 else f"last {seconds / 3600:.0f} h"

@@ -1,4 +1,4 @@
-"""What goes wrong around the command, not on the host: disks, numbers, Ctrl-C, mistakes of its own."""
+"""Failures of the command itself: full disks, huge numbers, Ctrl-C, internal errors."""
 
 import re
 import signal
@@ -17,8 +17,8 @@ QUICK = ("--seconds", "0.2")
 
 
 @pytest.mark.parametrize(("output", "status"), [(("--json",), 3), (("--nagios",), 3), ((), 3)])
-def test_a_full_disk_is_a_sentence(output, status):
-    """Where the answer cannot be written, the status says that there is none."""
+def test_a_full_disk_is_an_error(output, status):
+    """If the report cannot be written, the status is UNKNOWN."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [NETWORK_HEALTH, "check", *QUICK, *output],
@@ -32,8 +32,8 @@ def test_a_full_disk_is_a_sentence(output, status):
     assert done.stderr == "network-health: No space left on device\n"
 
 
-def test_a_full_disk_behind_stderr_too():
-    """A sentence that cannot be written does not turn UNKNOWN into WARNING."""
+def test_a_full_disk_behind_stderr():
+    """An error message that cannot be written does not turn UNKNOWN into WARNING."""
     for words in (["--bad"], ["--config", "/nowhere"]):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
@@ -42,8 +42,8 @@ def test_a_full_disk_behind_stderr_too():
         assert done.returncode == UNKNOWN
 
 
-def test_figures_that_were_not_written_are_told_to_a_plugin():
-    """The line and the status say the same: there is no OK with status 3."""
+def test_an_unwritten_textfile_is_an_error_of_the_plugin():
+    """The line and the exit status agree: both are UNKNOWN."""
     done = run(
         "check", *QUICK, "--nagios", "--conn-threshold", 10**9, "--prometheus-textfile", "/nowhere/a.prom"
     )
@@ -53,8 +53,8 @@ def test_figures_that_were_not_written_are_told_to_a_plugin():
     assert done.stderr == ""
 
 
-def test_what_nobody_foresaw_is_no_warning(monkeypatch, capsys):
-    """An error of the program's own is UNKNOWN, in a sentence that says where it arose."""
+def test_an_unexpected_error_is_unknown(monkeypatch, capsys):
+    """An internal error is UNKNOWN, and the message says where it occurred."""
 
     def broken(settings, seconds):
         raise TypeError("a fault\x1b[2J")
@@ -70,8 +70,8 @@ def test_what_nobody_foresaw_is_no_warning(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("value", [10**30 + 1, 10**400, float("inf")])
-def test_no_figure_is_beyond_all_figures(tmp_path, value):
-    """A number that no host reaches is refused, in a sentence that a terminal can show."""
+def test_a_limit_has_a_maximum(tmp_path, value):
+    """A number that no host can reach is an error, and its message is short."""
     path = tmp_path / "a.toml"
     path.write_text(f"conn_threshold = {hex(value) if isinstance(value, int) else value}")
     done = run("check", *QUICK, "--config", path)
@@ -81,7 +81,7 @@ def test_no_figure_is_beyond_all_figures(tmp_path, value):
 
 
 def test_a_number_of_thousands_of_digits(tmp_path):
-    """More than Python would write: refused all the same, in whatever kind of file."""
+    """Python does not print such a number; it is an error in every kind of file."""
     digits = "f" * 8000
     for name, text in (
         ("a.toml", f"top_n_procs = 0x{digits}"),
@@ -95,7 +95,7 @@ def test_a_number_of_thousands_of_digits(tmp_path):
 
 
 def test_it_says_its_version():
-    """For a report of a mistake, and to see what is installed."""
+    """The version is printed as in the package."""
     assert re.fullmatch(r"network-health \d+\.\d+\.\d+\S*\n", run("--version").stdout)
 
 
@@ -105,20 +105,20 @@ STARTED = "import sys; from network_health.cli.entry import run; print(flush=Tru
 @pytest.mark.parametrize("words", [("check",), ("doctor",), ("watch", "--help")])
 @pytest.mark.parametrize("after_s", [0, 0.03, 0.06, 0.12, 0.25])
 def test_it_can_be_interrupted_from_the_start(words, after_s):
-    """Ctrl-C while everything is still being imported, or later: it ends, without a traceback."""
+    """Ctrl-C during the imports, or later, ends the command without a traceback."""
     process = subprocess.Popen(
         [sys.executable, "-c", STARTED, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     process.stdout.readline()
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=30)[1]
-    assert "Traceback" not in said
+    stderr = process.communicate(timeout=30)[1]
+    assert "Traceback" not in stderr
     assert process.returncode in {-signal.SIGINT, 130, 0}
 
 
-def test_what_ignores_ctrl_c_goes_on_doing_so():
-    """As nohup, or a shell's background, starts it."""
+def test_an_ignored_sigint_stays_ignored():
+    """nohup starts a command like that."""
     words = [sys.executable, "-c", STARTED, "check", *QUICK, "--json"]
     start = f"import os, signal; signal.signal(2, signal.SIG_IGN); os.execv({words[0]!r}, {words!r})"
     process = subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, text=True)

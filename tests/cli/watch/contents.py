@@ -1,13 +1,13 @@
-"""Contents of reports, made up for the pure parts of the live view."""
+"""Builds contents of reports for the pure parts of the live view."""
 
 from hypothesis import strategies as st
 
 from network_health import Report
-from network_health.cli.watch.state import Sight
+from network_health.cli.watch.state import CheckResult
 
 
 def link(name="eth0", out=0.0, into=0.0, up=True, reset=False):
-    """One of ``metrics.interfaces``, as far as the view looks at it."""
+    """One of ``metrics.interfaces``, with the fields that the view reads."""
     rates = {"tx_rate_mbps": out, "rx_rate_mbps": into}
     return {"iface": name, "up": up, "counters_reset": reset} | rates
 
@@ -17,7 +17,7 @@ def process(pid=1, name="init", cpu=0.0, mib=1.0, **more):
     return {"pid": pid, "name": name, "cpu_percent": cpu, "rss_mb": mib, "user": "root"} | more
 
 
-def mover(pid=1, name="init", out=0.0, into=0.0, **more):
+def traffic(pid=1, name="init", out=0.0, into=0.0, **more):
     """One of ``metrics.top_network``."""
     return {
         "pid": pid,
@@ -35,17 +35,18 @@ def alert(check="connections", subject="host", severity="WARNING", since=1_000_0
 
 
 def content(details="Network health within normal bounds.", timestamp=1_000_000.0, **metrics):
-    """A report's content with these metrics."""
+    """The content of a report with these metrics."""
     severities = [each["severity"] for each in metrics.get("alerts", ())]
     severity = "INFO" if not severities else "CRITICAL" if "CRITICAL" in severities else "WARNING"
     check = {"check": {"readers": {"connections": "kernel"}}}
     return {"details": details, "severity": severity, "timestamp": timestamp, "metrics": check | metrics}
 
 
-def sight(found, changes=(), at_s=0.0, pace_s=2.0, took_s=0.0):
-    """A check that brought this content."""
-    told = {name: found[name] for name in ("details", "severity", "timestamp", "metrics")}
-    return Sight(Report(status="", changes=changes, **told), at_s, at_s + pace_s, took_s)
+def result(reported, changes=(), started_s=0.0, interval_s=2.0, duration_s=0.0):
+    """A check with this content."""
+    fields = {name: reported[name] for name in ("details", "severity", "timestamp", "metrics")}
+    report = Report(status="", changes=changes, **fields)
+    return CheckResult(report, started_s, started_s + interval_s, duration_s)
 
 
 NAMES = st.text(max_size=20) | st.sampled_from(
@@ -58,14 +59,14 @@ LINKS = st.lists(
     unique_by=lambda each: each["iface"],
 )
 PROCESSES = st.lists(st.builds(process, st.integers(1, 2**22), NAMES, RATES, RATES), max_size=12)
-MOVERS = st.lists(st.builds(mover, st.integers(1, 2**22) | st.none(), NAMES, RATES, RATES), max_size=12)
+TRAFFIC = st.lists(st.builds(traffic, st.integers(1, 2**22) | st.none(), NAMES, RATES, RATES), max_size=12)
 ALERTS = st.lists(
     st.builds(
         alert, st.sampled_from(["connections", "tx_rate"]), NAMES, st.sampled_from(["WARNING", "CRITICAL"])
     ),
     max_size=8,
 )
-EVIDENCE = st.fixed_dictionaries(
+CULPRITS = st.fixed_dictionaries(
     {},
     optional={
         "connections": st.builds(
@@ -93,16 +94,16 @@ CONTENTS = st.builds(
     by_status=st.dictionaries(NAMES, st.integers(0, 10**7), max_size=12),
     top_procs=PROCESSES,
     top_memory=PROCESSES,
-    top_network=MOVERS,
+    top_network=TRAFFIC,
     alerts=ALERTS,
-    culprits=EVIDENCE,
+    culprits=CULPRITS,
     failures=st.lists(st.builds(lambda text: {"collector": "x", "reason": text}, NAMES), max_size=3),
 )
 
 
 @st.composite
 def partial_contents(draw):
-    """A content that may lack anything that a collector failed to bring."""
+    """A content without the metrics of some collectors."""
     whole = draw(CONTENTS)
     missing = draw(st.sets(st.sampled_from(sorted(whole["metrics"].keys() - {"check"}))))
     both = {"total_connections", "by_status"}

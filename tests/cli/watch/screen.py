@@ -1,4 +1,4 @@
-"""A terminal with a screen that can be read, and the real command on it."""
+"""Runs a command on a terminal of its own and reads the screen."""
 
 import contextlib
 import fcntl
@@ -14,11 +14,11 @@ import pyte
 
 from tests.cli.command import ENVIRONMENT, NETWORK_HEALTH
 
-_PATIENCE_S = 20
+_TIMEOUT_S = 20
 
 
 class LiveScreen:
-    """Runs a command on a terminal of its own; ``with`` ends it."""
+    """A command on a terminal of its own; the end of a ``with`` block kills it."""
 
     def __init__(self, *command, columns=80, lines=24, **variables):
         self.screen = pyte.Screen(columns, lines)
@@ -27,10 +27,10 @@ class LiveScreen:
         self.status = None
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
-            self._become(command, columns, lines, ENVIRONMENT | variables)
+            self._exec(command, columns, lines, ENVIRONMENT | variables)
 
     @staticmethod
-    def _become(command, columns, lines, environment):
+    def _exec(command, columns, lines, environment):
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         os.execvpe(command[0], list(map(str, command)), environment)
 
@@ -46,29 +46,29 @@ class LiveScreen:
 
     @property
     def modes(self):
-        """The terminal's modes, of which Linux tells its other end too."""
+        """The terminal's modes, which Linux shows at both of its ends."""
         return termios.tcgetattr(self.terminal)
 
     @property
     def text(self):
-        """The screen as it stands."""
+        """The current screen."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     def press(self, keys):
-        """Type."""
+        """Type these keys."""
         os.write(self.terminal, keys.encode())
 
     def resize(self, columns, lines):
-        """Give the terminal another size; its program gets a SIGWINCH from the kernel."""
+        """Change the size of the terminal; the kernel sends SIGWINCH to its program."""
         self.screen.resize(lines, columns)
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def send(self, number):
-        """Send the program a signal."""
+        """Send a signal to the program."""
         os.kill(self.pid, number)
 
     def read(self, seconds=0.0):
-        """Take in what the program writes within that time, until it is silent if that is 0."""
+        """Read what the program writes within that time; with 0, until it writes nothing more."""
         until = time.monotonic() + seconds
         while select.select([self.terminal], [], [], max(until - time.monotonic(), 0.05))[0]:
             try:
@@ -81,16 +81,16 @@ class LiveScreen:
                 return
 
     def until(self, condition):
-        """Wait until ``condition(text of the screen)`` holds, and give the text."""
-        deadline = time.monotonic() + _PATIENCE_S
+        """Wait until ``condition(text of the screen)`` holds; returns the text."""
+        deadline = time.monotonic() + _TIMEOUT_S
         while not condition(self.text):
-            assert time.monotonic() < deadline, f"in vain:\n{self.text}"
+            assert time.monotonic() < deadline, f"timeout:\n{self.text}"
             self.read(0.1)
         return self.text
 
     def end(self):
-        """Wait for the program to end; its exit status, negative for a signal."""
-        deadline = time.monotonic() + _PATIENCE_S
+        """Wait for the end of the program; returns its exit status, negative for a signal."""
+        deadline = time.monotonic() + _TIMEOUT_S
         while True:
             self.read(0.1)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -98,9 +98,9 @@ class LiveScreen:
                 self.status = os.waitstatus_to_exitcode(status)
                 self.read()
                 return self.status
-            assert time.monotonic() < deadline, f"it does not end:\n{self.text}"
+            assert time.monotonic() < deadline, f"the program does not end:\n{self.text}"
 
 
 def watching(*words, prefix=(), **options):
-    """``network-health watch`` on such a terminal."""
+    """Run ``network-health watch`` on a terminal of its own."""
     return LiveScreen(*prefix, NETWORK_HEALTH, "watch", *words, **options)

@@ -1,4 +1,4 @@
-"""The live view's screen, of reports that were made up: whatever they say and however small it is."""
+"""The screen of the live view, for any report and any size."""
 
 import re
 
@@ -12,7 +12,7 @@ from network_health.cli.watch.layout import Block, heights
 from network_health.cli.watch.screen import Screen
 from network_health.cli.watch.state import State
 from network_health.cli.watch.theme import Theme
-from tests.cli.contents import alert, content, link, mover, partial_contents, process, sight
+from tests.cli.watch.contents import alert, content, link, partial_contents, process, result, traffic
 
 BUSY = content(
     "High connection count: 12 > 10 (80% on :8080 owned by nginx[7])",
@@ -27,24 +27,24 @@ BUSY = content(
     by_status={"ESTABLISHED": 9, "NONE": 3},
     top_procs=[process(7, "nginx", 80.5, 120), process(9, "[red]app", 2, 9)],
     top_memory=[process(8, "java", 1, 4000.25)],
-    top_network=[mover(7, "nginx", 200.25, 2), mover(None, "unattributed", 50)],
+    top_network=[traffic(7, "nginx", 200.25, 2), traffic(None, "unattributed", 50)],
 )
 
 
 def state(*contents, keys="", seconds=2):
-    """The view after these contents, a check each, and then keys."""
-    found = State.of(seconds)
+    """The view after a check with each of these contents, and then keys."""
+    reached = State.initial(seconds)
     for i, each in enumerate(contents):
-        found = found.after(sight(each, (f"change {i}",), 100.0 + i * seconds, seconds))
+        reached = reached.after_check(result(each, (f"change {i}",), 100.0 + i * seconds, seconds))
     for key in keys:
-        found = found.pressed(key)
-    return found
+        reached = reached.after_key(key)
+    return reached
 
 
-def shown(*contents, width=80, height=24, keys="", look=None, has_keys=True, **limits):
+def shown(*contents, width=80, height=24, keys="", theme=None, has_keys=True, **limits):
     """The screen as text."""
     limits = {"process_network": "always", "conn_threshold": 10} | limits
-    screen = Screen("web-7", Settings(**limits), look or Theme(), has_keys=has_keys)
+    screen = Screen("web-7", Settings(**limits), theme or Theme(), has_keys=has_keys)
     return "\n".join(line.plain for line in screen.lines(state(*contents, keys=keys), width, height))
 
 
@@ -57,9 +57,9 @@ def shown(*contents, width=80, height=24, keys="", look=None, has_keys=True, **l
     st.sampled_from([Theme(), Theme("ascii"), Theme("latin-1", has_blocks=False)]),
     st.none() | st.floats(3, 1e6),
 )
-def test_any_reports_on_any_screen(contents, width, height, keys, look, late_s):
-    """As many lines as there are, none too wide, nothing that a terminal would obey or could not encode."""
-    screen = Screen("h\x1b[st", Settings(), look)
+def test_any_reports_on_any_screen(contents, width, height, keys, theme, late_s):
+    """Exactly the lines of the screen, none too wide, without control characters, and encodable."""
+    screen = Screen("h\x1b[st", Settings(), theme)
     before = state(*contents, keys=keys)
     lines = screen.lines(
         State(**{n: getattr(before, n) for n in before.__slots__} | {"late_s": late_s}), width, height
@@ -68,26 +68,26 @@ def test_any_reports_on_any_screen(contents, width, height, keys, look, late_s):
     assert all(line.cell_len <= width for line in lines)
     text = "".join(line.plain for line in lines)
     assert text.isprintable()
-    text.encode(look.encoding)
+    text.encode(theme.encoding)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40)), max_size=8), st.integers(0, 100))
 def test_any_heights(needs, height):
-    """No more than there is, none more than it wants, and the first in rank is served first."""
+    """Not more lines than the screen has or a block can use; the block of highest priority comes first."""
     blocks = {
         str(i): Block(min(least, wanted), wanted, lambda n: []) for i, (least, wanted) in enumerate(needs)
     }
     given_lines = heights(blocks, height)
     assert sum(given_lines.values()) <= height
     for name, block in blocks.items():
-        assert given_lines[name] <= block.wanted
-        assert given_lines[name] >= block.least or given_lines[name] == 0
-    if blocks and blocks["0"].least <= height:
-        assert given_lines["0"] >= blocks["0"].least
+        assert given_lines[name] <= block.max_lines
+        assert given_lines[name] >= block.min_lines or given_lines[name] == 0
+    if blocks and blocks["0"].min_lines <= height:
+        assert given_lines["0"] >= blocks["0"].min_lines
 
 
 def test_everything_at_80x24():
-    """What stands, who it is, rates against limits, connections by state, processes, keys."""
+    """The alert with its culprit, rates against limits, connections by state, processes, keys."""
     text = shown(BUSY)
     assert text.startswith(" WARNING   1 alert  web-7  ")
     assert "!   70s High connection count: 12 > 10 (80% on :8080 owned by nginx[7])\n" in text
@@ -103,7 +103,7 @@ def test_everything_at_80x24():
 
 
 def test_the_order_of_processes():
-    """By memory it is another list than by CPU; by network comes first when asked for."""
+    """By memory is another list than by CPU; by network comes first if that order is selected."""
     by_memory = shown(BUSY, keys="m")
     assert by_memory.index("Processes by memory") < by_memory.index("java") < by_memory.index("by network")
     by_network = shown(BUSY, keys="n")
@@ -111,7 +111,7 @@ def test_the_order_of_processes():
 
 
 def test_the_order_of_interfaces():
-    """Those over a limit, then the busiest of the last minutes, then those that are up; or by name."""
+    """Those over a limit first, then the busiest of the last minutes, then those that are up; or by name."""
     quiet = content(interfaces=[link("c", up=False), link("b"), link("a", into=200), link("d", out=5)])
     peak = content(interfaces=[link("c", up=False), link("b"), link("a"), link("d", out=99)])
 
@@ -126,33 +126,33 @@ def test_the_order_of_interfaces():
 
 @pytest.mark.parametrize(("width", "height"), [(10, 3), (80, 1), (20, 4), (1, 1)])
 def test_the_alert_comes_first(width, height):
-    """Where there is room for little, that is the alert and nothing else."""
+    """On a very small screen the alert is all that is shown."""
     text = shown(BUSY, width=width, height=height)
     assert text.startswith("!")
     assert "High" in text or width == 1
 
 
 def test_all_alerts_get_a_line_before_one_gets_two():
-    """What is cut off says so; the first is told whole; the header has their number."""
-    long = "eth{} outbound 412.7 Mbps > 250 Mbps (92% by rsync[4321] to 10.0.0.9:873, 5% by somebody-else[1])"
+    """A cropped alert ends with an ellipsis; the first is complete; the head has their number."""
+    long = "eth{} outbound 412.7 Mbps > 250 Mbps (92% by rsync[4321] to 10.0.0.9:873, 5% by other-process[1])"
     many = content(
         "; ".join(long.format(i) for i in range(6)), alerts=[alert("tx_rate", f"eth{i}") for i in range(6)]
     )
     text = shown(many, height=12)
     assert "6 alerts" in text
-    assert "somebody-else[1])" in text.splitlines()[2]
+    assert "other-process[1])" in text.splitlines()[2]
     assert len(re.findall(r"^!    0s eth[1-5] .*…$", text, re.MULTILINE)) == 5
 
 
 def test_a_critical_alert_comes_before_warnings():
-    """Whatever the order of the report."""
+    """The order of the report does not matter."""
     text = shown(content("a; b", alerts=[alert("tx_rate", "a"), alert(severity="CRITICAL")]))
     assert text.startswith(" CRITICAL ")
     assert text.index("!!   0s b") < text.index("!    0s a")
 
 
-def test_what_failed_is_told():
-    """A check that failed stands with the alerts, and its part of the screen is missing."""
+def test_a_failed_check_is_shown():
+    """A failed collector is listed with the alerts, and its table is missing."""
     failed = content(
         "Check of connections failed: no", failures=[{"collector": "connections", "reason": "no"}]
     )
@@ -162,29 +162,29 @@ def test_what_failed_is_told():
 
 
 def test_many_interfaces():
-    """Those that there is no room for are counted."""
+    """Those that do not fit are counted."""
     text = shown(content(interfaces=[link(f"veth{i:03}") for i in range(500)]), height=20)
     listed = re.findall(r"^veth", text, re.MULTILINE)
     assert re.findall(r"^  (\d+) more$", text, re.MULTILINE) == [str(500 - len(listed))]
     assert len(listed) >= 5
 
 
-def test_what_happened_lately():
-    """A line of it at the least, the newest; all that there is room for."""
+def test_the_last_changes():
+    """At least one line, the newest change first."""
     assert "change 1" in shown(BUSY, BUSY)
     assert re.search(r"change 1\n.* change 0\n", shown(BUSY, BUSY, height=40))
 
 
-def test_a_terminal_that_lacks_signs():
-    """In its encoding, and with ASCII for blocks."""
+def test_a_terminal_without_unicode():
+    """Text is in the encoding of the terminal, and sparklines are ASCII."""
     wide = content(interfaces=[link("数据", out=50)], top_procs=[process(name="čau")])
-    text = shown(wide, look=Theme("ascii"))
+    text = shown(wide, theme=Theme("ascii"))
     assert text.isascii()
     assert re.search(r"^\?\? .* 50\.00 += ", text, re.MULTILINE)
 
 
 def test_before_the_first_report_and_without_keys():
-    """It says that it has begun, and that it cannot be told anything."""
+    """The head says that the view is starting, the foot that there are no keys."""
     assert shown().startswith(" STARTING   web-7  the first rates take a second")
     assert shown(has_keys=False).endswith("\nno keys: the input is not a terminal; Ctrl-C quits")
 
@@ -193,12 +193,12 @@ def test_before_the_first_report_and_without_keys():
     ("limits", "reason"),
     [
         ({"process_network": "always"}, "no bytes over TCP were seen"),
-        ({"process_network": "auto"}, "told on a breach only: process_network is auto"),
+        ({"process_network": "auto"}, "counted on a breach only: process_network is auto"),
         ({"process_network": "off"}, "off: process_network"),
     ],
 )
-def test_why_no_process_is_listed_by_network(limits, reason):
-    """An empty list says why."""
+def test_an_empty_list_by_network_says_why(limits, reason):
+    """The reason is a setting, or that no bytes were counted."""
     assert f"  {reason}\n" in shown(content(top_procs=[process()]), **limits)
 
 
@@ -216,14 +216,14 @@ def test_why_no_process_is_listed_by_network(limits, reason):
     ],
 )
 def test_ages(seconds, text):
-    """Short enough for a column."""
+    """An age has at most five characters."""
     assert age(seconds) == text
 
 
 def test_slow_checks_are_further_apart():
-    """The head says how far, and why."""
+    """The head shows the interval and the reason."""
     slow = content()
     screen = Screen("web-7", Settings(), Theme())
-    state_then = State.of(2).after(sight(slow, pace_s=5.25, took_s=1.3125))
+    state_then = State.initial(2).after_check(result(slow, interval_s=5.25, duration_s=1.3125))
     assert screen.lines(state_then, 80, 24)[0].plain.endswith("  every 5 s, as a check takes 1.3 s")
     assert shown(slow).splitlines()[0].endswith("  every 2 s")

@@ -13,27 +13,27 @@ import pytest
 from network_health.cli.main import build_parser
 from network_health.cli.parser import commands
 from tests.cli.command import NETWORK_HEALTH, run
-from tests.cli.screen import LiveScreen, watching
+from tests.cli.watch.screen import LiveScreen, watching
 from tests.netns import veth
 
 QUICK = ("--seconds", "0.5")
-CALM = ("--conn-threshold", 10**9, "--tx-threshold-mbps", 10**6, "--rx-threshold-mbps", 10**6)
-#: How the view takes a terminal over and, on the right, how it gives that back.
+HIGH_LIMITS = ("--conn-threshold", 10**9, "--tx-threshold-mbps", 10**6, "--rx-threshold-mbps", 10**6)
+#: (how the view takes a terminal over, how it restores it).
 SWITCHES = ((b"\x1b[?1049h", b"\x1b[?1049l"), (b"\x1b[?25l", b"\x1b[?25h"), (b"\x1b[?7l", b"\x1b[?7h"))
 
 
-def is_given_back(live):
-    """Whether the usual screen, the cursor and the wrapping of lines are back."""
+def is_restored(live):
+    """Whether the normal screen, the cursor and line wrapping are restored."""
     return all(-1 < live.written.rfind(on) < live.written.rfind(off) for on, off in SWITCHES)
 
 
 def has_tables(text):
-    """Whether reports have come in."""
+    """Whether the tables of a report are shown."""
     return "Connections" in text and "Processes by CPU" in text
 
 
-def sample(code):
-    """A command that runs Python, and then ``network-health watch``: what a check does can be changed."""
+def patched(code):
+    """A command that runs this code before the command, so that it can change what a check does."""
     return (
         sys.executable,
         "-c",
@@ -42,8 +42,8 @@ def sample(code):
 
 
 def test_this_host_and_a_key_to_quit():
-    """Interfaces, connections by state and processes; ``q`` gives the terminal back as it was."""
-    with socket.create_server(("127.0.0.1", 0)), watching(*CALM) as live:
+    """Interfaces, connections by state and processes; ``q`` restores the terminal."""
+    with socket.create_server(("127.0.0.1", 0)), watching(*HIGH_LIMITS) as live:
         modes = live.modes
         text = live.until(has_tables)
         assert text.startswith((" OK ", " WARNING "))
@@ -56,11 +56,11 @@ def test_this_host_and_a_key_to_quit():
         live.press("q")
         assert live.end() == 0
         assert live.modes == modes
-        assert is_given_back(live)
+        assert is_restored(live)
 
 
 def test_a_breach_is_at_the_top_with_its_culprit():
-    """The alert and who it was; it grows older."""
+    """The alert with its culprit, and its age, which grows."""
     with socket.create_server(("127.0.0.1", 0)), watching(*QUICK, "--conn-threshold", 0, lines=50) as live:
         lately = r"^\d\d:\d\d:\d\d WARNING: High connection count: \d+ > 0\b"
         text = live.until(lambda text: re.search(lately, text, re.MULTILINE))
@@ -71,8 +71,8 @@ def test_a_breach_is_at_the_top_with_its_culprit():
 
 
 def test_keys():
-    """Orders of processes and interfaces, a pause, and arrows that mean nothing."""
-    with watching(*QUICK, *CALM) as live:
+    """Order of processes and interfaces, pause, and arrows, which do nothing."""
+    with watching(*QUICK, *HIGH_LIMITS) as live:
         live.until(has_tables)
         live.press("m")
         text = live.until(lambda text: "Processes by memory" in text)
@@ -96,9 +96,9 @@ def test_keys():
         assert live.end() == 0
 
 
-def test_a_terminal_that_is_garbled_is_drawn_anew():
-    """What someone else wrote on it goes with Ctrl-L."""
-    with watching("--seconds", 60, *CALM) as live:
+def test_ctrl_l_redraws_the_screen():
+    """What another program wrote on the screen is gone after Ctrl-L."""
+    with watching("--seconds", 60, *HIGH_LIMITS) as live:
         text = live.until(has_tables)
         live._stream.feed(b"\x1b[5;1HBroadcast message from root\x1b[2J")
         live.press("\x0c")
@@ -107,8 +107,8 @@ def test_a_terminal_that_is_garbled_is_drawn_anew():
 
 @pytest.mark.parametrize("size", [(80, 1), (10, 3), (1, 1), (2, 50), (300, 100), (40, 12)])
 def test_resized(size):
-    """Any size shows what fits, the alert first; back at 80x24 everything is there again."""
-    with watching(*QUICK, "--conn-threshold", 0, *CALM[2:]) as live:
+    """At any size the alert comes first; back at 80x24 everything is shown again."""
+    with watching(*QUICK, "--conn-threshold", 0, *HIGH_LIMITS[2:]) as live:
         live.until(lambda text: "High connection" in text and has_tables(text))
         live.resize(*size)
         live.read(1.2)
@@ -119,8 +119,8 @@ def test_resized(size):
         assert live.end() == 0
 
 
-def test_born_tiny():
-    """A terminal that is too small from the beginning, or that does not know its size."""
+def test_a_tiny_terminal():
+    """The terminal is too small from the beginning, or does not know its size."""
     for columns, lines in ((1, 1), (0, 0)):
         with watching(*QUICK, columns=columns or 80, lines=lines or 24) as live:
             live.resize(columns, lines) if columns else live.resize(80, 24)
@@ -131,7 +131,7 @@ def test_born_tiny():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_ended_by_a_signal(number):
-    """The terminal is given back, and the status is that of the signal."""
+    """The terminal is restored, and the status is that of the signal."""
     with watching(*QUICK) as live:
         modes = live.modes
         live.until(has_tables)
@@ -139,41 +139,41 @@ def test_ended_by_a_signal(number):
         live.send(number)
         assert live.end() == -number
         assert live.modes == modes
-        assert is_given_back(live)
+        assert is_restored(live)
 
 
 def test_ctrl_c_quits():
-    """As ``q`` does."""
+    """Ctrl-C ends the view with status 0, as ``q`` does."""
     with watching(*QUICK) as live:
         live.until(has_tables)
         live.press("\x03")
         assert live.end() == 0
-        assert is_given_back(live)
+        assert is_restored(live)
         assert b"stopped" not in live.written
 
 
 def test_stopped_and_continued_by_the_shell():
-    """Ctrl-Z gives the shell its screen, ``fg`` takes it again; after SIGSTOP as well."""
+    """Ctrl-Z restores the screen of the shell, ``fg`` shows the view again."""
     shell = ("bash", "--norc", "--noprofile", "-i")
     with LiveScreen(*shell, PS1="$ ", HISTFILE="/dev/null") as live:
         live.press(f"{NETWORK_HEALTH} watch --seconds 0.5\n")
         live.until(has_tables)
         live.press("\x1a")
         live.until(lambda _: b"Stopped" in live.written)
-        assert is_given_back(live)
+        assert is_restored(live)
         live.press("echo $((6 * 7)) is the answer\n")
         live.until(lambda text: re.search(r"^42 is the answer$", text, re.MULTILINE))
         switched = live.written.count(SWITCHES[0][0])
         live.press("fg\n")
         live.until(lambda text: live.written.count(SWITCHES[0][0]) > switched and has_tables(text))
         live.press("q")
-        live.until(lambda _: is_given_back(live))
+        live.until(lambda _: is_restored(live))
         live.press("stty -a | grep -c ' icanon'; exit $?\n")
         assert live.end() == 0
 
 
 def test_started_in_the_background():
-    """As any command that wants the terminal it stops, and goes on when it is in front; a kill reaches it."""
+    """It stops as other commands do, continues in the foreground, and can be killed."""
     with LiveScreen("bash", "--norc", "--noprofile", "-i", PS1="$ ", HISTFILE="/dev/null") as live:
         for ending in ("fg\n", "kill %1; fg\n"):
             live.press(f"clear; {NETWORK_HEALTH} watch --seconds 0.5 &\n")
@@ -182,15 +182,15 @@ def test_started_in_the_background():
             if ending == "fg\n":
                 live.until(has_tables)
                 live.press("q")
-                live.until(lambda _: is_given_back(live))
+                live.until(lambda _: is_restored(live))
         live.until(lambda text: "Terminated" in text or (live.press("\n"), False)[1])
         live.press("exit 7\n")
         assert live.end() == 7
         assert b"Traceback" not in live.written
 
 
-def test_a_terminal_that_is_gone():
-    """Nothing is left running when the connection is lost."""
+def test_the_process_ends_with_its_terminal():
+    """When the connection is lost the process ends."""
     live = watching(*QUICK)
     with live:
         live.until(has_tables)
@@ -200,8 +200,8 @@ def test_a_terminal_that_is_gone():
         live.status = 1
 
 
-def test_a_terminal_that_takes_nothing():
-    """Ctrl-S stops the output, not the end."""
+def test_a_terminal_that_accepts_no_output():
+    """After Ctrl-S a signal still ends the view."""
     with watching(*QUICK) as live:
         modes = live.modes
         live.until(has_tables)
@@ -213,30 +213,30 @@ def test_a_terminal_that_takes_nothing():
 
 
 def test_a_check_that_hangs():
-    """It is told how long there has been no answer, and keys are obeyed."""
+    """The head shows how long the check has had no answer, and keys still work."""
     hangs = (
         "import sys, time\nfrom network_health import Monitor\nMonitor.check = lambda self: time.sleep(1000)"
     )
-    with LiveScreen(*sample(hangs), "watch", *QUICK) as live:
+    with LiveScreen(*patched(hangs), "watch", *QUICK) as live:
         live.until(lambda text: "no answer for 4s" in text)
         live.press("q")
         assert live.end() == 0
-        assert is_given_back(live)
+        assert is_restored(live)
 
 
-def test_an_error_that_nobody_foresaw():
-    """It ends the view and is shown on a terminal that is as it was."""
+def test_an_unexpected_error():
+    """It ends the view, and its message appears on the restored terminal."""
     fails = "import sys\nfrom network_health import Monitor\nMonitor.check = lambda self: 1 / 0"
-    with LiveScreen(*sample(fails), "watch", *QUICK) as live:
+    with LiveScreen(*patched(fails), "watch", *QUICK) as live:
         modes = live.modes
         assert live.end() == 1
         assert live.modes == modes
-        assert is_given_back(live)
+        assert is_restored(live)
         assert live.written.rindex(b"ZeroDivisionError") > live.written.rindex(b"\x1b[?1049l")
 
 
-def test_names_that_would_command_a_terminal(tmp_path):
-    """A process may call itself anything: it is shown, not obeyed, and not read as markup."""
+def test_names_with_control_characters(tmp_path):
+    """The name of a process is shown without control characters, and is not read as markup."""
     name = b"[red]\x1b[2Jx\x07"
     spin = f"open('/proc/self/comm', 'wb').write({name!r})\nwhile True: pass"
     busy = subprocess.Popen([sys.executable, "-c", spin])
@@ -250,7 +250,7 @@ def test_names_that_would_command_a_terminal(tmp_path):
 
 
 def test_no_colour_and_no_blocks():
-    """NO_COLOR leaves bold and no colour; an encoding without blocks gets ASCII."""
+    """With NO_COLOR there is no colour; an encoding without blocks gets ASCII."""
     with watching(*QUICK, "--conn-threshold", 0, NO_COLOR="1", PYTHONIOENCODING="ascii") as live:
         text = live.until(lambda text: "High connection" in text and has_tables(text))
         assert text.isascii()
@@ -258,8 +258,8 @@ def test_no_colour_and_no_blocks():
         assert not re.search(rb"\x1b\[[\d;]*\b(3\d|4\d|9\d|10\d)\b[\d;]*m", live.written)
 
 
-def test_input_that_is_no_terminal():
-    """It works without keys, and says so."""
+def test_input_that_is_not_a_terminal():
+    """The view works without keys, and says so."""
     with LiveScreen("sh", "-c", f"exec {NETWORK_HEALTH} watch </dev/null") as live:
         live.until(lambda text: has_tables(text) and "no keys: the input is not a terminal" in text)
         live.press("\x03")
@@ -285,14 +285,14 @@ def test_input_that_is_no_terminal():
         (("--conn-treshold", "5"), {}, 2, "--conn-treshold: unknown option; did you mean --conn-threshold?"),
     ],
 )
-def test_what_it_refuses(words, variables, status, sentence):
-    """In a sentence, with a status."""
+def test_errors_of_the_command_line(words, variables, status, sentence):
+    """Each is one sentence and an exit status."""
     done = run("watch", *words, **variables)
     assert (done.returncode, done.stdout, done.stderr) == (status, "", f"network-health watch: {sentence}\n")
 
 
-def test_a_terminal_of_no_kind():
-    """TERM says that nothing can be drawn."""
+def test_a_dumb_terminal():
+    """TERM=dumb is an error."""
     with watching(TERM="dumb") as live:
         assert live.end() == 1
         assert live.text.startswith("network-health watch: TERM names no terminal to draw on;")
@@ -314,7 +314,7 @@ sys.meta_path.insert(0, Blocker())
 
 
 def test_without_rich(without_rich):
-    """It says which extra to install; everything else works."""
+    """The command says which extra to install; everything else works."""
     with watching(**without_rich) as live:
         assert live.end() == 1
         assert "pip install 'matrixswarm-network-health[cli]'" in live.text.replace("\n", "")
@@ -327,8 +327,8 @@ def test_without_rich(without_rich):
     assert "## network-health watch" in page.stdout
 
 
-def test_no_command_needs_rich_to_be_known():
-    """Building the parser imports none of it."""
+def test_the_parser_does_not_import_rich():
+    """The subcommand is listed without it."""
     assert "watch" in commands(build_parser())
     code = "import sys, network_health.cli.main as m; m.build_parser(); print('rich' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
@@ -351,14 +351,14 @@ while connection.recv(65536):
 
 @pytest.mark.root
 def test_real_traffic(namespace):
-    """Some 5 Mbps over a veth: the rate in figures and cells, over its limit, and the process that sends."""
+    """About 5 Mbps over a veth: the rate over its limit, its sparkline, and the process that sends."""
     here, there = namespace(), namespace()
     veth(here, there)
     inside = [("ip", "netns", "exec", each.name, sys.executable, "-c") for each in (there, here)]
     receiver = subprocess.Popen([*inside[0], RECEIVE])
     try:
-        there_is = ("ip", "netns", "exec", there.name, "ss", "-Htln")
-        while "7700" not in subprocess.check_output(there_is, text=True):
+        list_listeners = ("ip", "netns", "exec", there.name, "ss", "-Htln")
+        while "7700" not in subprocess.check_output(list_listeners, text=True):
             pass
         sender = subprocess.Popen([*inside[1], SEND])
         try:

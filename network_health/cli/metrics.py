@@ -1,0 +1,73 @@
+"""Lists the metrics of a report together with their limits. Pure.
+
+Guarantees: an unknown metric is left out, never 0. Every limit of `Settings` has its metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from network_health.settings import Settings
+
+#: The content of a report, or a part of it.
+Content = Mapping[str, Any]
+
+#: The setting that limits each metric of ``metrics.protocols``; of an object it limits the ``percent``.
+PROTOCOL_LIMITS = {
+    "retransmit_percent": "retransmit_threshold_percent",
+    "listen_overflows_per_sec": "listen_overflow_threshold_per_sec",
+    "syn_cookies_sent_per_sec": "syn_queue_threshold_per_sec",
+    "syn_queue_full_drops_per_sec": "syn_queue_threshold_per_sec",
+    "udp_receive_buffer_errors_per_sec": "udp_error_threshold_per_sec",
+    "udp_send_buffer_errors_per_sec": "udp_error_threshold_per_sec",
+    "softnet_dropped_per_sec": "softnet_threshold_per_sec",
+    "softnet_squeezed_per_sec": "softnet_threshold_per_sec",
+    "conntrack": "conntrack_threshold_percent",
+    "orphans": "orphan_threshold_percent",
+    "tcp_memory": "tcp_memory_threshold_percent",
+    "ephemeral_ports": "ephemeral_port_threshold_percent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """``unit`` is ``%``, ``c`` for a counter, ``s``, or nothing."""
+
+    name: str
+    value: float
+    unit: str = ""
+    limit: float | None = None
+
+
+def report_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
+    """The metrics of a report that can be drawn as a graph."""
+    metrics = content["metrics"]
+    for link in metrics.get("interfaces", ()):
+        name = link["iface"]
+        yield Metric(f"{name}_tx_mbps", link["tx_rate_mbps"], "", settings.tx_threshold_mbps)
+        yield Metric(f"{name}_rx_mbps", link["rx_rate_mbps"], "", settings.rx_threshold_mbps)
+        for counter in ("tx_errs", "rx_errs", "drops"):
+            yield Metric(f"{name}_{counter}", link[counter], "c")
+    if "total_connections" in metrics:
+        yield Metric("connections", metrics["total_connections"], "", settings.conn_threshold)
+    yield from protocol_metrics(metrics, settings)
+    yield Metric("check_time", round(metrics["check"]["total_ms"] / 1e3, 5), "s")
+
+
+def protocol_metrics(metrics: Content, settings: Settings) -> Iterator[Metric]:
+    """The known metrics of ``metrics.protocols``."""
+    for name, value in metrics.get("protocols", {}).items():
+        setting = PROTOCOL_LIMITS.get(name)
+        if isinstance(value, Mapping):
+            name, value = f"{name}_percent", value["percent"]
+        if value is not None:
+            limit = getattr(settings, setting) if setting else None
+            yield Metric(name, value, "%" if name.endswith("_percent") else "", limit)
+
+
+def connection_states(metrics: Content) -> list[tuple[str, int]]:
+    """The states of ``metrics.by_status``, or ``UDP``, with their number of sockets, the most first."""
+    states = sorted(metrics["by_status"].items(), key=lambda item: (-item[1], item[0]))
+    return [("UDP" if name == "NONE" else name, count) for name, count in states]

@@ -1,0 +1,97 @@
+"""The history of the live view, and its sparklines."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from network_health.cli.watch.history import (
+    ASCII_LEVELS,
+    BLOCK_LEVELS,
+    SLOT_S,
+    SLOTS,
+    History,
+    sparkline,
+)
+from network_health.cli.watch.state import State
+from tests.cli.watch.contents import content, link, result
+
+
+def drawn(values, limit, levels=BLOCK_LEVELS):
+    """A sparkline as text; a value over the limit is ``X``."""
+    return "".join("X" if cell.over else cell.char for cell in sparkline(values, limit, levels))
+
+
+@pytest.mark.parametrize(
+    ("values", "limit", "shown"),
+    [
+        ([], 100, ""),
+        ([None, 0, 0.0], 100, " ▁▁"),
+        ([0.001, 14, 15, 50, 86, 99, 100], 100, "▂▂▃▅███"),
+        ([100.01, 1e9], 100, "XX"),
+        ([0, 0.01, None], 0, "▁X "),
+        ([5], 1e12, "▂"),
+    ],
+)
+def test_sparklines(values, limit, shown):
+    """Unknown is blank, 0 the lowest level, the smallest value higher, the limit full, more is marked."""
+    assert drawn(values, limit) == shown
+
+
+def test_a_terminal_without_blocks():
+    """The same levels in ASCII."""
+    assert drawn([None, 0, 1, 50, 100, 101], 100, ASCII_LEVELS) == " _.=#X"
+    assert len(ASCII_LEVELS) == len(BLOCK_LEVELS) == len(set(ASCII_LEVELS))
+
+
+@given(st.lists(st.none() | st.floats(0, 1e12)), st.floats(0, 1e12))
+def test_any_sparkline(values, limit):
+    """A cell for each value; a higher value never has a lower level."""
+    cells = sparkline(values, limit)
+    assert len(cells) == len(values)
+    known = sorted(
+        (v, BLOCK_LEVELS.index(cell.char)) for v, cell in zip(values, cells, strict=True) if v is not None
+    )
+    assert [level for _, level in known] == sorted(level for _, level in known)
+    assert all(
+        cell.over == (value is not None and value > limit) for value, cell in zip(values, cells, strict=True)
+    )
+
+
+def history(*reports, slot_s=SLOT_S):
+    """The history after ``reports``: (seconds, links)."""
+    joined = History(slot_s)
+    for at_s, links in reports:
+        joined = joined.after(content(interfaces=links, total_connections=7)["metrics"], at_s)
+    return joined
+
+
+def test_a_cell_shows_the_peak_of_its_slot():
+    """Of several checks in ten seconds the highest value counts, separately for each direction."""
+    kept = history((0, [link(out=1, into=9)]), (2, [link(out=3)]), (4, [link(out=2)]), (10, [link(out=0.5)]))
+    assert kept.rates("eth0", "tx_rate_mbps", 3) == [None, 3.0, 0.5]
+    assert kept.rates("eth0", "rx_rate_mbps", 2) == [9.0, 0.0]
+    assert kept.sockets(3) == [None, 7, 7]
+
+
+def test_a_missing_value_is_unknown():
+    """A gap between checks, a new interface, a counter reset: none of them is shown as 0."""
+    kept = history((0, [link()]), (30, [link(), link("eth1", reset=True)]), (40, [link("eth1", out=2)]))
+    assert kept.rates("eth0", "tx_rate_mbps", 5) == [0.0, None, None, 0.0, None]
+    assert kept.rates("eth1", "tx_rate_mbps", 2) == [None, 2.0]
+    assert kept.rates("eth9", "tx_rate_mbps", 2) == [None, None]
+
+
+def test_checks_far_apart():
+    """A check each minute gives a cell each minute, also if one is a little early or late."""
+    data = State.initial(60).data
+    for at_s in (100.0, 160.3, 219.8, 280.1):
+        data = data.after_check(result(content(interfaces=[link(out=at_s)]), started_s=at_s))
+    assert data.history.rates("eth0", "tx_rate_mbps", 5) == [None, 100.0, 160.3, 219.8, 280.1]
+
+
+def test_the_history_is_bounded():
+    """The number of slots is limited, and the newest are kept."""
+    kept = history(*((10.0 * i, [link(out=i)]) for i in range(5 * SLOTS)))
+    assert len(kept.slots) == SLOTS
+    assert kept.rates("eth0", "tx_rate_mbps", 2) == [5 * SLOTS - 2, 5 * SLOTS - 1]
+    assert kept.peaks() == {"eth0": 5 * SLOTS - 1}

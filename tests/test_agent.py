@@ -85,7 +85,7 @@ def test_worker_returns_when_a_config_waits(agent, tmp_path):
     drop.touch()
     waiting.join(5)
     assert not waiting.is_alive()
-    assert not agent.service._config.has_news()
+    assert not agent.service._config.has_new_packet()
 
 
 def test_a_missing_library_is_told_and_the_agent_stays(tmp_path, monkeypatch):

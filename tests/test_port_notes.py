@@ -207,11 +207,11 @@ def test_a_report_without_a_holder_is_kept(world, tmp_path):
     agent = reference_agent({"conn_threshold": 0}, holders=())
     assert theirs(agent) is None
     port = port_agent(tmp_path, {"conn_threshold": 0})
-    report = port.monitor.check()
+    report = port.service.monitor.check()
     port.send_status_report(report.status, report.severity, report.details, report.metrics)
     assert port.sent == []
     port.now_holding = ["forensic-1"]
-    port.deliver()
+    port.service._deliver()
     ((holder, packet),) = port.sent
     assert holder == "forensic-1"
     assert "High connection count: " in packet["content"]["details"]
@@ -223,6 +223,6 @@ def test_a_pushed_config_is_applied(world, tmp_path):
     agent.worker({"conn_threshold": 0})
     assert agent.sent[-1][1]["content"]["details"] == QUIET
     port = port_agent(tmp_path, {})
-    port.reconfigure({"conn_threshold": 0}, None)
+    port.service._reconfigure({"conn_threshold": 0}, None)
     assert "conn_threshold 1000 -> 0" in port.logged[-1]
-    assert "High connection count: " in port.monitor.check().details
+    assert "High connection count: " in port.service.monitor.check().details

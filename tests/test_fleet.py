@@ -1,6 +1,6 @@
-"""What docs/fleet.md gives to operators: rules that tell, a dashboard of figures that exist.
+"""docs/fleet.md: alert rules that fire when they should, a dashboard of metrics that exist.
 
-``python -m tests.test_fleet`` writes the page's table of figures anew.
+``python -m tests.test_fleet`` regenerates the page's table of metrics.
 """
 
 import json
@@ -15,18 +15,17 @@ from network_health.export.metric_families import exposition
 from tests.reporting.test_report import REPORTS
 from tests.tree import DOCS
 
-DOCS = DOCS
 PAGE = DOCS / "fleet.md"
 RULES = DOCS / "fleet" / "rules.yml"
 RULES_TEST = DOCS / "fleet" / "rules_test.yml"
 DASHBOARD = json.loads((DOCS / "fleet" / "dashboard.json").read_text())
 NAME = re.compile(r"network_health_\w+")
-#: What Grafana puts in the place of its own variables, and of the dashboard's when all are chosen.
+#: Values of Grafana's own variables, and of the dashboard's variables when all are selected.
 VARIABLES = {"__rate_interval": "1m", "__range": "1h", "job": ".+", "instance": ".+", "interface": ".+"}
 
 
-def everything():
-    """The families of a report that has all there can be: name with its ending, type, meaning, labels."""
+def exported_metrics():
+    """The metrics of a report with every field: full name, type, meaning, labels."""
     report = REPORTS["breached"]
     share = {"used": 1, "limit": 4, "percent": 25.0}
     shares = dict.fromkeys(("conntrack", "orphans", "tcp_memory", "ephemeral_ports"), share)
@@ -36,29 +35,29 @@ def everything():
         yield family.samples[0].name, family.type, family.documentation, labels
 
 
-NAMES = {name for name, *_ in everything()}
+NAMES = {name for name, *_ in exported_metrics()}
 
 
-def figures_table():
-    """All figures, as the page shows them."""
-    rows = ["| figure | type | labels | meaning |", "|---|---|---|---|"]
-    for name, kind, meaning, labels in everything():
+def metrics_table():
+    """All metrics, as the page shows them."""
+    rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for name, kind, meaning, labels in exported_metrics():
         shown = ", ".join(f"`{label}`" for label in labels)
         rows.append(f"| `{name}` | {kind} | {shown} | {meaning} |")
     return "\n".join(rows)
 
 
 def between(text):
-    return re.search(r"(?<=<!-- figures -->\n).*?(?=<!-- /figures -->)", text, re.DOTALL)
+    return re.search(r"(?<=<!-- metrics -->\n).*?(?=<!-- /metrics -->)", text, re.DOTALL)
 
 
 def panels():
-    """The dashboard's panels but for the titles of its rows."""
+    """The dashboard's panels, without the titles of its rows."""
     return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
 def dashboard_expressions():
-    """Every expression, with the variables put in."""
+    """Every expression, with values for the variables."""
     expressions = [target["expr"] for panel in panels() for target in panel["targets"]]
     return [re.sub(r"\$(\w+)", lambda found: VARIABLES[found[1]], each) for each in expressions]
 
@@ -69,18 +68,18 @@ def rule_names():
 
 
 def promtool(*words, cwd=None):
-    """What promtool made of it."""
+    """The finished promtool command."""
     command = ["promtool", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=cwd)
 
 
 def test_the_pages_table_is_current():
-    """Every figure with its type, labels and meaning, as the code exports it."""
-    assert between(PAGE.read_text())[0].strip() == figures_table()
+    """Every metric with its type, labels and meaning, as the code exports it."""
+    assert between(PAGE.read_text())[0].strip() == metrics_table()
 
 
 def test_the_page_names_every_rule():
-    """Each alert is explained, and none that is not there."""
+    """The page explains every alert rule and no other."""
     assert set(re.findall(r"`(NetworkHealth\w+)`", PAGE.read_text())) == set(rule_names())
 
 
@@ -88,28 +87,28 @@ def test_the_page_names_every_rule():
     "path", [RULES, RULES_TEST, PAGE, DOCS / "fleet" / "dashboard.json"], ids=lambda p: p.name
 )
 def test_every_name_is_one_that_is_exported(path):
-    """Rules, dashboard and page ask for no figure that does not exist."""
+    """Rules, dashboard and page use no metric that does not exist."""
     named = set(NAME.findall(path.read_text())) - {"network_health_fleet", "network_health_"}
     assert named
     assert named <= NAMES
 
 
-def test_prometheus_takes_the_rules():
-    """By its own checker."""
+def test_prometheus_accepts_the_rules():
+    """Prometheus' own checker finds no error in the rules."""
     done = promtool("check", "rules", RULES)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(rule_names())} rules found" in done.stdout
 
 
-def test_the_rules_tell_what_they_should():
-    """Over made-up series, each rule, when it should and when it should not."""
+def test_the_rules_fire_when_they_should():
+    """On test series, each rule fires when it should, and does not when it should not."""
     done = promtool("test", "rules", RULES_TEST.name, cwd=RULES_TEST.parent)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", rule_names())
 def test_no_rule_goes_untested(tmp_path, name):
-    """Were it never to tell, or always, its test would fail."""
+    """The rules' tests fail if a rule never fires, or always."""
     (tmp_path / RULES_TEST.name).write_text(RULES_TEST.read_text())
     text = RULES.read_text()
     start = text.index(f"alert: {name}\n")
@@ -120,8 +119,8 @@ def test_no_rule_goes_untested(tmp_path, name):
         assert promtool("test", "rules", RULES_TEST.name, cwd=tmp_path).returncode == 1
 
 
-def test_the_dashboard_holds_together():
-    """One id a panel, none above another, every query by the chosen source, every variable declared."""
+def test_the_dashboard_is_consistent():
+    """Panels have unique ids and do not overlap; queries use the selected source; variables are declared."""
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(set(ids)) == len(ids)
     cells = [
@@ -143,8 +142,8 @@ def test_the_dashboard_holds_together():
             assert 'job=~"$job",instance=~"$instance"' in target["expr"]
 
 
-def test_the_dashboard_shows_everything():
-    """Every figure but those that say how another one is to be read."""
+def test_the_dashboard_shows_all_metrics():
+    """The dashboard shows every metric, except those that only help to interpret another one."""
     shown = {name for expression in dashboard_expressions() for name in NAME.findall(expression)}
     assert NAMES - shown == {
         "network_health_interface_mtu_bytes",
@@ -157,4 +156,4 @@ def test_the_dashboard_shows_everything():
 if __name__ == "__main__":
     page = PAGE.read_text()
     found = between(page)
-    PAGE.write_text(f"{page[: found.start()]}{figures_table()}\n{page[found.end() :]}")
+    PAGE.write_text(f"{page[: found.start()]}{metrics_table()}\n{page[found.end() :]}")

@@ -11,7 +11,6 @@ import socket
 import struct
 import subprocess
 import sys
-from types import TracebackType
 from typing import IO
 
 from network_health.swarm.errors import SwarmError, last_line
@@ -43,9 +42,7 @@ class Breach:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def _close(self) -> None:

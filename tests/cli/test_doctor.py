@@ -12,6 +12,7 @@ import matrixswarm
 import pytest
 
 from network_health.swarm.doctor import checks, host
+from network_health.swarm.doctor import python as doctor_python
 from network_health.swarm.payload import source
 from tests.cli.command import at_a_terminal, run
 from tests.rights import as_nobody
@@ -264,8 +265,8 @@ def test_the_swarms_python_is_the_launchers(tmp_path, monkeypatch, head, python)
     """It is named in the launcher's first line, in each form that installers write."""
     path = tmp_path / "matrixswarm-boot"
     path.write_text(head)
-    monkeypatch.setattr(checks, "launcher", lambda name: path)
-    assert str(checks.swarm_python()) == python
+    monkeypatch.setattr(doctor_python, "launcher", lambda name: path)
+    assert str(doctor_python.swarm_python()) == python
 
 
 @pytest.mark.parametrize("config", ["[1, 2]", '"abc"', "5"])

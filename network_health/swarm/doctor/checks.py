@@ -9,25 +9,20 @@ from __future__ import annotations
 import ast
 import json
 import shlex
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import network_health
-from network_health.swarm.booting import launcher
 from network_health.swarm.doctor.directive import check_directive
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.host import check_kernel, check_matrix, check_rights
+from network_health.swarm.doctor.python import run_python, swarm_python
 from network_health.swarm.errors import SwarmError, last_line
 from network_health.swarm.payload import AGENT_FOLDER, SHADOW, payload_files, source
 from network_health.swarm.workspace import Workspace
 
 _AGENT_FILE = f"{AGENT_FOLDER}/network_health.py"
-#: How pip begins the second line of a launcher that a shell has to start.
-_SHELL_EXEC = "'''exec' "
-_IMPORT_S = 60.0
 #: Run by the swarm's Python: imports the modules that are its arguments, and prints where the library is.
 _PROBE = (
     "import importlib, json, sys; [importlib.import_module(name) for name in sys.argv[1:]]; "
@@ -56,34 +51,11 @@ def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
     yield check_matrix()
 
 
-def swarm_python() -> Path:
-    """The Python that runs every agent of a swarm: the one in the first lines of ``matrixswarm-boot``."""
-    own = Path(sys.executable)
-    try:
-        head = launcher("matrixswarm-boot").read_text("utf-8").splitlines()[:2]
-        # A long path, or one with spaces, is not allowed in a #! line: pip then starts Python by a shell.
-        is_shell = len(head) > 1 and head[1].startswith(_SHELL_EXEC)
-        words = shlex.split(head[1].removeprefix(_SHELL_EXEC) if is_shell else head[0].removeprefix("#!"))
-        if Path(words[0]).name == "env":
-            words = [shutil.which(words[1]) or ""]
-    except (SwarmError, OSError, ValueError, IndexError):  # no launcher, or not a Python script
-        return own
-    return Path(words[0]) if Path(words[0]).name.startswith("python") else own
-
-
 def check_library(python: Path) -> Finding:
     """Whether ``python`` imports all that the agent's file imports, and from where."""
     install = f"{shlex.quote(str(python))} -m pip install {shlex.quote(source())}"
     try:
-        done = subprocess.run(  # noqa: S603 - the swarm's own Python, by its path, without a shell
-            [python, "-c", _PROBE, *_imported_by_the_agent()],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_IMPORT_S,
-            cwd="/",  # a folder named network_health in the current one would be imported instead
-            check=False,
-        )
+        done = run_python(python, _PROBE, *_imported_by_the_agent())
         if done.returncode:
             reason = last_line(done.stderr)
             return fault("library", f"{python} cannot import what the agent needs: {reason}", install)

@@ -18,10 +18,10 @@ from pathlib import Path
 from network_health.export import INSTALL_COMMAND, socket_address
 from network_health.settings import Settings
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
+from network_health.swarm.doctor.python import run_python
 from network_health.swarm.errors import last_line
 
 _SUBJECT = "prometheus"
-_IMPORT_S = 60.0
 _ANSWER_S = 2.0
 _MOST_BYTES = 65536
 _AGENTS_METRIC = b"\nnetwork_health_build_info{"
@@ -46,15 +46,7 @@ def check_export(uid: str, settings: Settings, python: Path) -> Iterator[Finding
 def _library(uid: str, python: Path) -> Iterator[Finding]:
     """A fault if the agent's Python cannot import what the export needs."""
     try:
-        done = subprocess.run(  # noqa: S603 - the swarm's own Python, by its path, without a shell
-            [python, "-c", "import network_health.export.metric_families"],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_IMPORT_S,
-            cwd="/",
-            check=False,
-        )
+        done = run_python(python, "import network_health.export.metric_families")
     except (OSError, subprocess.TimeoutExpired):  # check_library reports what is wrong with this Python
         return
     if done.returncode:

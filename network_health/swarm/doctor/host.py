@@ -107,20 +107,19 @@ def _without_kernel(collector: str, source: str, refusals: list[str], portable: 
 
 
 def _reading(reader: Readers, collector: str) -> Callable[[], object]:
-    if collector == "interfaces":
-        return reader.links
-    if collector == "connections":
-        return reader.connections
-    if collector == "processes":
-        return reader.processes
-    protocols = reader.protocols
-    return (lambda: _counted(protocols(True))) if protocols else (lambda: None)
+    readings: dict[str, Callable[[], object]] = {
+        "interfaces": reader.links,
+        "connections": reader.connections,
+        "processes": reader.processes,
+        "protocols": lambda: reader.protocols and _with_counters(reader.protocols(True)),
+    }
+    return readings[collector]
 
 
-def _counted(reading: ProtocolReading) -> None:
-    """Raises OSError if no counter at all could be read; some may be missing in a kernel."""
-    if reading.counters == ProtocolCounters():
+def _with_counters(reading: ProtocolReading) -> ProtocolReading:
+    if reading.counters == ProtocolCounters():  # a kernel may lack some counters, but not all
         raise OSError(errno.ENODATA, "no counter exists")
+    return reading
 
 
 def _refusal(read: Callable[[], object]) -> str | None:

@@ -1,6 +1,7 @@
 """Each row of docs/port-notes.md: the difference, shown on the stock agent and on this port."""
 
 import re
+import socket
 
 import psutil
 import pytest
@@ -202,6 +203,15 @@ def test_a_string_is_not_a_list_of_letters(world):
     assert outcome.errors[0].startswith("exclude_interfaces: 'eth0' is not allowed; give a list")
 
 
+@pytest.fixture
+def a_socket():
+    """A UDP socket: without one, the host of a test has no connection."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.bind(("127.0.0.1", 0))
+        yield opened
+
+
+@pytest.mark.usefixtures("a_socket")
 def test_a_report_without_a_holder_is_kept(world, tmp_path):
     """No node holds the role: the stock agent's report is lost, this port's arrives when one does."""
     agent = reference_agent({"conn_threshold": 0}, holders=())
@@ -217,6 +227,7 @@ def test_a_report_without_a_holder_is_kept(world, tmp_path):
     assert "High connection count: " in packet["content"]["details"]
 
 
+@pytest.mark.usefixtures("a_socket")
 def test_a_pushed_config_is_applied(world, tmp_path):
     """The stock agent's threshold stays; this port's is the pushed one from the next check on."""
     agent = reference_agent({})

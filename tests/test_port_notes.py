@@ -1,4 +1,4 @@
-"""Each row of docs/port-notes.md: the difference, shown on the stock agent and on this port."""
+"""Each row of docs/port-notes.md: the difference, shown on the reference agent and on this port."""
 
 import re
 import socket
@@ -34,14 +34,14 @@ def ours(**config):
 
 
 def theirs(agent):
-    """The content that the stock agent sends for one more check; None when it sends nothing."""
+    """The content that the reference agent sends for its next check; None if it sends nothing."""
     before = len(agent.sent)
     agent.worker()
     return agent.sent[-1][1]["content"] if len(agent.sent) > before else None
 
 
 def grow(world, seconds=1.0, **added):
-    """Time passes and eth0 counts on."""
+    """Time passes, and the counters of eth0 increase."""
     world.clock_s += seconds
     io = world.io["eth0"]
     world.io = {"eth0": io._replace(**{k: getattr(io, k) + v for k, v in added.items()})}
@@ -52,15 +52,15 @@ def eth0(content):
 
 
 def test_every_row_has_its_test():
-    """The table's last column names the tests of this file, all of them."""
+    """The last column of the table names all tests of this file."""
     rows = re.findall(r"\| `(\w+)` \|$", NOTES.read_text(), re.MULTILINE)
     assert sorted(f"test_{row}" for row in rows) == sorted(
         name for name in globals() if name.startswith("test_") and name != "test_every_row_has_its_test"
     )
 
 
-def test_errors_are_told_once(world):
-    """The stock agent warns for ever; this port once, or for ever if asked to."""
+def test_errors_are_reported_once(world):
+    """The reference agent warns at every check; this port once, or at every check with ``"total"``."""
     agent, port, total = reference_agent({}), ours(), ours(packet_errors="total")
     grow(world, dropin=3)
     finding = "eth0 errors: TX=0 RX=0 drops=3"
@@ -90,8 +90,8 @@ def test_the_first_report_has_cpu(world):
     assert port.check().metrics["top_procs"][0]["cpu_percent"] == 50.0
 
 
-def test_a_newborn_process_has_its_cpu(world):
-    """A process born in the window is charged for it."""
+def test_a_new_process_has_its_cpu(world):
+    """A process that started within the window has its CPU time in the report."""
     port = ours()
     world.clock_s += 2
     world.processes[8] = Process(8, "eight", cpu_s=1.0, cpu_percent=0.0)
@@ -110,8 +110,8 @@ def test_a_reset_counter_gives_no_negative_rate(world):
     assert (seen["tx_rate_mbps"], seen["counters_reset"]) == (0, True)
 
 
-def test_the_clock_that_is_set_changes_no_rate(world, monkeypatch):
-    """The wall clock goes back an hour while a second passes."""
+def test_a_change_of_the_clock_changes_no_rate(world, monkeypatch):
+    """The wall clock is set back an hour while one second passes."""
     agent, port = reference_agent({}), ours()
     theirs(agent)
     monotonic = world.clock_s + 1
@@ -121,8 +121,8 @@ def test_the_clock_that_is_set_changes_no_rate(world, monkeypatch):
     assert eth0(port.check().as_content())["tx_rate_mbps"] == 1.0
 
 
-def test_no_time_between_checks_loses_no_report(world):
-    """Two checks in one tick: the stock agent's second report is lost."""
+def test_two_checks_in_one_tick_lose_no_report(world):
+    """Of two checks in one clock tick, the reference agent loses the second report."""
     agent, port = reference_agent({}), ours()
     theirs(agent)
     assert theirs(agent) is None
@@ -131,7 +131,7 @@ def test_no_time_between_checks_loses_no_report(world):
 
 
 def test_an_unreadable_process_loses_no_report(world):
-    """psutil gives None for the CPU of a process that may not be read."""
+    """psutil returns None for the CPU of a process that cannot be read."""
     world.processes[8] = Process(8, "eight", cpu_s=None, cpu_percent=None)
     agent, port = reference_agent({}), ours()
     assert theirs(agent) is None
@@ -142,7 +142,7 @@ def test_an_unreadable_process_loses_no_report(world):
 
 
 def test_a_process_with_refused_io_is_listed(world):
-    """A process whose I/O is refused is in the list, with I/O 0."""
+    """A process whose I/O cannot be read is in the list, with 0 for its I/O."""
     world.processes[8] = Process(8, "eight", rss=10**9, io=None)
     assert [p["pid"] for p in theirs(reference_agent({}))["metrics"]["top_procs"]] == [7]
     (first, second) = ours().check().metrics["top_procs"]
@@ -150,7 +150,7 @@ def test_a_process_with_refused_io_is_listed(world):
 
 
 def test_a_failing_collector_loses_no_report(world, monkeypatch):
-    """The connections cannot be read: everything else is still reported, and no word of health."""
+    """If the connections cannot be read, everything else is reported, and the status is not healthy."""
 
     def refuse(kind="inet"):
         raise psutil.AccessDenied(1)
@@ -167,15 +167,15 @@ def test_a_failing_collector_loses_no_report(world, monkeypatch):
     assert "total_connections" not in report.metrics
 
 
-def test_details_are_joined_properly(world):
-    """Only the connections breach."""
+def test_details_are_joined_correctly(world):
+    """``details`` has no separator at its start when only the connections breach their limit."""
     agent, port = reference_agent({"conn_threshold": 0}), ours(conn_threshold=0)
     assert theirs(agent)["details"] == "; High connection count: 1 > 0"
     assert port.check().details == "High connection count: 1 > 0"
 
 
 def test_io_is_disk_io(world):
-    """What psutil calls I/O counters of a process, read and write calls on files, stays what it was."""
+    """``read_bytes`` and ``write_bytes`` are psutil's I/O counters, as in the reference agent."""
     world.processes[7] = Process(7, "seven", io=ProcessIo(read_bytes=11, write_bytes=22))
     expected = {"read_bytes": 11, "write_bytes": 22}
     (they,) = theirs(reference_agent({}))["metrics"]["top_procs"]
@@ -183,8 +183,8 @@ def test_io_is_disk_io(world):
     assert {k: they[k] for k in expected} == {k: we[k] for k in expected} == expected
 
 
-def test_a_float_interval_is_named(world):
-    """2.5 seconds: the stock agent raises after each check; this port says so and keeps the default."""
+def test_a_float_interval_is_reported(world):
+    """With 2.5 s the reference agent raises after each check; this port reports it and uses the default."""
     agent = reference_agent({"check_interval_sec": 2.5})
     with pytest.raises(TypeError):
         agent.worker()
@@ -195,8 +195,8 @@ def test_a_float_interval_is_named(world):
     )
 
 
-def test_a_string_is_not_a_list_of_letters(world):
-    """`"exclude_interfaces": "eth0"` excludes the letters e, t, h and 0 in the stock agent."""
+def test_a_string_is_not_split_into_letters(world):
+    """`"exclude_interfaces": "eth0"` excludes the letters e, t, h and 0 in the reference agent."""
     assert reference_agent({"exclude_interfaces": "eth0"}).iface_exclude == set("eth0")
     outcome = SettingsOutcome.of({"exclude_interfaces": "eth0"})
     assert outcome.settings.exclude_interfaces == ()
@@ -212,8 +212,8 @@ def a_socket():
 
 
 @pytest.mark.usefixtures("a_socket")
-def test_a_report_without_a_holder_is_kept(world, tmp_path):
-    """No node holds the role: the stock agent's report is lost, this port's arrives when one does."""
+def test_a_report_without_a_receiver_is_kept(world, tmp_path):
+    """Without a receiver the reference agent loses its report; this port delivers it later."""
     agent = reference_agent({"conn_threshold": 0}, holders=())
     assert theirs(agent) is None
     port = port_agent(tmp_path, {"conn_threshold": 0})
@@ -229,7 +229,7 @@ def test_a_report_without_a_holder_is_kept(world, tmp_path):
 
 @pytest.mark.usefixtures("a_socket")
 def test_a_pushed_config_is_applied(world, tmp_path):
-    """The stock agent's threshold stays; this port's is the pushed one from the next check on."""
+    """The reference agent keeps its limit; this port uses the pushed one from the next check on."""
     agent = reference_agent({})
     agent.worker({"conn_threshold": 0})
     assert agent.sent[-1][1]["content"]["details"] == QUIET

@@ -108,7 +108,8 @@ def test_ctrl_l_redraws_the_screen():
 @pytest.mark.parametrize("size", [(80, 1), (10, 3), (1, 1), (2, 50), (300, 100), (40, 12)])
 def test_resized(size):
     """At any size the alert comes first; back at 80x24 everything is shown again."""
-    with watching(*QUICK, "--conn-threshold", 0, *HIGH_LIMITS[2:]) as live:
+    limits = ("--conn-threshold", 0, *HIGH_LIMITS[2:])
+    with socket.create_server(("127.0.0.1", 0)), watching(*QUICK, *limits) as live:
         live.until(lambda text: "High connection" in text and has_tables(text))
         live.resize(*size)
         live.read(1.2)
@@ -161,7 +162,8 @@ def test_stopped_and_continued_by_the_shell():
         live.press("\x1a")
         live.until(lambda _: b"Stopped" in live.written)
         assert is_restored(live)
-        live.press("echo $((6 * 7)) is the answer\n")
+        # The screen of pyte has no alternate screen, so the view is still on it.
+        live.press("clear; echo $((6 * 7)) is the answer\n")
         live.until(lambda text: re.search(r"^42 is the answer$", text, re.MULTILINE))
         switched = live.written.count(SWITCHES[0][0])
         live.press("fg\n")
@@ -251,7 +253,9 @@ def test_names_with_control_characters(tmp_path):
 
 def test_no_colour_and_no_blocks():
     """With NO_COLOR there is no colour; an encoding without blocks gets ASCII."""
-    with watching(*QUICK, "--conn-threshold", 0, NO_COLOR="1", PYTHONIOENCODING="ascii") as live:
+    terminal = {"NO_COLOR": "1", "PYTHONIOENCODING": "ascii"}
+    words = (*QUICK, "--conn-threshold", 0)
+    with socket.create_server(("127.0.0.1", 0)), watching(*words, **terminal) as live:
         text = live.until(lambda text: "High connection" in text and has_tables(text))
         assert text.isascii()
         assert re.search(r"^Connections +\d+! +# ", text, re.MULTILINE)

@@ -1,9 +1,9 @@
-"""The work of one agent in a swarm: check on schedule, report, apply pushed settings.
+"""Does the work of one agent in a swarm: checks on schedule, reports, and applies pushed settings.
 
-The framework calls ``worker`` again and again, at least 2 s apart, and reads the ``config/`` folder only
-between calls. So one call waits for the check that is due, and returns early when a config packet has come.
+The framework calls ``worker`` repeatedly, at least 2 s apart, and reads the ``config/`` folder only between
+two calls. So one call waits for the next check, and returns early when a config packet has come.
 
-Guarantees: nothing here raises because of the swarm's folders. A report is on disk before it is sent.
+Guarantees: no error in the swarm's folders is raised. A report is on disk before it is sent.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from network_health.swarm.live_config import Identity, difference, refusal, unwr
 from network_health.swarm.ordered_delivery import OrderedDelivery
 from network_health.swarm.receivers import Receivers
 
-#: The framework may leave this long between two calls; checks closer than that share a call.
+#: The framework may pause this long between two calls; at a shorter interval one call makes several checks.
 _LONGEST_PAUSE_S = 10
-#: With more reports than this waiting, a report no longer waits until the one before was taken.
+#: With more waiting reports than this, a report is sent before the previous one was taken.
 _BACKLOG = 50
 
 
@@ -51,11 +51,11 @@ class Node(Protocol):
         """Report to every receiver; a subclass of the agent may override it."""
 
     def pass_content(self, receiver: str, handler: str, content: dict[str, Any]) -> bool:
-        """Pass one report to one node; whether the framework says that it did."""
+        """Pass one report to one node; true if the framework accepted it."""
 
 
 class AgentService:
-    """One agent at work.
+    """The work of one agent.
 
     Args:
         node: the agent, as the framework runs it.
@@ -83,7 +83,7 @@ class AgentService:
         self._has_reported = False
 
     def work(self, config: Mapping[str, object] | None, identity: Identity | None) -> None:
-        """Apply a pushed config, then make the check that is due; returns early when a config came."""
+        """Apply a pushed config, then make the next check; returns early when a config packet came."""
         self._reconfigure(config, identity)
         while self._wait_until_due():
             self._schedule.started(time.monotonic())
@@ -93,7 +93,7 @@ class AgentService:
 
     def report(self, report: Report) -> None:
         """Queue a report for the receivers, and deliver what can be delivered now."""
-        # The first report says that the watch has begun: it waits until the role can be resolved.
+        # The first report says that monitoring has started: it is kept until a receiver is known.
         self.outbox.add(report.as_content(), self._find_receivers(), durable=not self._has_reported)
         self._has_reported = True
         self._deliver()
@@ -110,7 +110,7 @@ class AgentService:
         self._saved_counters.save(self.monitor.reported)
 
     def _wait_until_due(self) -> bool:
-        """Wait in slices of a second; False when the agent ends or a config came."""
+        """Wait for the next check; false when the agent ends or a config packet came."""
         while self._node.running:
             self._node.beacon()
             if self._config.has_new_packet():
@@ -125,7 +125,7 @@ class AgentService:
         return False
 
     def _reconfigure(self, config: Mapping[str, object] | None, identity: Identity | None) -> None:
-        """Apply a pushed config whole or not at all; one log line says which."""
+        """Apply a pushed config completely or not at all, and log which."""
         if not config:
             if self._config.was_rejected():
                 self._warn("Live config refused: the framework could not verify or read it.")
@@ -153,7 +153,7 @@ class AgentService:
 
     def _send(self, receiver: str, content: dict[str, Any]) -> bool | None:
         """Pass one report to one node; ``None`` if it has to wait."""
-        if not self._node.running:  # delivering a backlog takes seconds, and the agent is to end
+        if not self._node.running:  # the agent ends, and delivering a backlog would take seconds
             return None
         self._node.beacon()
         handler = self.monitor.settings.report_handler

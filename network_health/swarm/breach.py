@@ -11,7 +11,6 @@ import socket
 import struct
 import subprocess
 import sys
-from typing import IO
 
 from network_health.swarm.errors import SwarmError, last_line
 
@@ -75,8 +74,7 @@ def _start_child(connections: int) -> subprocess.Popen[str]:
 
 
 def _await_ready(child: subprocess.Popen[str]) -> None:
-    stdout: IO[str] | None = child.stdout
-    if stdout is None or stdout.readline() != _READY:
+    if child.stdout is None or child.stdout.readline() != _READY:
         reason = last_line(child.communicate()[1])
         raise SwarmError(f"the loopback connections could not be opened: {reason}")
 

@@ -12,6 +12,7 @@ was interrupted.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -96,15 +97,15 @@ class _Installation:
         removed = self._remove_files(set(self._manifest.files) - set(payload))
         known, originals = self._manifest.files, self._manifest.originals
         self._restore([name for name in originals if name != AGENT_FOLDER and name not in payload])
-        fresh = self._foreign(payload)
+        new = self._foreign(payload)
         self._save(
             _Manifest(
                 files={name: _hash(content) for name, content in payload.items()},
-                originals=[name for name in originals if name == AGENT_FOLDER or name in payload] + fresh,
-                folders=self._manifest.folders + self._missing_folders(payload, fresh),
+                originals=[name for name in originals if name == AGENT_FOLDER or name in payload] + new,
+                folders=self._manifest.folders + self._missing_folders(payload, new),
             )
         )
-        moved = [name for name in self._manifest.originals if self._move_away(name, sure=name in fresh)]
+        moved = [name for name in self._manifest.originals if self._move_away(name, is_new=name in new)]
         if os.path.lexists(self._root / SHADOW):
             self._keep_changed(SHADOW)
         written = [name for name in payload if self._install_file(name, payload[name], known.get(name))]
@@ -140,21 +141,19 @@ class _Installation:
                 names.append(place)
         return names
 
-    def _missing_folders(self, payload: dict[str, bytes], fresh: list[str]) -> list[str]:
+    def _missing_folders(self, payload: dict[str, bytes], new: list[str]) -> list[str]:
         parents = {str(parent) for name in payload for parent in PurePosixPath(name).parents}
         return sorted(
             parent
             for parent in parents - set(self._manifest.folders)
-            if parent in fresh or not (self._root / parent).exists()
+            if parent in new or not (self._root / parent).exists()
         )
 
-    def _move_away(self, name: str, *, sure: bool) -> bool:
+    def _move_away(self, name: str, *, is_new: bool) -> bool:
         source, backup = self._root / name, self._backup(name)
         if os.path.lexists(backup) or not os.path.lexists(source):
             return False
-        if not sure and self._is_installed(
-            source
-        ):  # the backup was deleted: an installed file is no original
+        if not is_new and self._is_installed(source):  # the backup was deleted: this is not the original
             return False
         self._move(source, backup)
         return True
@@ -275,12 +274,8 @@ def _place(name: str) -> str:
 
 
 def _unused(path: Path) -> Path:
-    number = 1
-    candidate = path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
+    candidates = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(each for each in itertools.chain([path], candidates) if not each.exists())
 
 
 def _remove_if_empty(folder: Path) -> None:

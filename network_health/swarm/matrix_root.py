@@ -77,7 +77,7 @@ def release(claimed: Claim) -> None:
     if _MARKER.exists():
         if {path.name for path in MATRIX.iterdir()} <= {_MARKER.name, _SPAWN_LOG.name}:
             _remove_root()
-    elif not claimed.found_spawn_log and _lines(_SPAWN_LOG) <= spawns:  # no line is of another universe
+    elif not claimed.found_spawn_log and _line_count(_SPAWN_LOG) <= spawns:  # no line is of another universe
         _SPAWN_LOG.unlink(missing_ok=True)
 
 
@@ -92,7 +92,7 @@ def _remove_root() -> None:
         _MARKER.touch()
 
 
-def _lines(path: Path) -> int:
+def _line_count(path: Path) -> int:
     try:
         return len(path.read_bytes().splitlines())
     except FileNotFoundError:

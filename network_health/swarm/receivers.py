@@ -1,4 +1,4 @@
-"""Finds the nodes that are to get the reports.
+"""Finds the nodes that receive the reports.
 
 Guarantees: the nodes that hold the role are the receivers. Only while no node holds the default role, and
 after `SETTLE_S`, these are the nodes that run the framework's ``forensic_detective``; that is logged once.

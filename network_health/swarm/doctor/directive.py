@@ -93,10 +93,10 @@ def _choice(folder: Path) -> Finding:
 
 def check_places(path: Path) -> Iterator[Finding]:
     """Whether the directive boots unencrypted: for that, the framework's package must contain it, too."""
-    package = importlib.util.find_spec("matrixswarm")
-    if path.suffix != ".py" or package is None or not package.submodule_search_locations:
+    framework = _framework()
+    if path.suffix != ".py" or framework is None:
         return
-    in_package = Path(package.submodule_search_locations[0], "boot_directives", path.name)
+    in_package = framework / "boot_directives" / path.name
     if in_package.exists():
         yield ok("boot", f"{path.stem} boots unencrypted: the framework has a directive of the same name")
         return
@@ -196,13 +196,9 @@ def _handler(node: Node, handler: str, workspace: Path) -> Finding:
         elsewhere = factory.is_dir() or factory.with_suffix(".py").exists() or handler in _inherited()
     except (OSError, SyntaxError, ValueError) as error:
         says = f"the source of {node.universal_id} cannot be read: {error}"
-        is_refused = isinstance(error, PermissionError)
-        do = (
-            "run this as the user that boots the swarm"
-            if is_refused
-            else f"put the agent {node.agent} into {folder.parent}"
-        )
-        return fault("handler", says, do)
+        if isinstance(error, PermissionError):
+            return fault("handler", says, "run this as the user that boots the swarm")
+        return fault("handler", says, f"put the agent {node.agent} into {folder.parent}")
     receiver = f"{node.universal_id} ({node.agent})"
     if handler in known or elsewhere:
         return ok("handler", f"{receiver} receives the reports and has the handler {handler}")
@@ -218,10 +214,15 @@ def _functions(source: Path) -> set[str]:
 
 def _inherited() -> set[str]:
     """The handlers of every agent: the methods of the framework's own class."""
+    framework = _framework()
+    return _functions(framework / "core" / "boot_agent.py") if framework else set()
+
+
+def _framework() -> Path | None:
+    """The folder of the framework's package."""
     package = importlib.util.find_spec("matrixswarm")
-    for place in (package.submodule_search_locations or ()) if package else ():
-        return _functions(Path(place, "core", "boot_agent.py"))
-    return set()
+    folders = package.submodule_search_locations if package else None
+    return Path(folders[0]) if folders else None
 
 
 def _known(config: object) -> Mapping[Any, Any]:

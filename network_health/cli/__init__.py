@@ -1,4 +1,4 @@
-"""The command ``network-health``: one file a subcommand.
+"""Implements the command ``network-health``: one file per subcommand.
 
 In: a command line. Out: text on stdout and stderr, and an exit status.
 """

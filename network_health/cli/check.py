@@ -33,7 +33,7 @@ _EPILOG = (
     )
     + """
 
-exit status, as of a monitoring plugin:
+exit status, as monitoring plugins define it:
   0  OK        no finding
   1  WARNING   a finding
   2  CRITICAL  a finding, with --critical-after-checks 1
@@ -43,8 +43,8 @@ exit status, as of a monitoring plugin:
 notes:
   Rates, errors and drops are measured from the first sample to the check. There is no second
   check: --alert-after-checks counts as 1.
-  Metrics for Prometheus are written to --prometheus-textfile, never to the file that --config
-  names: that one is the agent's. A single check does not listen on a port.
+  Metrics for Prometheus are written only with the flag --prometheus-textfile: that setting in
+  the file of --config is for the agent. A single check does not listen on a port.
   With --nagios each interface has five metrics. Nagios cuts a plugin's output at 8 KiB, which is
   about 70 interfaces: with more, exclude those of containers (--exclude-interfaces 'veth*')."""
 )

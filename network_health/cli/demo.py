@@ -21,8 +21,8 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         help="boot a real swarm, show its reports, cause a breach, remove everything",
         usage="network-health demo",
         description="Boots a real swarm, shows its reports as they reach forensic_detective, opens thousands "
-        "of loopback connections until it warns, closes them, and removes everything again. Needs to write "
-        "/matrix, where every swarm keeps its state. Takes half a minute.",
+        "of loopback connections until the agent warns, closes them, and removes everything again. Needs to "
+        "write /matrix, where every swarm keeps its state. Takes half a minute.",
         epilog=examples("sudo network-health demo")
         + "\n\nexit status:\n  0  the demo is complete\n  1  a step failed; the message says which",
     )

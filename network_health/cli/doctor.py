@@ -12,7 +12,7 @@ from network_health.swarm.doctor import examine
 _COLOURS = {"ok": GREEN, "note": YELLOW, "fault": RED}
 _EPILOG = (
     examples(
-        "network-health doctor                                   # the workspace that .swarm points to",
+        "network-health doctor                                   # the workspace that .swarm names",
         "network-health doctor ~/.matrixswarm --directive mine   # with boot_directives/mine.py",
     )
     + """

@@ -1,4 +1,4 @@
-"""Makes a flag of every setting: ``conn_threshold`` is ``--conn-threshold``.
+"""Turns every setting into a flag: ``conn_threshold`` is ``--conn-threshold``.
 
 Guarantees: the flags follow from the fields and rules of `Settings`; a new setting needs no change here.
 """

@@ -25,7 +25,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         description="Installs the agent and its directives into a MatrixSwarm workspace. The stock agent of "
         "the same name is kept, and --uninstall restores it. Installed files that you changed are kept, too.",
         epilog=examples(
-            "network-health install                             # the workspace that .swarm points to",
+            "network-health install                             # the workspace that .swarm names",
             "network-health install ~/.matrixswarm",
             "network-health install ~/.matrixswarm --uninstall",
         )

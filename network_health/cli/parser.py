@@ -1,4 +1,4 @@
-"""Holds the argument parser of all subcommands, and functions that list its commands and arguments.
+"""Defines the argument parser of all subcommands, and lists its commands and arguments.
 
 A subcommand's module has ``add_to(subparsers)``. What it adds appears in ``--help``, in the completion of the
 shells and in docs/cli.md.
@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
     usage_status = 2
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - whatever argparse takes
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the arguments of argparse
         options.setdefault("formatter_class", _Formatter)
         options.setdefault("allow_abbrev", False)  # a new setting must not change what a script means
         super().__init__(*args, **options)
@@ -69,7 +69,7 @@ def add_workspace(parser: Parser) -> None:
         nargs="?",
         type=Path,
         metavar="WORKSPACE",
-        help="default: the workspace that .swarm points to, from this folder upwards, then at home",
+        help="default: the one named by .swarm in this folder or above it, else by ~/.matrixswarm_pointer",
     )
 
 

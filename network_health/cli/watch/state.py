@@ -1,4 +1,4 @@
-"""Holds what the live view shows at one moment, and changes it for each check and each key. Pure.
+"""Defines the state of the live view, and how a check or a key changes it. Pure.
 
 Guarantees: a key changes what is shown, never what is checked. While the view is paused, no report is lost.
 """
@@ -61,7 +61,7 @@ class HostData:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The view. ``seconds`` is the interval that was asked for; ``late_s`` is set while a check is late."""
+    """The view. ``seconds`` is the requested interval; ``late_s`` is set while a check is late."""
 
     seconds: float
     data: HostData = field(default_factory=HostData)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.real_swarm.nodes import AGENTS, eventually
 
-LEDGER = {"ledger": (AGENTS / "ledger.py").read_text()}
+RECEIPT_LOG = {"receipt_log": (AGENTS / "receipt_log.py").read_text()}
 
 #: ``event`` is "read" or "handled", ``pid`` the holder's process.
 Line = collections.namedtuple("Line", "event pid report_id timestamp severity")
@@ -26,7 +26,7 @@ Reporter = collections.namedtuple("Reporter", "interval_s role")
 
 
 class Fleet:
-    """``agents`` are `Reporter` by uid, ``holders`` the ledgers' roles by uid."""
+    """``agents`` are `Reporter` by uid, ``holders`` the roles of the ``receipt_log`` nodes by uid."""
 
     def __init__(self, swarm, agents, holders):
         self.swarm = swarm
@@ -73,14 +73,14 @@ class Fleet:
             return "waited"
         if any(report_id in packet for uid in self.holders for packet in self.packets(uid)):
             return "was on its way"
-        if any(line.report_id == report_id for uid in self.holders for line in self.ledger(uid)):
+        if any(line.report_id == report_id for uid in self.holders for line in self.receipt_log(uid)):
             return "had arrived"
         return NOWHERE
 
     def packets(self, holder):
         """What lies in a holder's incoming folder."""
         for path in self.folder(holder, "incoming").glob("*.json"):
-            with contextlib.suppress(FileNotFoundError):  # read by now: then its ledger has it
+            with contextlib.suppress(FileNotFoundError):  # read by now: then the receiver has logged it
                 yield path.read_text()
 
     def has_begun(self, uid):
@@ -103,10 +103,10 @@ class Fleet:
         """How many reports wait on the agent's disk."""
         return sum(name.endswith(".report") for name in os.listdir(self.folder(uid, "queue")))
 
-    def ledger(self, holder):
+    def receipt_log(self, holder):
         """What the holder has written down, oldest first."""
         try:
-            text = self.folder(holder, "ledger").read_text()
+            text = self.folder(holder, "receipt_log").read_text()
         except FileNotFoundError:
             return []
         return [Line(*line.split()) for line in text.splitlines()]

@@ -42,7 +42,7 @@ class Fault:
     @classmethod
     def may_befall(cls, fleet, uid, harmed):
         """Whether the node can bear it now, given the kinds of fault that it suffers."""
-        if uid not in fleet.holders or not fleet.ledger(uid):
+        if uid not in fleet.holders or not fleet.receipt_log(uid):
             return False
         own = [agent for agent, reporter in fleet.agents.items() if reporter.role == fleet.holders[uid]]
         return max(map(fleet.backlog, own)) <= cls.bearable
@@ -56,7 +56,7 @@ class HolderKilled(Fault):
 
     def begin(self):
         if self.rng.random() < 0.5:
-            await_change(self.fleet.folder(self.victim, "ledger"))
+            await_change(self.fleet.folder(self.victim, "receipt_log"))
             time.sleep(self.rng.uniform(0, 0.02))
         self.fleet.kill(self.victim)
 

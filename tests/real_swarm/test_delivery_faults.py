@@ -24,7 +24,7 @@ import pytest
 from network_health.swarm.booting import Swarm
 from tests.real_swarm import fleet_faults as faults
 from tests.real_swarm.director import Director
-from tests.real_swarm.fleet import LEDGER, Fleet, Reporter, firsts, last_of_each_life, unhandled
+from tests.real_swarm.fleet import RECEIPT_LOG, Fleet, Reporter, firsts, last_of_each_life, unhandled
 from tests.real_swarm.nodes import COMMANDER, ROLE, eventually, holder, matrix, node, one_socket, order
 
 pytestmark = [pytest.mark.root, pytest.mark.swarm]
@@ -82,13 +82,13 @@ def fleet(rng):
         )
         for uid, reporter in agents.items()
     ]
-    there = [holder(uid, "ledger", role) for uid, role in HOLDERS.items() if role == ROLE]
+    there = [holder(uid, "receipt_log", role) for uid, role in HOLDERS.items() if role == ROLE]
     with (
         one_socket(),  # so that each check finds too many
         Swarm(
             matrix(node("boss-1", "commander"), *there, *nodes),
             encryption=False,
-            extra_agents=LEDGER | COMMANDER,
+            extra_agents=RECEIPT_LOG | COMMANDER,
         ) as swarm,
     ):
         yield Fleet(swarm, agents, HOLDERS)
@@ -101,7 +101,9 @@ def sent(fleet):
 
 def arrivals(fleet):
     """The ids that each holder has read, as they came."""
-    return {uid: [line.report_id for line in fleet.ledger(uid) if line.event == "read"] for uid in HOLDERS}
+    return {
+        uid: [line.report_id for line in fleet.receipt_log(uid) if line.event == "read"] for uid in HOLDERS
+    }
 
 
 def due(fleet, ids, receiver):
@@ -119,7 +121,7 @@ def owed(fleet, ids):
 def bring_in_the_late_holder(fleet):
     """By the framework's own command to add a node to a running swarm."""
     (uid,) = (uid for uid, role in HOLDERS.items() if role == LATE_ROLE)
-    content = {"target_universal_id": "matrix", "subtree": holder(uid, "ledger", LATE_ROLE)}
+    content = {"target_universal_id": "matrix", "subtree": holder(uid, "receipt_log", LATE_ROLE)}
     packet = {"handler": "cmd_inject_agents", "content": content}
     order(fleet, "boss-1", "matrix", "incoming", "standard.command.packet", packet)
 
@@ -164,14 +166,14 @@ def judge_order(fleet, director):
 
 def judge_reports(fleet):
     """An id is one alert and no other; a holder that lives on handles what it has read."""
-    ledgers = [fleet.ledger(uid) for uid in HOLDERS]
+    receipt_logs = [fleet.receipt_log(uid) for uid in HOLDERS]
     versions = collections.defaultdict(set)
-    for line in itertools.chain(*ledgers):
+    for line in itertools.chain(*receipt_logs):
         versions[line.report_id].add((line.timestamp, line.severity))
     assert [report_id for report_id, made in versions.items() if len(made) > 1] == []
     assert {severity for ((_, severity),) in versions.values()} == {"WARNING", "CRITICAL"}
-    for ledger in ledgers:
-        assert unhandled(ledger) <= last_of_each_life(ledger)
+    for receipt_log in receipt_logs:
+        assert unhandled(receipt_log) <= last_of_each_life(receipt_log)
 
 
 def summary(fleet, ids, director):
@@ -180,9 +182,9 @@ def summary(fleet, ids, director):
     lines = [f"{len(every)} alerts sent by {len(ids)} agents"]
     for uid, read in arrivals(fleet).items():
         own = due(fleet, ids, uid)
-        lives = len({line.pid for line in fleet.ledger(uid)})
+        lives = len({line.pid for line in fleet.receipt_log(uid)})
         again = len(read) - len(set(read))
-        killed_over = len(unhandled(fleet.ledger(uid)))
+        killed_over = len(unhandled(fleet.receipt_log(uid)))
         lines.append(
             f"{uid}: {len(own & set(read))} of {len(own)} arrived, {again} of them again; "
             f"{lives} lives, killed over {killed_over} that it had read"

@@ -2,15 +2,7 @@
 
 from network_health import Settings
 from network_health.alerting import AlertState, evaluate, step
-from network_health.model import (
-    Connections,
-    Cost,
-    Counters,
-    Failure,
-    Interface,
-    Link,
-    Snapshot,
-)
+from network_health.model import Connections, Cost, Counters, Failure, Interface, Link, Snapshot
 from network_health.reporting import build_report
 
 EPOCH = 1_700_000_000.0

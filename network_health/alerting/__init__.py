@@ -4,8 +4,6 @@ In: a `Snapshot` and the `Settings`. Out: the findings of one check (`evaluate`)
 new or resolved (`step`, which returns a `Verdict`).
 """
 
-from __future__ import annotations
-
 from network_health.alerting.alert_state import AlertState, initial_state, step
 from network_health.alerting.thresholds import evaluate
 from network_health.alerting.verdict import Alert, ResolvedAlert, Verdict, resolved_sentences

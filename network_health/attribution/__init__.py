@@ -4,10 +4,6 @@ In: the findings of one check and its `Snapshot`. Out: the same findings, each w
 culprit, and the evidence (`Attribution`).
 """
 
-from __future__ import annotations
-
 from network_health.attribution.attributor import Attributor
 
-__all__ = [
-    "Attributor",
-]
+__all__ = ["Attributor"]

@@ -4,8 +4,6 @@ In: the readings of `network_health.sources`. Out: rates and counts since the pr
 `RankedProcess`, `Protocols`).
 """
 
-from __future__ import annotations
-
 from network_health.collectors.collector import Collector
 from network_health.collectors.interfaces import (
     ReportedCounters,

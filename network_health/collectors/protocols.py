@@ -7,7 +7,8 @@ CPUs that are in both readings count, because a CPU that comes online keeps its 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 from network_health.collectors.collector import MIN_WINDOW_S
 from network_health.model import ProtocolCounters, ProtocolReading, Protocols, SoftnetCounters
@@ -19,12 +20,8 @@ MIN_SEGMENTS_PER_S = 100.0
 def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) -> Protocols:
     """Rates since ``before``, and the resources in use in ``after``."""
     seconds = after.at_s - before.at_s if before else 0.0
-    in_use = Protocols(
-        conntrack=after.conntrack,
-        orphans=after.orphans,
-        tcp_memory=after.tcp_memory,
-        busiest_ports=after.busiest_ports,
-    )
+    names = "conntrack", "orphans", "tcp_memory", "busiest_ports"
+    in_use = Protocols(**{name: getattr(after, name) for name in names})
     if before is None or seconds < MIN_WINDOW_S:
         return in_use
     then, now = before.counters, after.counters
@@ -34,17 +31,15 @@ def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) ->
         return None if new is None else round(new / seconds, 2)
 
     dropped, squeezed = _new_softnet(before.softnet, after.softnet)
+    rates: dict[str, Any] = {
+        f"{name}_per_sec": rate(getattr(then, name), getattr(now, name))
+        for name in (field.name for field in fields(then))
+        if name != "retransmitted_segments"  # reported as a share of all segments
+    }
     return replace(
         in_use,
-        out_segments_per_sec=rate(then.out_segments, now.out_segments),
+        **rates,
         retransmit_percent=_retransmit_percent(then, now, seconds),
-        listen_overflows_per_sec=rate(then.listen_overflows, now.listen_overflows),
-        listen_drops_per_sec=rate(then.listen_drops, now.listen_drops),
-        syn_cookies_sent_per_sec=rate(then.syn_cookies_sent, now.syn_cookies_sent),
-        syn_queue_full_cookies_per_sec=rate(then.syn_queue_full_cookies, now.syn_queue_full_cookies),
-        syn_queue_full_drops_per_sec=rate(then.syn_queue_full_drops, now.syn_queue_full_drops),
-        udp_receive_buffer_errors_per_sec=rate(then.udp_receive_buffer_errors, now.udp_receive_buffer_errors),
-        udp_send_buffer_errors_per_sec=rate(then.udp_send_buffer_errors, now.udp_send_buffer_errors),
         softnet_dropped_per_sec=rate(0, dropped),
         softnet_squeezed_per_sec=rate(0, squeezed),
     )

@@ -3,14 +3,8 @@
 In: a report's content and its receivers. Out: calls of ``send``, until each receiver has the report.
 """
 
-from __future__ import annotations
-
 from network_health.delivery.outbox import Outbox
 from network_health.delivery.saved_counters import SavedCounters
 from network_health.delivery.schedule import Schedule
 
-__all__ = [
-    "Outbox",
-    "SavedCounters",
-    "Schedule",
-]
+__all__ = ["Outbox", "SavedCounters", "Schedule"]

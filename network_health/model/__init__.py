@@ -3,8 +3,6 @@
 In: nothing; this package imports no other one. Out: readings, sockets and their owners, findings.
 """
 
-from __future__ import annotations
-
 from network_health.model.findings import Cost, Failure, Finding, Snapshot
 from network_health.model.readings import (
     Connections,

@@ -3,8 +3,6 @@
 In: a `Snapshot` and a `Verdict`. Out: a JSON-safe `Report`, masked by the setting ``redact``.
 """
 
-from __future__ import annotations
-
 from network_health.reporting.redact import redacted
 from network_health.reporting.report import (
     Report,
@@ -14,11 +12,4 @@ from network_health.reporting.report import (
     process_metrics,
 )
 
-__all__ = [
-    "Report",
-    "build_report",
-    "connection_metrics",
-    "interface_metrics",
-    "process_metrics",
-    "redacted",
-]
+__all__ = ["Report", "build_report", "connection_metrics", "interface_metrics", "process_metrics", "redacted"]

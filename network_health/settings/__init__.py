@@ -3,16 +3,7 @@
 In: the directive's ``config`` block. Out: `Settings`, and one sentence for each mistake in the block.
 """
 
-from __future__ import annotations
-
 from network_health.settings.rules import NotAllowed, Rule, number
 from network_health.settings.settings import Settings, SettingsError, SettingsOutcome
 
-__all__ = [
-    "NotAllowed",
-    "Rule",
-    "Settings",
-    "SettingsError",
-    "SettingsOutcome",
-    "number",
-]
+__all__ = ["NotAllowed", "Rule", "Settings", "SettingsError", "SettingsOutcome", "number"]

@@ -5,8 +5,6 @@ interfaces (``linux/``) or from psutil (``portable``), and `Isolated`, which tur
 reading into a value.
 """
 
-from __future__ import annotations
-
 from network_health.sources.isolation import Isolated, Outcome
 from network_health.sources.readers import PORTABLE, Answer, Readers, available_readers, boot_id, first_answer
 

@@ -1,10 +1,8 @@
-"""What knows the files and launchers of MatrixSwarm: install, demo, doctor, live configuration.
+"""Works with the files and launchers of MatrixSwarm: install, demo, doctor, live configuration.
 
 In: a workspace, a directive, or the agent that runs in a swarm. Out: files in the workspace, findings about
 it, and decisions for the agent.
 """
-
-from __future__ import annotations
 
 from network_health.swarm.agent_service import AgentService
 from network_health.swarm.booting import Swarm, launcher

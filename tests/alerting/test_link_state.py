@@ -101,11 +101,7 @@ def test_a_link_created_again_while_down_keeps_its_alert():
     host = CheckedHost()
     before, new = {"kind": "tun", "index": 4}, {"kind": "tun", "index": 5}
     assert details(
-        host,
-        [nic(**before)],
-        [nic(up=False, **before)],
-        [nic(up=False, **new)],
-        [nic(**new)],
+        host, [nic(**before)], [nic(up=False, **before)], [nic(up=False, **new)], [nic(**new)]
     ) == [QUIET, "eth0 is down", "eth0 is down", f"{UP_AGAIN}1 min."]
 
 
@@ -134,13 +130,7 @@ def test_a_link_is_gone_until_it_returns():
     host, eth0 = CheckedHost(), {"kind": "", "index": 2}
     assert details(
         host, [nic(**eth0)], [], [], [nic(up=False, kind="", index=7)], [nic(kind="", index=7)]
-    ) == [
-        QUIET,
-        "eth0 is gone",
-        "eth0 is gone",
-        "eth0 is down",
-        f"{UP_AGAIN}1 min 30 s.",
-    ]
+    ) == [QUIET, "eth0 is gone", "eth0 is gone", "eth0 is down", f"{UP_AGAIN}1 min 30 s."]
     host.check()
     host.change(exclude_interfaces=["eth0"])
     assert details(host, [], []) == [f"{QUIET} Ended: eth0 link after 30 s (settings changed).", QUIET]
@@ -289,8 +279,4 @@ def test_down_must_last_as_other_findings_must():
     """``alert_after_checks`` holds for links; a link that was down for fewer checks is not reported."""
     host = CheckedHost(alert_after_checks=2)
     ups = (True, False, True, False, False, True)
-    assert details(host, *[[nic(up=up)] for up in ups]) == [
-        *[QUIET] * 4,
-        "eth0 is down",
-        f"{UP_AGAIN}1 min.",
-    ]
+    assert details(host, *[[nic(up=up)] for up in ups]) == [*[QUIET] * 4, "eth0 is down", f"{UP_AGAIN}1 min."]

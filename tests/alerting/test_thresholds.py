@@ -6,16 +6,7 @@ from hypothesis import strategies as st
 
 from network_health import Settings
 from network_health.alerting.thresholds import evaluate
-from network_health.model import (
-    Connections,
-    Cost,
-    Counters,
-    Interface,
-    Link,
-    Protocols,
-    Share,
-    Snapshot,
-)
+from network_health.model import Connections, Cost, Counters, Interface, Link, Protocols, Share, Snapshot
 
 
 def found(*interfaces, connections=None, protocols=None, **config):
@@ -53,8 +44,7 @@ def test_a_rate_is_breached_by_more_than_its_limit(value, limit, texts):
 
 
 @pytest.mark.parametrize(
-    ("count", "texts"),
-    [(2001, ["High connection count: 2001 > 2000"]), (2000, []), (0, []), (None, [])],
+    ("count", "texts"), [(2001, ["High connection count: 2001 > 2000"]), (2000, []), (0, []), (None, [])]
 )
 def test_connections_are_breached_by_more_than_their_limit(count, texts):
     """An equal value is no breach, nor is an unknown one."""

@@ -220,11 +220,7 @@ def test_errors_of_file_and_flags_are_reported_together(tmp_path):
     assert done.returncode == UNKNOWN
     assert [
         line.partition(": ")[2].replace(f"{path}: ", "").split(":")[0] for line in done.stderr.splitlines()
-    ] == [
-        "conn_threshold",
-        "'conn_treshold'",
-        "--tx-threshold-mbps",
-    ]
+    ] == ["conn_threshold", "'conn_treshold'", "--tx-threshold-mbps"]
 
 
 def test_a_flag_overrides_the_file(tmp_path):

@@ -127,10 +127,7 @@ def test_the_agents_own_port():
     with contextlib.closing(Exporter(print, print)) as exporter:
         exporter.publish(Monitor().check(), settings)
         ((state, says, _),) = findings(prometheus_listen=settings.prometheus_listen)
-    assert (state, says) == (
-        "ok",
-        f"n: {settings.prometheus_listen} is already served by a running agent",
-    )
+    assert (state, says) == ("ok", f"n: {settings.prometheus_listen} is already served by a running agent")
 
 
 @pytest.mark.parametrize(("host", "is_open"), [("0.0.0.0", True), ("127.0.0.2", False), ("[::1]", False)])

@@ -8,12 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from network_health.collectors.processes import process_candidates, top_processes
-from network_health.model import (
-    ProcessDetails,
-    ProcessReading,
-    ProcessSample,
-    RankedProcess,
-)
+from network_health.model import ProcessDetails, ProcessReading, ProcessSample, RankedProcess
 
 
 def sample(pid, cpu_s=0.0, rss=0, started=1.0):

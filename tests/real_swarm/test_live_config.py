@@ -33,17 +33,10 @@ def swarm(request):
         holder("catcher-1"),
         node("boss-1", "commander"),
         node(
-            UID,
-            "network_health",
-            check_interval_sec=3,
-            conn_threshold=10**6,
-            exclude_interfaces=BUT_LOOPBACK,
+            UID, "network_health", check_interval_sec=3, conn_threshold=10**6, exclude_interfaces=BUT_LOOPBACK
         ),
     )
-    with (
-        one_socket(),
-        Swarm(directive, encryption=request.param, extra_agents=CATCHER | COMMANDER) as booted,
-    ):
+    with one_socket(), Swarm(directive, encryption=request.param, extra_agents=CATCHER | COMMANDER) as booted:
         booted.key_of = "catcher-1" if request.param else None
         eventually(lambda: caught(booted, "catcher-1", UID))
         yield booted

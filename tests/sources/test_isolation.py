@@ -8,14 +8,7 @@ from dataclasses import replace
 import pytest
 
 from network_health import Monitor, Settings
-from network_health.model import (
-    Connections,
-    Link,
-    LinkReading,
-    ProcessDetails,
-    ProcessReading,
-    ProcessSample,
-)
+from network_health.model import Connections, Link, LinkReading, ProcessDetails, ProcessReading, ProcessSample
 from network_health.sources.readers import available_readers
 
 NOTHING = ProcessReading(0.0, ())

@@ -121,7 +121,4 @@ def test_a_packet_that_the_framework_dropped_is_logged(node, tmp_path):
     packet.unlink()
     node.running = False
     node.service.work({}, None)
-    assert node.logged[-1] == (
-        "WARNING",
-        "Live config refused: the framework could not verify or read it.",
-    )
+    assert node.logged[-1] == ("WARNING", "Live config refused: the framework could not verify or read it.")

@@ -3,8 +3,6 @@
 In: the parameters of one reading. Out: the value types of `network_health.model`.
 """
 
-from __future__ import annotations
-
 from network_health.sources.linux.boot import read_boot_id
 from network_health.sources.linux.cgroups import container_and_unit, read_cgroup_path, read_container_and_unit
 from network_health.sources.linux.closed_sockets import ClosedSockets

@@ -3,10 +3,6 @@
 In: a workspace and the name of a directive. Out: one `Finding` for each check, with what to do.
 """
 
-from __future__ import annotations
-
 from network_health.swarm.doctor.checks import examine
 
-__all__ = [
-    "examine",
-]
+__all__ = ["examine"]

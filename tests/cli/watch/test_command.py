@@ -280,12 +280,7 @@ def test_input_that_is_not_a_terminal():
             2,
             "--seconds: 'x' is not allowed; give a number of seconds from 0.1 to 3600",
         ),
-        (
-            ("--prometheus-listen", "127.0.0.1:1"),
-            {},
-            2,
-            "--prometheus-listen: unknown option",
-        ),
+        (("--prometheus-listen", "127.0.0.1:1"), {}, 2, "--prometheus-listen: unknown option"),
         (("--conn-treshold", "5"), {}, 2, "--conn-treshold: unknown option; did you mean --conn-threshold?"),
     ],
 )

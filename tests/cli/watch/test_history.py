@@ -4,14 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health.cli.watch.history import (
-    ASCII_LEVELS,
-    BLOCK_LEVELS,
-    SLOT_S,
-    SLOTS,
-    History,
-    sparkline,
-)
+from network_health.cli.watch.history import ASCII_LEVELS, BLOCK_LEVELS, SLOT_S, SLOTS, History, sparkline
 from network_health.cli.watch.state import State
 from tests.cli.watch.contents import content, link, result
 

@@ -108,14 +108,7 @@ QUIET = TcpTotals(established=100, in_use=110, time_wait=50, opened=1000)
 #: With `QUIET`: 97 ESTABLISHED, 3 in CLOSE_WAIT, 5 listening, 5 full and 2 other sockets in FIN_WAIT2.
 DUMPED = Counter({(LISTEN, FULL): 5, (CLOSE_WAIT, FULL): 3, (FIN_WAIT2, FULL): 5, (FIN_WAIT2, NONE): 2})
 DUMPED[SYN_RECV, MARK] = 9
-EXPECTED = {
-    ESTABLISHED: 97,
-    SYN_RECV: 9,
-    FIN_WAIT2: 7,
-    TIME_WAIT: 48,
-    CLOSE_WAIT: 3,
-    LISTEN: 5,
-}
+EXPECTED = {ESTABLISHED: 97, SYN_RECV: 9, FIN_WAIT2: 7, TIME_WAIT: 48, CLOSE_WAIT: 3, LISTEN: 5}
 
 
 @pytest.mark.parametrize(

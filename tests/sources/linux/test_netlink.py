@@ -82,10 +82,7 @@ def test_damaged_framing_is_an_error(datagram):
 
 @pytest.mark.parametrize(
     ("recording", "number", "name"),
-    [
-        ("netlink/no_such_protocol", errno.ENOENT, "ENOENT"),
-        ("netlink/cut_request", errno.EINVAL, "EINVAL"),
-    ],
+    [("netlink/no_such_protocol", errno.ENOENT, "ENOENT"), ("netlink/cut_request", errno.EINVAL, "EINVAL")],
 )
 def test_an_error_of_the_kernel_has_its_name(recording, number, name):
     """An error message is an OSError with its number, and its name in the text."""

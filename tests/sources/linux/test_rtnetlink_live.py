@@ -75,8 +75,7 @@ def test_links_are_those_of_psutil(namespace):
         reader = LinkReader()
         run("ip", "addr", "del", "10.8.1.1/24", "dev", "va")  # psutil lists its label as an interface
         return referees.at_one_moment(
-            lambda: like_psutil(portable.read_links().links),
-            lambda: like_psutil(reader.read().links),
+            lambda: like_psutil(portable.read_links().links), lambda: like_psutil(reader.read().links)
         )
 
     seen, expected = namespace().call(watch)

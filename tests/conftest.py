@@ -2,11 +2,12 @@
 
 import os
 import shlex
+import signal
 import sys
 
 import pytest
 
-from tests import isolated
+from tests import isolated, swarm_logs
 from tests.netns import Namespace
 from tests.sharing import LongestFirst, seconds_of
 
@@ -19,6 +20,15 @@ def pytest_cmdline_main(config):
         return
     config.pluginmanager.getplugin("capturemanager").suspend_global_capture(in_=True)
     os.execv(sys.executable, [*isolated.COMMAND, "-m", "pytest", *config.invocation_params.args])
+
+
+def pytest_configure(config):
+    """Commands of tests heed signals, even if this runs in the background of a shell, which ignores some."""
+    if getattr(config.option, "numprocesses", None):
+        return
+    for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, action)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -35,12 +45,26 @@ def pytest_xdist_make_scheduler(config, log):
     return LongestFirst(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """What fails with a swarm shows that swarm's logs."""
+    report = yield
+    if report.failed and item.get_closest_marker("swarm"):
+        report.sections += swarm_logs.sections()
+    return report
+
+
+def pytest_runtest_setup():
+    """Only swarms that the test itself ends concern it."""
+    swarm_logs.forget()
+
+
 def may_isolate():
     """Whether this process is root and not isolated yet."""
     return os.geteuid() == 0 and isolated.VARIABLE not in os.environ
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(items):
     """Tests that need root are skipped elsewhere, but never where CI must see them run."""
     if os.environ.get("PYTEST_XDIST_WORKER"):
         items.sort(key=lambda item: -seconds_of(item.nodeid))

@@ -21,7 +21,7 @@ print("%d.%d" % sys.version_info[:2], network_health.__file__)
 """
 #: What a module may lack without the extras: those that draw, and the one that speaks Prometheus' language.
 LACKING = re.compile(
-    r"network_health\.(cli\.watch_\w+ rich(\.\w+)*|export\.figures prometheus_client(\.\w+)*)"
+    r"network_health\.(cli\.watch\.\w+ rich(\.\w+)*|export\.metric_families prometheus_client(\.\w+)*)"
 )
 #: Runs a command at a terminal, and what it wrote there is written.
 AT_A_TERMINAL = "import pty, sys; pty.spawn(sys.argv[1:])"

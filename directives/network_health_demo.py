@@ -12,7 +12,7 @@ matrix_directive = {
             "name": "forensic_detective",
             "config": {
                 # Every node with this role receives the reports.
-                "service-manager": [{"role": ["hive.forensics.data_feed"]}]
+                "service-manager": [{"role": ["hive.forensics.data_feed"]}],
             },
         },
         {

@@ -1,4 +1,4 @@
-"""Tracks alerts from check to check: active, severe, resolved; decides whether a report is due. Pure.
+"""Tracks alerts from check to check (active, CRITICAL, resolved), and decides whether a report is due. Pure.
 
 An alert is identified by (check, subject). `step` takes the state after the previous check and returns the
 state after this one.

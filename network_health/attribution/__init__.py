@@ -1,4 +1,4 @@
-"""Finds the process, port or peer behind a finding. Linux only.
+"""Finds the process, port or remote address that causes a finding. Linux only.
 
 In: the findings of one check and its `Snapshot`. Out: the same findings, each with a clause that names the
 culprit, and the evidence (`Attribution`).

@@ -1,4 +1,4 @@
-"""Decides what to read for the culprits of a check, and keeps what is needed from check to check.
+"""Decides what to read for the culprits of a check, and keeps the data that the next check needs.
 
 Guarantees: without a breach, only the byte counters of TCP sockets are read, and only as the setting
 ``process_network`` allows. The sentence of a finding is not changed; only its clause is added.

@@ -1,4 +1,4 @@
-"""Finds the culprits of a high number of connections: ports, peers, processes. Pure.
+"""Finds the culprits of a high number of connections: ports, remote addresses, processes. Pure.
 
 Guarantees: shares are of all sockets, including those whose owner is unknown.
 """

@@ -1,4 +1,4 @@
-"""Looks up the culprits of one check's findings; what several findings need is read once.
+"""Looks up the culprits of one check's findings. If several findings need the same data, it is read once.
 
 Guarantees: an error in the lookup for one finding is noted and does not affect the others.
 """

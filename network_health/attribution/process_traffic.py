@@ -1,4 +1,4 @@
-"""Computes the bytes of each socket and each process from two listings. Pure.
+"""Computes the bytes of each socket and each process from two lists of sockets. Pure.
 
 Guarantees: sockets are compared by cookie, so a socket that was opened or closed meanwhile counts with all
 its bytes. A counter that went back (a reset connection) counts as 0 bytes.

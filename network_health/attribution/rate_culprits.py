@@ -1,4 +1,4 @@
-"""Finds the culprits of a high rate: processes and their peers. Pure.
+"""Finds the culprits of a high rate: processes and the remote side of their connections. Pure.
 
 Guarantees: shares are of all bytes of the interface, including those whose process is unknown.
 """

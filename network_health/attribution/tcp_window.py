@@ -1,4 +1,4 @@
-"""Reads the bytes of TCP sockets between two listings, including sockets that were closed in between.
+"""Reads the bytes that TCP sockets carry between two checks, including sockets that are closed in between.
 
 Guarantees: each byte of a socket counts in one window only. If the kernel lost messages about closed sockets,
 the window has ``is_whole`` false.

@@ -1,4 +1,4 @@
-"""Exports every report to where ``prometheus_textfile`` and ``prometheus_listen`` ask for it.
+"""Exports the metrics of each report as ``prometheus_textfile`` and ``prometheus_listen`` say.
 
 Guarantees: no method raises. No output is waited for longer than `_TIMEOUT_S`. A problem is logged when it
 changes, and the output is tried again at every check. Unless a setting asks, nothing listens and the client

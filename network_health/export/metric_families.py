@@ -47,7 +47,7 @@ def _bits(megabits: float) -> float:
 _INTERFACE_METRICS: tuple[tuple[str, str, Callable[[_Entry], float | None]], ...] = (
     ("transmit_bits_per_second", "Outbound rate since the previous check.", _rate("tx_rate_mbps")),
     ("receive_bits_per_second", "Inbound rate since the previous check.", _rate("rx_rate_mbps")),
-    ("up", "Whether the interface is up and running.", itemgetter("up")),
+    ("up", "1 if the interface is up and running, else 0.", itemgetter("up")),
     ("speed_bits_per_second", "Link speed, if known.", lambda entry: _bits(entry["speed_mbps"]) or None),
     ("mtu_bytes", "MTU of the interface.", itemgetter("mtu")),
     ("transmit_errors_total", "Transmit errors since the interface was created.", itemgetter("tx_errs")),
@@ -69,44 +69,50 @@ _RATES = {
     "out_segments_per_sec": ("tcp_segments_sent_per_second", "TCP segments sent."),
     "listen_overflows_per_sec": (
         "tcp_listen_overflows_per_second",
-        "Connections lost because of a full accept queue.",
+        "Connection attempts dropped because the accept queue was full.",
     ),
-    "listen_drops_per_sec": ("tcp_listen_drops_per_second", "Connections dropped by listening sockets."),
-    "syn_cookies_sent_per_sec": ("tcp_syn_cookies_sent_per_second", "SYN cookies sent."),
+    "listen_drops_per_sec": (
+        "tcp_listen_drops_per_second",
+        "Connection attempts dropped by listening sockets for any reason.",
+    ),
+    "syn_cookies_sent_per_sec": ("tcp_syn_cookies_sent_per_second", "SYNs answered with a SYN cookie."),
     "syn_queue_full_cookies_per_sec": (
         "tcp_syn_queue_full_cookies_per_second",
-        "SYNs answered with a cookie because of a full SYN queue.",
+        "SYNs that arrived at a full SYN queue while SYN cookies are enabled.",
     ),
     "syn_queue_full_drops_per_sec": (
         "tcp_syn_queue_full_drops_per_second",
-        "SYNs dropped because of a full SYN queue.",
+        "SYNs dropped because the SYN queue was full.",
     ),
     "udp_receive_buffer_errors_per_sec": (
         "udp_receive_buffer_errors_per_second",
-        "UDP datagrams lost because of a full receive buffer.",
+        "UDP datagrams lost because a receive buffer was full.",
     ),
     "udp_send_buffer_errors_per_sec": (
         "udp_send_buffer_errors_per_second",
-        "UDP datagrams refused because of a full send buffer.",
+        "UDP datagrams not sent because a send buffer was full.",
     ),
     "softnet_dropped_per_sec": (
         "softnet_dropped_per_second",
-        "Packets dropped by the CPUs' receive processing.",
+        "Received packets dropped because the backlog queue of a CPU was full.",
     ),
     "softnet_squeezed_per_sec": (
         "softnet_squeezed_per_second",
-        "Runs of the CPUs' receive processing that stopped at their limit.",
+        "How often a CPU stopped receive processing at its budget although packets were left.",
     ),
 }
 
 #: Metrics of ``metrics.protocols`` that have a used part and a limit: name and help text by key.
 _SHARES = {
     "conntrack": ("conntrack_used_ratio", "Share of the connection tracking table in use."),
-    "orphans": ("tcp_orphans_used_ratio", "Share of the allowed orphaned TCP sockets in use."),
-    "tcp_memory": ("tcp_memory_used_ratio", "Share of the allowed TCP memory in use."),
+    "orphans": ("tcp_orphans_used_ratio", "Orphaned TCP sockets as a share of tcp_max_orphans."),
+    "tcp_memory": (
+        "tcp_memory_used_ratio",
+        "Memory of all TCP sockets as a share of the maximum in tcp_mem.",
+    ),
     "ephemeral_ports": (
         "ephemeral_ports_used_ratio",
-        "Share of the ephemeral ports in use, for the destination that uses most of them.",
+        "Share of the ephemeral ports in use by the busiest local address, remote address and remote port.",
     ),
 }
 
@@ -133,7 +139,7 @@ def _families(report: Report, interval_s: float | None) -> Iterator[Metric]:
     yield from _check(report, interval_s)
     yield _family(
         "alert",
-        "An active alert.",
+        "1 for each active alert.",
         ("check", "subject", "severity"),
         (((alert["check"], alert["subject"], alert["severity"]), 1) for alert in alerts),
     )
@@ -144,13 +150,17 @@ def _families(report: Report, interval_s: float | None) -> Iterator[Metric]:
         for state, count in metrics["by_status"].items():
             known = state if state in counts else _OTHER
             counts[known] = counts.get(known, 0) + count
-        yield _labelled("connections", "TCP and UDP sockets by state; UDP is NONE.", "state", counts)
+        yield _labelled(
+            "connections", "TCP and UDP sockets by state. The state of UDP sockets is NONE.", "state", counts
+        )
     yield from _protocols(metrics.get("protocols", {}))
 
 
 def _check(report: Report, interval_s: float | None) -> Iterator[Metric]:
     metrics = report.metrics
-    yield _labelled("build_info", "The version of network_health.", "version", {_version(): 1})
+    yield _labelled(
+        "build_info", "The version of network_health; the value is always 1.", "version", {_version(): 1}
+    )
     yield _single("last_check_timestamp_seconds", "Time of the last check.", report.timestamp)
     yield _single(
         "check_interval_seconds", "Time from the start of one check to the start of the next.", interval_s
@@ -161,11 +171,13 @@ def _check(report: Report, interval_s: float | None) -> Iterator[Metric]:
     yield _labelled("collector_duration_seconds", "Duration of each collector.", "collector", durations)
     failed = {failure["collector"] for failure in metrics.get("failures", ())}
     success = {name: name not in failed for name in durations if name != "culprits"}
-    yield _labelled("collector_success", "Whether the collector succeeded.", "collector", success)
+    yield _labelled("collector_success", "1 if the collector succeeded, else 0.", "collector", success)
     statuses = {status: status == report.status for status in _STATUSES}
-    yield _labelled("status", "1 for the status of the last report.", "status", statuses)
+    yield _labelled("status", "1 for the status of the last report, else 0.", "status", statuses)
     errors = len(metrics.get("settings_errors", ()))
-    yield _single("settings_errors", "Settings that are not allowed, or that do not work.", errors)
+    yield _single(
+        "settings_errors", "Number of settings whose value is not allowed or does not work.", errors
+    )
 
 
 def _interfaces(entries: Sequence[_Entry], alerted: Collection[str]) -> Iterator[Metric]:
@@ -178,7 +190,11 @@ def _interfaces(entries: Sequence[_Entry], alerted: Collection[str]) -> Iterator
         values = {entry["iface"]: value_of(entry) for entry in exported}
         yield _labelled(f"interface_{name}", meaning, "interface", values)
     left_out = len(by_name) - len(exported)
-    yield _single("interfaces_left_out", f"Interfaces beyond the first {MAX_INTERFACES}.", left_out)
+    yield _single(
+        "interfaces_left_out",
+        f"Interfaces that are not exported because there are more than {MAX_INTERFACES}.",
+        left_out,
+    )
 
 
 def _protocols(metrics: _Entry) -> Iterator[Metric]:
@@ -186,7 +202,9 @@ def _protocols(metrics: _Entry) -> Iterator[Metric]:
         yield _single(name, meaning, metrics.get(key))
     percent = metrics.get("retransmit_percent")
     ratio = None if percent is None else round(percent / 100, 6)
-    yield _single("tcp_retransmit_ratio", "Share of TCP segments that were retransmitted.", ratio)
+    yield _single(
+        "tcp_retransmit_ratio", "Retransmitted TCP segments as a share of the segments sent.", ratio
+    )
     for key, (name, meaning) in _SHARES.items():
         share = metrics.get(key)
         yield _single(name, meaning, share["used"] / share["limit"] if share else None)

@@ -1,4 +1,4 @@
-"""Defines the frozen value types that the stages exchange, with the standard library alone.
+"""Defines the immutable value types that the stages exchange; uses only the standard library.
 
 In: nothing; this package imports no other one. Out: readings, sockets and their owners, findings.
 """

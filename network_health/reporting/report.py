@@ -1,4 +1,4 @@
-"""Converts a snapshot and a verdict to the packet's content. Pure.
+"""Converts a snapshot and a verdict to the content of a report. Pure.
 
 Guarantees: only plain, JSON-safe types. The reference's fields keep their name, type and meaning: an unknown
 value becomes what the reference reports for it, such as 0.

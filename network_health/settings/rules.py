@@ -113,7 +113,7 @@ def names(allowed: str) -> Rule:
 
 def subset(*choices: str) -> Rule:
     """A list of some of the given words; stored as a tuple."""
-    listed = names(f"a list out of {', '.join(json.dumps(choice) for choice in choices)}")
+    listed = names(f"a list of any of {', '.join(json.dumps(choice) for choice in choices)}")
 
     def read(value: object) -> tuple[str, ...]:
         words: tuple[str, ...] = listed.read(value)
@@ -134,7 +134,7 @@ def textfile() -> Rule:
             raise NotAllowed
         return value
 
-    return Rule("a path from / on that ends in .prom", read)
+    return Rule("an absolute path that ends in .prom", read)
 
 
 def endpoint() -> Rule:

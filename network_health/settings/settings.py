@@ -68,7 +68,7 @@ class Settings:
         1000,
         rules.integer("a whole number of connections from 0 to 10^30", minimum=0),
         "sockets",
-        "Limit for the number of connections.",
+        "Limit for the number of TCP and UDP sockets in all states.",
     )
     top_n_procs: int = _setting(
         5,
@@ -114,7 +114,7 @@ class Settings:
         0,
         rules.integer("a whole number of checks from 1 to 10^30, or 0 for off", minimum=0),
         "checks",
-        "An alert that lasts this many checks becomes CRITICAL; 0 means never.",
+        "An alert becomes CRITICAL when its limit was breached in this many checks; 0 means never.",
     )
     link_down_alerts: bool = _setting(
         True,
@@ -133,41 +133,45 @@ class Settings:
         0,
         rules.number("a percentage from 0 to 100", minimum=0, maximum=100),
         "%",
-        "New errors and drops are a finding only above this share of the packets in the same period.",
+        "New errors and drops are a finding only above this share of all packets since the previous check.",
     )
     retransmit_threshold_percent: float | None = _percent_limit(
         "Limit for the share of TCP segments that are retransmitted."
     )
     listen_overflow_threshold_per_sec: float | None = _rate_limit(
-        "Limit for connections lost because of a full accept queue."
+        "Limit for connection attempts dropped because the accept queue is full."
     )
     syn_queue_threshold_per_sec: float | None = _rate_limit(
-        "Limit for SYN cookies sent, and for SYNs dropped because of a full queue."
+        "Limit for SYN cookies sent, and for SYNs dropped because the SYN queue is full."
     )
     udp_error_threshold_per_sec: float | None = _rate_limit(
-        "Limit for UDP datagrams lost because of a full receive buffer, or refused for a full send buffer."
+        "Limit for UDP datagrams lost because a receive buffer is full, and for datagrams not sent because a "
+        "send buffer is full."
     )
     softnet_threshold_per_sec: float | None = _rate_limit(
-        "Limit for packets dropped, or polls cut short, in the receive processing of the CPUs."
+        "Limit for softnet drops (the backlog queue of a CPU is full), and for softnet squeezes (a CPU "
+        "stopped receive processing at its budget, although packets were left)."
     )
     conntrack_threshold_percent: float | None = _percent_limit(
-        "Limit for the used share of the connection tracking table."
+        "Limit for the share of the connection tracking table that is in use."
     )
     orphan_threshold_percent: float | None = _percent_limit(
-        "Limit for the used share of the allowed orphaned sockets."
+        "Limit for the number of orphaned TCP sockets, as a share of tcp_max_orphans."
     )
     tcp_memory_threshold_percent: float | None = _percent_limit(
-        "Limit for the used share of the allowed TCP memory."
+        "Limit for the memory of all TCP sockets, as a share of the maximum in tcp_mem."
     )
     ephemeral_port_threshold_percent: float | None = _percent_limit(
-        "Limit for the used share of the local ports, from one local address to one remote address and port."
+        "Limit for the share of the ephemeral ports that is in use between one local address and one remote "
+        "address and port."
     )
     process_network: str = _setting(
         "auto",
         rules.choice("auto", "always", "breach", "off"),
         "rule",
-        'When the network bytes of each process are reported: "always"; only on a "breach"; "auto": on a '
-        'breach, but counted in every check while there are few connections; "off": never.',
+        'When a report has the network bytes of each process. "always": in every report. "breach": on a '
+        'breach of a rate. "auto": the same, and with few connections also on a breach of their number. '
+        '"off": never.',
     )
     redact: tuple[str, ...] = _setting(
         (),
@@ -179,7 +183,7 @@ class Settings:
         None,
         rules.optional(rules.textfile()),
         "path",
-        "Write the metrics of every check to this file, for node_exporter's textfile collector.",
+        "Write the metrics of each check to this file, for node_exporter's textfile collector.",
     )
     prometheus_listen: str | None = _setting(
         None,

@@ -1,4 +1,4 @@
-"""Reads a pushed config packet, and decides whether its sender may change the settings. Pure.
+"""Reads a pushed config, and decides whether its sender may change the settings. Pure.
 
 Guarantees: with encryption on, only the matrix node changes the settings. With encryption off there is no
 identity: everything that can write into the swarm's folders is trusted, as everywhere in the swarm.

@@ -1,4 +1,4 @@
-"""Lets one process of an agent work at a time, although the framework may run two.
+"""Lets only one process of an agent work at a time, even if the framework starts two.
 
 The framework starts an agent again when its heartbeat is a minute old, which on a busy host can be that of a
 running agent. The second process ends within seconds, but could make a check in that time.

@@ -1,11 +1,11 @@
-"""Finds the remote address and port with the most ephemeral ports in use, from ``NETLINK_SOCK_DIAG``.
+"""Finds the addresses and remote port with the most ephemeral ports in use, from ``NETLINK_SOCK_DIAG``.
 
-See sock_diag(7) and inet_diag.h. Guarantees: ports are counted for each combination of local address, remote
+See sock_diag(7) and inet_diag.h. Guarantees: ports are counted for each 3-tuple of local address, remote
 address and remote port, in every state except LISTEN and SYN_RECV.
 """
 
-# For each such combination (a route) the kernel has the whole range of ports. An accepted connection has a
-# remote port of its own, so it is a route with one port. The kernel sends only sockets in the port range.
+# For each such 3-tuple (a `Route`) the kernel has the whole range of ports. An accepted connection has a
+# remote port of its own, so it is a 3-tuple with one port. The kernel sends only sockets in the port range.
 
 from __future__ import annotations
 

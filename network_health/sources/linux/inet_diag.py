@@ -1,4 +1,4 @@
-"""Builds requests for ``NETLINK_SOCK_DIAG`` and walks its answers; see sock_diag(7) and inet_diag.h.
+"""Builds requests for ``NETLINK_SOCK_DIAG`` and parses the answers; see sock_diag(7) and inet_diag.h.
 
 Guarantees: a message of another type or length is a `KernelFormatError`. Attributes may be in any order, and
 may be missing.

@@ -1,4 +1,4 @@
-"""Requests netlink dumps and walks their messages and attributes; see netlink(7).
+"""Requests netlink dumps and iterates over their messages and attributes; see netlink(7).
 
 Guarantees: a dump is complete, or raises. Every length is checked before it is used.
 """

@@ -74,12 +74,14 @@ class AgentCost:
     def markdown(self) -> str:
         """The section's text and table."""
         lines = [
-            f"Two swarms run at the same time, {self.load}. Both monitors check every {INTERVAL_S} s (the "
-            "default) and report to a `forensic_detective` of their own. The bare agent only sleeps in its "
-            f"`worker()`. The table shows the CPU time over {self.window_s:.0f} s, as CPU seconds per hour, "
-            "and the resident memory at the end. The cost of sending the reports is included. It is high in "
-            "an encrypted swarm.\n",
-            "| | swarm | CPU, s per hour | above bare | resident, MB | above bare | reports received |",
+            f"Two swarms run at the same time, {self.load}. Each swarm has three agents: the reference "
+            "agent, this project, and a bare agent, which only sleeps in its `worker()`. The first two check "
+            f"every {INTERVAL_S} s (the default), and each one reports to its own `forensic_detective`. The "
+            f"CPU time was measured over {self.window_s:.0f} s. The table shows it as CPU seconds per hour, "
+            "and the resident memory at the end. *Over bare* is the difference to the bare agent. The cost "
+            "of sending the reports is included. It is high in an encrypted swarm. There the received "
+            "reports cannot be counted, because the log is encrypted.\n",
+            "| | swarm | CPU, s per hour | over bare | resident, MB | over bare | reports received |",
             "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
             *self._rows("encrypted (default)", self.encrypted),
             *self._rows("not encrypted", self.plain),

@@ -21,29 +21,37 @@ INTRODUCTION = """\
 # What a check costs
 
 `make bench` writes this page in one run, with loads that it creates itself. Do not edit it; run `make bench`.
-Absolute times depend on the machine. Compare the ratios.
+Absolute times depend on the machine. Compare the ratios. The last section says how everything was measured.
 """
 
 HEADINGS = {
     "connections": (
         "Connections by state",
-        "Both ends of loopback connections. There is one process for every 10,000 sockets, which also "
-        "listens; 100 sleeping processes run beside them. *On a breach* is a whole check that names the "
-        "culprits of a breached limit: of connections, or of an interface's rate, which needs two lists "
-        "of sockets one second apart. `ss` and this project count TCP and UDP, the exporter only TCP.",
+        "The load is loopback connections; both ends are sockets of this host. Each process has up to "
+        "10,000 of these sockets and also listens. 100 other processes sleep. *On a breach* is a whole "
+        "check that names the culprits of a breach: too many connections, or a high rate of an interface. "
+        "For a rate, the check needs two lists of sockets, one second apart. `ss` and this project count "
+        "TCP and UDP sockets, node_exporter only TCP sockets.",
     ),
     "processes": (
         "Top processes",
-        "Sleeping processes of different sizes. One in ten changes between two readings. `ps` sorts by "
-        "CPU. The reference agent reads the I/O counters of every process. This project reads them only "
-        "for the processes in the list and for those with the same rank as the last one.",
+        "The load is sleeping processes of different sizes. Between two readings, the memory of one in ten "
+        "changes. `ps` sorts by CPU. The reference agent reads the I/O counters of every process. "
+        "This project reads them only for the listed processes, and for processes with the same CPU and "
+        "memory as the last listed one.",
     ),
     "interfaces": (
         "Interfaces",
-        "Loopback and veth devices. All are up, with one IPv4 and one IPv6 address each, and each "
-        "carries one packet between two readings. `ip` and the exporter read no addresses.",
+        "The load is loopback and veth interfaces. All are up and have one IPv4 and one IPv6 address. "
+        "Between two readings each one carries one packet. `ip` and node_exporter read no addresses. This "
+        "project reads names and addresses again only after a change, so it can need less time than the C "
+        "program, which reads them in every run.",
     ),
 }
+
+TARGETS = """\
+A number without a unit is a ratio of CPU times.
+"""
 
 HOW = """\
 Each load runs in its own network, PID and mount namespace, and stays the same during the measurement. All
@@ -51,26 +59,32 @@ programs are measured one after the other, each in a new process with one warm-u
 rounds. Every second round has the reverse order. Each program has at least {least} measured runs, and the
 tables show the **median**.
 
-- Before each run, some processes change and the interfaces carry packets, as described for each load. So a
-  program that compares with its previous reading finds changes, and no program gains from warm CPU caches
-  because it runs twice in a row.
+- Before each run, the memory of some processes changes and the interfaces carry packets, as described for
+  each load. So a program that compares with its previous reading finds changes. Without them, it would look
+  faster than on a real host.
 - **CPU** is user + system time. It is the time of the program's own process for Python and C, of the tool's
-  process for `ss`, `ps` and `ip`, and of the exporter's process for one scrape (its CPU clock before and
-  after). The cost of reading and parsing a tool's text is not included: the output goes to `/dev/null`.
-- **Wall** is the wall-clock time of the same run. The machine has other work to do, so compare the CPU
+  process for `ss`, `ps` and `ip`, and of the process of node_exporter for one scrape. A monitoring agent
+  would also have to parse the text of a tool. This cost is not included: the output goes to `/dev/null`.
+- **Wall** is the wall-clock time of the same run. The machine also does other work, so compare the CPU
   time.
 - **Memory** is the increase of the peak resident memory above the value before the first run. For a tool,
   which is a new process in every run, it is the whole peak. **Kept** is the increase of the resident memory
   from before the first run to after the last run.
-- **Counted** is the number that the program itself reports (the median, if the load changes). It is
-  compared with the kernel's own counters before and after the run. A number outside of this range is marked
-  **wrong**, and no ratio is calculated from it. A difference of {slack} is allowed for the program's own
-  sockets and processes, and none for interfaces.
-- The **limit** is a C program that uses the same kernel interface and only receives the data (`bench/*.c`).
-- The **reference agent** is the agent that matrixswarm ships. Its own collector methods are called on an
-  agent that was not booted.
+- **Counted** is the number of sockets, processes or interfaces that the program itself reports (the median,
+  if the load changes). The kernel's own counters are read before and after the run. A number outside of the
+  range between these two values is marked **wrong**, and no ratio is calculated from it. A difference of
+  {slack} is allowed for the program's own sockets and processes, and none for interfaces.
+- The **C program** uses the same kernel interface as this project and only receives the data (`bench/*.c`).
+  It shows what the kernel itself costs. *Full dump*: the kernel sends all sockets. *Filtered dump*: the
+  kernel does not send sockets in ESTABLISHED and TIME_WAIT. Their numbers are read from counters in
+  `/proc/net`.
+- **÷ C program** is the CPU time of the row, divided by that of the C program in the last row.
+  **Reference ÷ this** is the CPU time of the reference agent, divided by that of the row. 100 means that the
+  program of the row needs 100 times less CPU time.
+- The **reference agent** is the agent that comes with matrixswarm. Only its own method for this reading is
+  called, without a swarm.
 - **This project** is one whole collector as the monitor runs it: reading, arithmetic, ranking, and the
-  thread that isolates it. The targets refer to this. *Reading alone* is the part of the reader.
+  thread that isolates it. The targets refer to this. *Reading alone* is only the first of these parts.
 """
 
 
@@ -83,7 +97,7 @@ def markdown(
         parts.append(f"![CPU time of one reading against the load, log-log]({picture})\n")
     if any(result.kind in HEADINGS for result in results):
         rows = map(_target, target_results(results))
-        parts += ["## Targets\n", _table(("work", "to reach", "this run", ""), rows)]
+        parts += ["## Targets\n", TARGETS, _table(("work", "target", "this run", ""), rows)]
     for kind, (heading, text) in HEADINGS.items():
         of_kind = [result for result in results if result.kind == kind]
         if of_kind:
@@ -135,8 +149,8 @@ def _target(result: TargetResult) -> tuple[str, ...]:
 
 def _load(result: LoadResult) -> Iterator[str]:
     yield f"### {result.title}\n"
-    header = ("", "CPU, ms", "× the limit", "reference ÷ it", "wall, ms", "memory, MB", "kept, MB", "counted")
-    yield _table(header, (_row(result, row) for row in result.rows))
+    header = ("", "CPU, ms", "÷ C program", "reference ÷ this", "wall, ms", "memory, MB", "kept, MB")
+    yield _table((*header, "counted"), (_row(result, row) for row in result.rows))
 
 
 def _row(result: LoadResult, row: Row) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ STYLE = {
     "exporter": ("#b0568a", 2, "", "node_exporter"),
     "tool": ("#00805c", 2, "", ""),
     "full_dump": ("#8a8a8a", 1.5, "2 3", "C, full dump"),
-    "limit": ("#444444", 1.5, "6 4", "C, limit"),
+    "limit": ("#444444", 1.5, "6 4", "C program"),
     "ours": ("#0060a8", 3.5, "", "this project"),
 }
 TITLES = {

@@ -202,8 +202,8 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         _python("this project, reading alone", "reading", "connections"),
         _python("this project, on a breach of connections", "breach", "connections"),
         _python("this project, on a breach of a rate", "rate_breach", "connections"),
-        Program("limit: full dump (C)", "full_dump", "limit", ("limit_connections", "full")),
-        Program("limit: filtered walk (C)", "limit", "limit", ("limit_connections", "filtered")),
+        Program("C program: full dump", "full_dump", "limit", ("limit_connections", "full")),
+        Program("C program: filtered dump", "limit", "limit", ("limit_connections", "filtered")),
     ),
     "processes": (
         _python("reference agent", "reference", "processes"),
@@ -211,7 +211,7 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         Program("`ps`", "tool", "tool", ("ps", "-eo", "pid,pcpu,rss,comm", "--sort=-pcpu"), r"^ *\d"),
         _python("**this project**", "ours", "processes"),
         _python("this project, reading alone", "reading", "processes"),
-        Program("limit: each `stat` read (C)", "limit", "limit", ("limit_processes",)),
+        Program("C program: `stat` of each process", "limit", "limit", ("limit_processes",)),
     ),
     "interfaces": (
         _python("reference agent", "reference", "interfaces"),
@@ -226,6 +226,6 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         ),
         _python("**this project**", "ours", "interfaces"),
         _python("this project, reading alone", "reading", "interfaces"),
-        Program("limit: two dumps (C)", "limit", "limit", ("limit_interfaces",)),
+        Program("C program: dump of links and of addresses", "limit", "limit", ("limit_interfaces",)),
     ),
 }

@@ -54,26 +54,27 @@ def _relative_to(role: str, measured: str = "ours") -> Callable[[LoadResult], fl
 
 MIX = "mix:18000+29000"
 _FULL = ("connections", "100000", "connections, 100,000 sockets")
-_MIXED = ("connections", MIX, "connections, TIME_WAIT-heavy")
+_MIXED = ("connections", MIX, "connections, mostly in TIME_WAIT")
 _PROCESSES = ("processes", "3000", "processes, 3,000")
 _INTERFACES = ("interfaces", "1000", "interfaces, 1,000")
 _REFERENCE = "at least {} times less CPU than the reference agent"
-_BREACH = "on a breach of {}: less CPU than the reference agent's ordinary check"
+_PROGRAM = "at most {} times the CPU of the C program"
+_BREACH = "whole check on a breach of {}: at most 1 times the CPU of the reference agent"
 
 _TARGETS = (
     _Target(*_FULL, _REFERENCE.format(100), 100, _less_than("reference")),
     _Target(*_FULL, "at least 12 times less CPU than `ss -Htuna`", 12, _less_than("tool")),
-    _Target(*_FULL, "at most 1.6 times the filtered walk in C", 1.6, _relative_to("limit"), at_least=False),
+    _Target(*_FULL, _PROGRAM.format(1.6), 1.6, _relative_to("limit"), at_least=False),
     _Target(*_FULL, _BREACH.format("connections"), 1, _relative_to("reference", "breach"), at_least=False),
     _Target(*_FULL, _BREACH.format("a rate"), 1, _relative_to("reference", "rate_breach"), at_least=False),
     _Target(*_MIXED, _REFERENCE.format(40), 40, _less_than("reference")),
     _Target(*_MIXED, "at least 6 times less CPU than `ss -Htuna`", 6, _less_than("tool")),
     _Target(*_PROCESSES, _REFERENCE.format(8), 8, _less_than("reference")),
-    _Target(*_PROCESSES, "at most 0.5 of `ps`", 0.5, _relative_to("tool"), at_least=False),
-    _Target(*_PROCESSES, "at most 1.5 times the C reader", 1.5, _relative_to("limit"), at_least=False),
+    _Target(*_PROCESSES, "at most 0.5 times the CPU of `ps`", 0.5, _relative_to("tool"), at_least=False),
+    _Target(*_PROCESSES, _PROGRAM.format(1.5), 1.5, _relative_to("limit"), at_least=False),
     _Target(*_INTERFACES, _REFERENCE.format(6), 6, _less_than("reference")),
-    _Target(*_INTERFACES, "less CPU than `ip -s link`", 1, _relative_to("tool"), at_least=False),
-    _Target(*_INTERFACES, "at most 2 times the C reader", 2, _relative_to("limit"), at_least=False),
+    _Target(*_INTERFACES, "at most 1 times the CPU of `ip -s link`", 1, _relative_to("tool"), at_least=False),
+    _Target(*_INTERFACES, _PROGRAM.format(2), 2, _relative_to("limit"), at_least=False),
 )
 
 
@@ -92,11 +93,11 @@ def target_results(results: Sequence[LoadResult]) -> Iterator[TargetResult]:
     rows = [result.row("ours") if result else None for result in (full, empty)]
     at_full, at_empty = (row.growth_mb if row else None for row in rows)
     more_mb = None if at_full is None or at_empty is None else at_full - at_empty
-    yield _memory("under 2 MB more memory than at 0 sockets", more_mb, 2)
+    yield _memory("less than 2 MB more memory than at 0 sockets", more_mb, 2)
     for role, what in (("breach", "connections"), ("rate_breach", "a rate")):
         row = full.row(role) if full else None
         yield _memory(
-            f"on breaches of {what}: under 4 MB of memory kept after them", row.kept_mb if row else None, 4
+            f"after breaches of {what}: less than 4 MB of memory kept", row.kept_mb if row else None, 4
         )
 
 

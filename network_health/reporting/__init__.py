@@ -1,6 +1,6 @@
 """Builds the report of one check.
 
-In: a `Snapshot` and a `Verdict`. Out: a JSON-safe `Report`, masked by the setting ``redact``.
+In: a `Snapshot` and a `Verdict`. Out: a `Report` of JSON types, masked by the setting ``redact``.
 """
 
 from network_health.reporting.redact import redacted

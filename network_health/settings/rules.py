@@ -113,7 +113,7 @@ def names(allowed: str) -> Rule:
 
 def subset(*choices: str) -> Rule:
     """A list of some of the given words; stored as a tuple."""
-    listed = names(f"a list of any of {', '.join(json.dumps(choice) for choice in choices)}")
+    listed = names(f"a list with any of {', '.join(json.dumps(choice) for choice in choices)}")
 
     def read(value: object) -> tuple[str, ...]:
         words: tuple[str, ...] = listed.read(value)

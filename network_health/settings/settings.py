@@ -80,7 +80,7 @@ class Settings:
         "hive.forensics.data_feed",
         rules.text("the name of a role, not empty"),
         "role",
-        "Every node that holds this role gets the reports.",
+        "Every node that has this role gets the reports.",
     )
     report_handler: str = _setting(
         "cmd_ingest_status_report",
@@ -170,8 +170,8 @@ class Settings:
         rules.choice("auto", "always", "breach", "off"),
         "rule",
         'When a report has the network bytes of each process. "always": in every report. "breach": on a '
-        'breach of a rate. "auto": the same, and with few connections also on a breach of their number. '
-        '"off": never.',
+        'breach of a rate. "auto": the same, and with few connections also on a breach of the '
+        'connection limit. "off": never.',
     )
     redact: tuple[str, ...] = _setting(
         (),

@@ -104,7 +104,7 @@ class FakeKernel:
 @contextmanager
 def patched_by(kernel, monotonic):
     """Replace everything through which attribution reads the kernel."""
-    linux, window = "network_health.sources.linux", "network_health.attribution.tcp_window"
+    linux, window = "network_health.sources.linux", "network_health.attribution.traffic_window"
     answers = {
         f"{linux}.read_socket_groups": lambda deadline_s: kernel.listing(),
         f"{linux}.read_listeners": kernel.listeners,

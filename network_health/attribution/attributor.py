@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from network_health.attribution.lookup import CHECKS, RATES, Lookup, ReportedLosses
-from network_health.attribution.tcp_window import TcpWindows, Window
+from network_health.attribution.traffic_window import TrafficWindows, Window
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
 from network_health.sources.linux import OwnerFinder
@@ -31,7 +31,7 @@ class Attributor:
 
     def __init__(self) -> None:
         self._owners = OwnerFinder()
-        self._windows: TcpWindows | None = None
+        self._windows: TrafficWindows | None = None
         self._reported = ReportedLosses.read()
 
     def attribute(
@@ -69,14 +69,14 @@ class Attributor:
             self.close()
             return None
         if self._windows is None:
-            self._windows = TcpWindows()
+            self._windows = TrafficWindows()
             self._windows.read()
             return None
         return self._windows.read()
 
     @staticmethod
     def _sample() -> Window:
-        with contextlib.closing(TcpWindows()) as windows:
+        with contextlib.closing(TrafficWindows()) as windows:
             windows.read()
             time.sleep(SAMPLE_S)
             return windows.read(is_last=True)

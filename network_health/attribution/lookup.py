@@ -21,7 +21,7 @@ from network_health.attribution import (
 )
 from network_health.attribution.evidence import MIN_PERCENT, Culprits
 from network_health.attribution.process_traffic import OwnedTraffic
-from network_health.attribution.tcp_window import Window
+from network_health.attribution.traffic_window import Window
 from network_health.model import Attribution, Finding, Owner, Snapshot, Socket, Traffic
 from network_health.settings import Settings
 from network_health.sources import linux

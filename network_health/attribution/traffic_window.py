@@ -25,7 +25,7 @@ class Window:
     is_whole: bool
 
 
-class TcpWindows:
+class TrafficWindows:
     """Reads one window after the other, in the network namespace of the calling thread.
 
     Raises:

@@ -5,13 +5,14 @@ BIN := .venv/bin
 # Most of the time the tests wait for swarms: more of them at a time than there are cores.
 JOBS ?= 6
 
-.PHONY: help setup demo test quick lint bench clean
+.PHONY: help setup demo test quick lint generate bench clean
 
 help:
 	@echo "make demo   boot a real swarm, show its reports, cause a breach, take all down"
 	@echo "make test   run the linters and every test (root: the real-kernel and real-swarm ones too)"
 	@echo "make quick  run the linters and the tests that need neither root nor a swarm (a minute)"
 	@echo "make lint   ruff and mypy alone"
+	@echo "make generate  write the generated tables of the documentation and the tests' golden files"
 	@echo "make bench  measure against the reference agent and the system's tools (root, minutes)"
 	@echo "make clean  remove .venv and everything that was built"
 
@@ -39,6 +40,13 @@ test: lint
 
 quick: lint
 	$(BIN)/python -m pytest -n $(JOBS) -m "not root and not swarm"
+
+generate: setup
+	$(BIN)/python -m tests.reporting.test_report
+	$(BIN)/python -m tests.export.test_metric_families
+	$(BIN)/python -m tests.test_fleet
+	$(BIN)/python -m tests.test_docs
+	$(BIN)/python -m network_health.cli.reference > docs/cli.md
 
 bench: setup
 	$(BIN)/python -m bench

@@ -1,6 +1,7 @@
-"""The reports of 400 checks, compared with those that were recorded before the modules were moved.
+"""The reports of 400 checks are as recorded: a change that should change no report changes none.
 
-``python -m tests.test_unchanged_reports`` records them anew; with a file name it writes them there in full.
+A change that is meant to change reports records them anew: ``python -m tests.test_unchanged_reports``. To see
+what changed, write them in full before and after (``python -m tests.test_unchanged_reports FILE``).
 """
 
 import hashlib

@@ -23,7 +23,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         help="install the agent and its directives into a MatrixSwarm workspace",
         usage="network-health install [WORKSPACE] [--uninstall]",
         description="Installs the agent and its directives into a MatrixSwarm workspace. The reference agent "
-        "of the same name is kept, and --uninstall restores it. Installed files that you changed are kept, too.",
+        "of the same name is kept, and --uninstall restores it. Files that you changed are kept, too.",
         epilog=examples(
             "network-health install                             # the workspace that .swarm names",
             "network-health install ~/.matrixswarm",

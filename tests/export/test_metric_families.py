@@ -2,7 +2,7 @@
 
 import math
 import subprocess
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from network_health import Monitor, Report, Settings
 from network_health.export import metric_families
 from network_health.export.metric_families import MAX_INTERFACES, exposition
-from network_health.model import Connections, Counters, Link, Share
+from network_health.model import Connections, Counters, Link, Protocols, Share
 from tests.reporting.test_report import ETH0, REPORTS, Host
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -232,6 +232,14 @@ def test_without_an_installed_distribution_the_version_is_unknown(monkeypatch):
         assert ("build_info", ("version", "unknown")) in samples(exposition(REPORTS["healthy"]))
     finally:
         metric_families._version.cache_clear()
+
+
+def test_every_protocol_rate_and_share_is_exported():
+    """No metric of ``metrics.protocols`` is left out."""
+    kinds = {field.name: field.type for field in fields(Protocols)}
+    rates = {name for name in kinds if name.endswith("_per_sec")}
+    shares = {name.replace("busiest_ports", "ephemeral_ports") for name in kinds if "_per" not in name}
+    assert (set(metric_families._RATES), set(metric_families._SHARES)) == (rates, shares)
 
 
 if __name__ == "__main__":

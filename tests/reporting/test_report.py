@@ -5,7 +5,7 @@
 
 import json
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -57,7 +57,7 @@ ETH0 = Link(
 )
 BUSY = ProcessSample(4321, "rsync", 5000.0, 100.0, 64 * 1024**2)
 IDLE = ProcessSample(17, "nginx", 300.0, 7.0, 128 * 1024**2)
-QUIET = ProtocolCounters(*[1000] * 9)
+QUIET = ProtocolCounters(*[1000] * len(fields(ProtocolCounters)))
 
 
 class Host:

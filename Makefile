@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Every command of a test starts a Python: what it imports is compiled once.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+unexport PYTHONDONTWRITEBYTECODE
+
 # Most of the time the tests wait for swarms: more of them at a time than there are cores.
 JOBS ?= 6
 

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from network_health.cli.rendering import page
 from network_health.cli.text import Painter
 from network_health.settings import Settings
 from tests.cli.command import at_a_terminal, inside, run
-from tests.isolated import on_the_outside_network
+from tests.isolated import outside
 from tests.netns import veth
 
 #: One metric, by the guidelines of the Monitoring Plugins: 'label'=value[unit];[warn];[crit];[min];[max]
@@ -147,7 +148,7 @@ def test_shares_are_percent():
     """A share has the unit ``%`` and, if it is on, its limit."""
     # Only the first network namespace of a host has these limits.
     words = ("check", *QUICK, "--nagios", "--tcp-memory-threshold-percent", 90)
-    found = performance_data(run(*words, prefix=on_the_outside_network()).stdout)
+    found = performance_data(run(*words, prefix=outside(Path.cwd())).stdout)
     assert found["tcp_memory_percent"][1:] == ("%", "90", None)
     assert found["orphans_percent"][1:] == ("%", None, None)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.isolated import on_the_outside_network
+from tests.isolated import outside
 from tests.packaging import pythons
 from tests.tree import ROOT
 
@@ -66,7 +66,7 @@ class Built:
         path = f"{Path(pythons.uv()).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             [
-                *on_the_outside_network(),
+                *outside(tree),
                 *(sys.executable, "-m", "build", "--installer", "uv", "--outdir", folder, *options, tree),
             ],
             capture_output=True,
@@ -91,7 +91,7 @@ class Environment:
 
     def _uv(self, *words):
         done = subprocess.run(
-            [*on_the_outside_network(), pythons.uv(), *words],
+            [*outside(self.home), pythons.uv(), *words],
             cwd=self.home,
             capture_output=True,
             text=True,

@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from tests.isolated import on_the_outside_network
+from tests.isolated import outside
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 _ANSWER_S, _DOWNLOAD_S = 30, 300
@@ -57,7 +57,7 @@ def _here(version):
 
 def _fetched(version):
     """Its path or nothing, and uv's last complaint."""
-    command = [*on_the_outside_network(), uv(), "python", "install", version]
+    command = [*outside(Path.cwd()), uv(), "python", "install", version]
     _, complaint = _said(command, seconds=_DOWNLOAD_S)
     path, _ = _said([uv(), "python", "find", "--managed-python", "--no-python-downloads", version])
     return path, complaint.strip().splitlines()[-1].strip() if complaint.strip() else "it did not say why"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from network_health.swarm import matrix_root
-from tests.isolated import on_the_outside_network
+from tests.isolated import outside
 from tests.packaging.pythons import uv
 
-_OUTSIDE = " ".join(on_the_outside_network()) or "command"
+_OUTSIDE = " ".join(outside('"$PWD"')) or "command"
 #: The two commands of the README that download something.
 DOWNLOADING = f'pip() {{ {_OUTSIDE} pip "$@"; }}\nuv() {{ {_OUTSIDE} uv "$@"; }}\n'
 PRINTED = r"network-health install | sed -n '/^# Boot/,$p' > printed"

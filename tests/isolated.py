@@ -78,7 +78,7 @@ def run(command):
 
 
 def outside(folder):
-    """Words to put before a command that needs the host's network, as for a download; it runs in ``folder``."""
+    """Words to put before a command that runs in ``folder`` and needs the host's network, as a download."""
     if VARIABLE not in os.environ:
         return []
     mounts, network = (f"/proc/1/fd/{descriptor}" for descriptor in _OUTSIDE.values())

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import ast
 import json
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from network_health.swarm.errors import SwarmError
+from network_health.swarm.errors import SwarmError, parse_failure
+from network_health.swarm.python_source import parse_source
 from network_health.swarm.spawn_records import BLUEPRINT
 from network_health.swarm.untrusted_file import read_bytes
 
@@ -82,7 +82,7 @@ def parse_json(path: Path, data: bytes) -> Any:  # noqa: ANN401 - whatever the f
         hint = "" if path.suffix == ".json" else " (a TOML file must end in .toml, a directive in .py)"
         raise SwarmError(f"{path} is not JSON: {error}{hint}") from error
     except (ValueError, RecursionError) as error:
-        raise SwarmError(f"{path} is not JSON that can be read: {_reason(error)}") from error
+        raise SwarmError(f"{path} is not JSON that can be read: {parse_failure(error)}") from error
     if isinstance(content, dict) and content.keys() >= {"nonce", "tag", "ciphertext"}:
         raise SwarmError(f"{path} is encrypted: name the directive that it was made from")
     return content
@@ -97,13 +97,6 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if count > 1:
             raise _DuplicateKey(key)
     return dict(pairs)
-
-
-def _reason(error: Exception) -> str:
-    """Why Python cannot read a text that has no syntax error."""
-    if isinstance(error, RecursionError | MemoryError):
-        return "it is nested too deeply"
-    return "a number in it is too long" if "int_max_str_digits" in str(error) else str(error)
 
 
 def is_directive(data: object) -> bool:
@@ -140,18 +133,13 @@ def unread_parts(value: object) -> list[Unread]:
 
 
 def _parse_python(path: Path, data: bytes) -> Directive:
+    tree = parse_source(path, data)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as invalid escapes in strings
-            tree = ast.parse(data)
         directive = _Reader(tree).value_of(_NAME)
-    except SyntaxError as error:
-        where = f", line {error.lineno}" if error.lineno else ""
-        raise SwarmError(f"{path} is not Python: {error.msg}{where}") from error
     except _DuplicateKey as error:
         raise SwarmError(f"{path}: {error}") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise SwarmError(f"{path} is not Python that can be read: {_reason(error)}") from error
+        raise SwarmError(f"{path} is not Python that can be read: {parse_failure(error)}") from error
     if isinstance(directive, Unread):
         raise SwarmError(f"{path}: {_NAME} cannot be read without running the file: {directive}")
     if not isinstance(directive, dict):

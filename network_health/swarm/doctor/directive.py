@@ -1,13 +1,10 @@
 """Checks a directive before it is booted, without running it.
 
-Which node holds a role is decided as in ``get_nodes_by_role`` and ``get_service_managers`` of the framework;
-which handlers a node has, by the functions that its agent's source defines.
+Which node holds a role is decided as in ``get_nodes_by_role`` and ``get_service_managers`` of the framework.
 """
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import os
 import shlex
 from collections import Counter
@@ -20,7 +17,9 @@ from network_health.settings import Settings, SettingsOutcome
 from network_health.swarm.directive import AGENT, Node, nodes, read_directive, unread_parts
 from network_health.swarm.doctor.export import check_export
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
+from network_health.swarm.doctor.handler import check_handler
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.framework import framework_folder
 from network_health.swarm.receivers import SETTLE_S
 from network_health.swarm.spawn_records import DETECTIVE
 
@@ -93,7 +92,7 @@ def _choice(folder: Path) -> Finding:
 
 def check_places(path: Path) -> Iterator[Finding]:
     """Whether the directive boots unencrypted: for that, the framework's package must contain it, too."""
-    framework = _framework()
+    framework = framework_folder()
     if path.suffix != ".py" or framework is None:
         return
     in_package = framework / "boot_directives" / path.name
@@ -169,7 +168,7 @@ def check_reports(
     if not receivers:
         yield fault("reports", f"no node holds the role {role!r}: no report of {uid} will be delivered", do)
     for node in receivers:
-        yield _handler(node, settings.report_handler, workspace)
+        yield check_handler(node, settings.report_handler, workspace)
 
 
 def _holds(node: Node, role: str) -> bool:
@@ -184,45 +183,6 @@ def _holds(node: Node, role: str) -> bool:
 
 def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _handler(node: Node, handler: str, workspace: Path) -> Finding:
-    """Whether a node has ``handler``: a method of its agent, or a module in its agent's ``factory``."""
-    folder = workspace / "agent" / node.agent
-    source = folder / f"{node.agent}.py"
-    factory = folder / "factory" / handler.split(".")[-1]
-    try:
-        known = _functions(source)
-        elsewhere = factory.is_dir() or factory.with_suffix(".py").exists() or handler in _inherited()
-    except (OSError, SyntaxError, ValueError) as error:
-        says = f"the source of {node.universal_id} cannot be read: {error}"
-        if isinstance(error, PermissionError):
-            return fault("handler", says, "run this as the user that boots the swarm")
-        return fault("handler", says, f"put the agent {node.agent} into {folder.parent}")
-    receiver = f"{node.universal_id} ({node.agent})"
-    if handler in known or elsewhere:
-        return ok("handler", f"{receiver} receives the reports and has the handler {handler}")
-    commands = ", ".join(sorted(name for name in known if name.startswith("cmd_"))) or "none"
-    do = f"set report_handler to one that it has ({commands}), or give the role to another node"
-    return fault("handler", f"{receiver} has no handler {handler}: it drops every report", do)
-
-
-def _functions(source: Path) -> set[str]:
-    tree = ast.parse(source.read_bytes())
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-
-
-def _inherited() -> set[str]:
-    """The handlers of every agent: the methods of the framework's own class."""
-    framework = _framework()
-    return _functions(framework / "core" / "boot_agent.py") if framework else set()
-
-
-def _framework() -> Path | None:
-    """The folder of the framework's package."""
-    package = importlib.util.find_spec("matrixswarm")
-    folders = package.submodule_search_locations if package else None
-    return Path(folders[0]) if folders else None
 
 
 def _known(config: object) -> Mapping[Any, Any]:

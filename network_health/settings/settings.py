@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -15,6 +15,9 @@ from network_health.settings import rules
 
 #: Keys of a node's ``config`` that the framework itself reads; they are ignored here.
 FRAMEWORK_KEYS = frozenset({"factories", "matrix_secure_verified", "role", "service-manager", "ui"})
+
+#: So many unknown keys are named; looking for a known one that is meant takes time.
+_MOST_UNKNOWN = 20
 
 
 class SettingsError(ValueError):
@@ -209,48 +212,59 @@ class Settings:
 class SettingsOutcome:
     """The result of reading a config block leniently.
 
-    ``errors`` name the refused values, for which ``settings`` has the base's; ``warnings`` name unknown keys.
+    ``refused`` has a sentence for each refused value, by its key; ``settings`` has the base's value for it.
+    ``warnings`` name unknown keys.
     """
 
     settings: Settings
-    errors: tuple[str, ...]
+    refused: Mapping[str, str]
     warnings: tuple[str, ...]
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """The sentences of the refused values."""
+        return tuple(self.refused.values())
 
     @classmethod
     def of(cls, config: object, base: Settings | None = None) -> SettingsOutcome:
         """Read ``config`` on top of ``base``, which defaults to the default settings; never raises."""
         base = base or Settings()
         if not isinstance(config, Mapping):
-            return cls(base, (f"config: {_show(config)} is not allowed; give a block of settings",), ())
+            error = f"config: {shown(config)} is not allowed; give a block of settings"
+            return cls(base, {"config": error}, ())
         known = {f.name: f.metadata["rule"] for f in fields(Settings)}
         values: dict[str, Any] = {}
-        errors: list[str] = []
-        warnings: list[str] = []
+        refused: dict[str, str] = {}
+        unknown: list[object] = []
         for key, value in config.items():
             if key in FRAMEWORK_KEYS:
                 continue
             if key not in known:
-                warnings.append(_unknown(key, tuple(known)))
+                unknown.append(key)
                 continue
             try:
                 values[key] = known[key].read(value)
             except rules.NotAllowed:
-                errors.append(f"{key}: {_show(value)} is not allowed; give {known[key].allowed}")
-        return cls(replace(base, **values), tuple(errors), tuple(warnings))
+                refused[key] = f"{key}: {shown(value)} is not allowed; give {known[key].allowed}"
+        return cls(replace(base, **values), refused, tuple(_unknown(unknown, tuple(known))))
 
 
-def _unknown(key: object, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(str(key), known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{_show(key)}: unknown setting{hint}"
+def _unknown(keys: Sequence[object], known: tuple[str, ...]) -> Iterator[str]:
+    """A sentence for each unknown key; from `_MOST_UNKNOWN` on, one with their number."""
+    for key in keys[:_MOST_UNKNOWN]:
+        near = difflib.get_close_matches(key[:60], known, n=1) if isinstance(key, str) else []
+        hint = f"; did you mean {near[0]}?" if near else ""
+        yield f"{shown(key)}: unknown setting{hint}"
+    if len(keys) > _MOST_UNKNOWN:
+        yield f"{len(keys) - _MOST_UNKNOWN} more unknown settings"
 
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 60
 
 
-def _show(value: object) -> str:
-    """The value as text for a log: one line of bounded length."""
+def shown(value: object) -> str:
+    """The value as text for a log: one printable line of bounded length."""
     try:
         return _REPR.repr(value)
     except ValueError:  # an int with more digits than Python converts

@@ -122,4 +122,12 @@ def test_any_config_gives_allowed_settings(config):
     outcome = SettingsOutcome.of(config)
     assert all("\n" not in mistake for mistake in outcome.errors + outcome.warnings)
     again = SettingsOutcome.of({f.name: getattr(outcome.settings, f.name) for f in fields(Settings)})
-    assert again == SettingsOutcome(outcome.settings, (), ())
+    assert again == SettingsOutcome(outcome.settings, {}, ())
+
+
+def test_many_unknown_keys_are_counted():
+    """The first are named with a known one that is near, the rest in one sentence."""
+    warnings = SettingsOutcome.of({f"conn_treshold{n}": 1 for n in range(20_000)}).warnings
+    assert len(warnings) == 21
+    assert warnings[0] == "'conn_treshold0': unknown setting; did you mean conn_threshold?"
+    assert warnings[-1] == "19980 more unknown settings"

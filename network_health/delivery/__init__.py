@@ -3,8 +3,18 @@
 In: a report's content and its receivers. Out: calls of ``send``, until each receiver has the report.
 """
 
+from network_health.delivery.atomic_file import remove_temporary_files, write_atomically
 from network_health.delivery.outbox import Outbox
+from network_health.delivery.own_file import NotOwnFile, read_own
 from network_health.delivery.saved_counters import SavedCounters
 from network_health.delivery.schedule import Schedule
 
-__all__ = ["Outbox", "SavedCounters", "Schedule"]
+__all__ = [
+    "NotOwnFile",
+    "Outbox",
+    "SavedCounters",
+    "Schedule",
+    "read_own",
+    "remove_temporary_files",
+    "write_atomically",
+]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from network_health.collectors import ReportedCounters
 from network_health.delivery.atomic_file import write_atomically
+from network_health.delivery.own_file import read_own
 from network_health.model import ErrorCounters
 
 
@@ -35,7 +36,7 @@ class SavedCounters:
     def load(self) -> ReportedCounters | None:
         """The counters saved last; ``None`` if none were saved since the boot or the file is damaged."""
         try:
-            saved = json.loads(self._path.read_bytes())
+            saved = json.loads(read_own(self._path))
             if saved["boot_id"] != self._boot_id:
                 return None
             return {name: _parse(row) for name, row in saved["counters"].items()}

@@ -29,7 +29,8 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
             "network-health install ~/.matrixswarm",
             "network-health install ~/.matrixswarm --uninstall",
         )
-        + "\n\nexit status:\n  0  done, or nothing to do\n  1  it cannot be done; the message says why",
+        + "\n\nexit status:\n  0  done, or nothing to do\n"
+        "  1  it cannot be done, or --uninstall leaves something; the output says what",
     )
     add_workspace(parser)
     parser.add_argument(
@@ -44,14 +45,14 @@ def _run(options: argparse.Namespace) -> int:
     if options.uninstall:
         outcome = uninstall(workspace)
         unchanged = f"{path} has nothing of network_health: nothing was changed."
-        print(f"Uninstalled from {path}:" if outcome else unchanged)
+        print(f"Uninstalled from {path}:" if outcome or outcome.left else unchanged)
         _print(outcome, "removed", "back from .network_health/original")
     else:
         outcome = install(workspace)
         print(f"Installed into {path}:" if outcome else f"{path} is up to date: nothing was changed.")
         _print(outcome, "removed, no longer needed", "moved to .network_health/original")
         print("\n" + boot_commands(workspace))
-    return 0
+    return int(bool(outcome.left))
 
 
 def _print(outcome: Outcome, removed: str, originals: str) -> None:
@@ -60,6 +61,7 @@ def _print(outcome: Outcome, removed: str, originals: str) -> None:
         (removed, outcome.removed),
         (originals, outcome.originals),
         ("changed by you, kept as", outcome.kept),
+        ("still there, remove it yourself", outcome.left),
     ):
         for name in names:
             print(f"  {what}: {name}")

@@ -107,8 +107,7 @@ def test_hostile_directives(workspace, short_of_memory):
 def test_a_deep_source_is_parsed_or_refused(tmp_path, source):
     """A chain of 50,000 attributes or calls is parsed, or refused as too deep, as this Python can."""
     try:
-        body = parse_source(tmp_path / "x.py", source.encode()).body
+        outcome = len(parse_source(tmp_path / "x.py", source.encode()).body)
     except SwarmError as error:
-        assert str(error) == f"{tmp_path}/x.py is not Python that can be read: it is nested too deeply"
-    else:
-        assert len(body) == 1
+        outcome = str(error)
+    assert outcome in {1, f"{tmp_path}/x.py is not Python that can be read: it is nested too deeply"}

@@ -4,6 +4,7 @@ In: nothing; this package imports no other one. Out: readings, sockets and their
 """
 
 from network_health.model.findings import Cost, Failure, Finding, Snapshot
+from network_health.model.names import MAX_NAME, bounded_name
 from network_health.model.readings import (
     Connections,
     Counters,
@@ -35,6 +36,7 @@ from network_health.model.sockets import (
 
 __all__ = [
     "BYTE_COUNTER",
+    "MAX_NAME",
     "Attribution",
     "Connections",
     "Cost",
@@ -62,4 +64,5 @@ __all__ = [
     "SocketTraffic",
     "SoftnetCounters",
     "Traffic",
+    "bounded_name",
 ]

@@ -103,11 +103,11 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
 def _alert_metrics(verdict: Verdict) -> dict[str, Any]:
     recovered = [_resolved(r) for r in verdict.resolved if r.reason == "normal"]
     ended = [_resolved(r) | {"reason": r.reason} for r in verdict.resolved if r.reason != "normal"]
-    lists = {"alerts": [_alert(alert) for alert in verdict.alerts], "recovered": recovered, "ended": ended}
+    lists = {"alerts": [_alert(alert, verdict.at_s) for alert in verdict.alerts], "recovered": recovered, "ended": ended}
     return {name: entries for name, entries in lists.items() if entries}
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
+def _alert(alert: Alert, now_s: float) -> dict[str, Any]:
     finding = alert.finding
     aspect = {"aspect": finding.aspect} if finding.aspect else {}
     return {
@@ -123,6 +123,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
     }
 
 
+        "lasted_s": round(now_s - alert.since_s, 1),
 def _resolved(resolved: ResolvedAlert) -> dict[str, Any]:
     finding = resolved.alert.finding
     return {
@@ -164,9 +165,18 @@ def _interface(interface: Interface) -> dict[str, Any]:
 def connection_metrics(connections: Connections) -> dict[str, Any]:
     """``metrics.total_connections`` and ``metrics.by_status``."""
     return {"total_connections": connections.total, "by_status": dict(connections.by_status)}
+        **_unknown(interface),
 
 
 def process_metrics(processes: Sequence[RankedProcess]) -> list[dict[str, Any]]:
+def _unknown(interface: Interface) -> dict[str, list[str]]:
+    """``unknown``: the fields of the reference that are 0 because their value is not known."""
+    values = {"tx_rate_mbps": interface.tx_mbps, "rx_rate_mbps": interface.rx_mbps}
+    values |= dict.fromkeys(("tx_errs", "rx_errs", "drops"), 0 if interface.link.counters else None)
+    names = [name for name, value in values.items() if value is None]
+    return {"unknown": names} if names else {}
+
+
     """``metrics.top_procs``, the busiest first."""
     return [_process(process) for process in processes]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from network_health.delivery import Outbox, SavedCounters, Schedule
+from network_health.delivery import Outbox, SavedState, Schedule
 from network_health.export import Exporter
 from network_health.monitor import Monitor
 from network_health.reporting import Report
@@ -78,8 +78,8 @@ class AgentService:
             self._warn(f"Setting {mistake}")
         queue, boot = folder / "queue", boot_id()
         self.outbox = Outbox(queue, agent=universal_id, boot_id=boot, log=self._warn)
-        self._saved_counters = SavedCounters(queue / "network-health-counters.json", boot, self._warn)
-        self.monitor = Monitor(outcome.settings, reported=self._saved_counters.load())
+        self._saved_state = SavedState(queue / "network-health-state.json", boot, self._warn)
+        self.monitor = Monitor(outcome.settings, saved=self._saved_state.load())
         #: A sentence for each value that is refused, by its key.
         self._refused = dict(outcome.refused)
         self.monitor.settings_errors = outcome.errors
@@ -116,7 +116,7 @@ class AgentService:
             self._node.send_status_report(
                 report.status, report.severity, report.details, report.metrics, report.timestamp
             )
-        self._saved_counters.save(self.monitor.reported)
+        self._saved_state.save(self.monitor.state)
 
     def _wait_until_due(self) -> bool:
         """Wait for the next check; false when the agent ends or a config packet came."""

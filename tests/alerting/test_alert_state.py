@@ -43,9 +43,15 @@ def test_active_and_resolved_alerts_are_structured():
     quiet, _, first, clearing, breached_again, normal = host.rates(0.0, 260.0, 270.0, 240.0, 251.0, 225.0)
     alert = {"check": "tx_rate", "subject": "eth0", "severity": W, "since": EPOCH + 5060, "limit": 250}
     assert not {"alerts", "recovered", "ended"} & quiet.metrics.keys()
-    assert first.metrics["alerts"] == [{**alert, "state": "breached", "checks": 2, "value": 270.0}]
-    assert clearing.metrics["alerts"] == [{**alert, "state": "clearing", "checks": 2, "value": 240.0}]
-    assert breached_again.metrics["alerts"] == [{**alert, "state": "breached", "checks": 3, "value": 251.0}]
+    assert first.metrics["alerts"] == [
+        {**alert, "state": "breached", "checks": 2, "value": 270.0, "lasted_s": 30.0}
+    ]
+    assert clearing.metrics["alerts"] == [
+        {**alert, "state": "clearing", "checks": 2, "value": 240.0, "lasted_s": 60.0}
+    ]
+    assert breached_again.metrics["alerts"] == [
+        {**alert, "state": "breached", "checks": 3, "value": 251.0, "lasted_s": 90.0}
+    ]
     assert normal.metrics["recovered"] == [{"check": "tx_rate", "subject": "eth0", "lasted_s": 120.0}]
     assert "alerts" not in normal.metrics
 

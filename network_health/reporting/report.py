@@ -117,13 +117,13 @@ def _alert(alert: Alert, now_s: float) -> dict[str, Any]:
         "severity": alert.severity,
         "state": alert.state,
         "since": alert.since,
+        "lasted_s": round(now_s - alert.since_s, 1),
         "checks": alert.checks,
         "value": finding.value,
         "limit": finding.limit,
     }
 
 
-        "lasted_s": round(now_s - alert.since_s, 1),
 def _resolved(resolved: ResolvedAlert) -> dict[str, Any]:
     finding = resolved.alert.finding
     return {
@@ -159,16 +159,10 @@ def _interface(interface: Interface) -> dict[str, Any]:
         "new_rx_errs": interface.new_rx_errors,
         "new_drops": interface.new_drops,
         "counters_reset": interface.counters_reset,
+        **_unknown(interface),
     }
 
 
-def connection_metrics(connections: Connections) -> dict[str, Any]:
-    """``metrics.total_connections`` and ``metrics.by_status``."""
-    return {"total_connections": connections.total, "by_status": dict(connections.by_status)}
-        **_unknown(interface),
-
-
-def process_metrics(processes: Sequence[RankedProcess]) -> list[dict[str, Any]]:
 def _unknown(interface: Interface) -> dict[str, list[str]]:
     """``unknown``: the fields of the reference that are 0 because their value is not known."""
     values = {"tx_rate_mbps": interface.tx_mbps, "rx_rate_mbps": interface.rx_mbps}
@@ -177,6 +171,12 @@ def _unknown(interface: Interface) -> dict[str, list[str]]:
     return {"unknown": names} if names else {}
 
 
+def connection_metrics(connections: Connections) -> dict[str, Any]:
+    """``metrics.total_connections`` and ``metrics.by_status``."""
+    return {"total_connections": connections.total, "by_status": dict(connections.by_status)}
+
+
+def process_metrics(processes: Sequence[RankedProcess]) -> list[dict[str, Any]]:
     """``metrics.top_procs``, the busiest first."""
     return [_process(process) for process in processes]
 

@@ -22,14 +22,14 @@ from network_health.settings import SettingsOutcome
 from network_health.sources import boot_id
 from network_health.swarm.config_folder import ConfigFolder
 from network_health.swarm.live_config import Identity, difference, origin, refusal, unwrap
-from network_health.swarm.ordered_delivery import OrderedDelivery
+from network_health.swarm.ordered_delivery import OrderedDelivery, packets_at_once
 from network_health.swarm.packet_gate import PacketGate
 from network_health.swarm.receivers import Receivers
 
 #: The framework may pause this long between two calls; at a shorter interval one call makes several checks.
 _LONGEST_PAUSE_S = 10
-#: With more waiting reports than this, a report is sent before the previous one was taken.
-_BACKLOG = 50
+#: With more waiting alerts than this, a report is sent before the previous one was taken: it would be lost.
+_BACKLOG = 90
 
 
 class Node(Protocol):
@@ -128,10 +128,12 @@ class AgentService:
                 return True
             if not self._gate.is_flooded and self._config.has_new_packet():
                 return False
+            pause_s = 1.0
             if len(self.outbox):
                 self._deliver()
+                pause_s = self._delivery.pause_s()
             self._delivery.touch_waiting()
-            time.sleep(min(1.0, max(0.01, remaining_s)))
+            time.sleep(min(pause_s, max(0.01, remaining_s)))
         return False
 
     def _reconfigure(self, config: Mapping[str, object] | None, identity: Identity | None) -> None:
@@ -179,7 +181,8 @@ class AgentService:
         passed = self._delivery.send(
             receiver,
             lambda: self._node.pass_content(receiver, handler, content),
-            out_of_order=len(self.outbox) > _BACKLOG,
+            at_once=packets_at_once(self.monitor.settings.check_interval_sec, len(self.outbox)),
+            out_of_order=self.outbox.alerts > _BACKLOG,
         )
         if passed and receiver not in self._served:
             self._served.add(receiver)

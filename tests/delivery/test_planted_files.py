@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from network_health.alerting import AlertState
 from network_health.delivery.atomic_file import write_atomically
 from network_health.delivery.own_file import NotOwnFile, overwrite_own, read_own
+from network_health.delivery.saved_state import MonitorState, SavedState
+from network_health.model import Baseline, Counters
 from tests import planted
-from tests.delivery.outbox_model import Nodes, outbox, report
+from tests.delivery.outbox_model import BOOT, Nodes, outbox, report
 from tests.planted import KINDS, of_another_user
 
 REPORT = "network-health-000000000001-1.report"
@@ -115,17 +118,17 @@ def test_a_last_number_of_another_program_starts_a_new_series(queue):
 
 
 def test_a_flood_of_files_is_bounded(queue):
-    """Of 5,000 reports the newest 1,000 are read, and of these the newest 100 wait."""
+    """Of 1,500 reports the newest 1,000 are read, and of these the newest 100 wait."""
     content = {"version": 1, "report_id": "x", "durable": True, "recipients": ["a"], "reached": False}
-    for number in range(5000):
+    for number in range(1500):
         path = queue / f"network-health-{number:012d}-1.report"
         path.write_text(json.dumps({**content, "content": report(number)}))
     log, nodes = [], Nodes("a")
     box = outbox(queue, log.append)
-    box.add(report(5000), ["a"])
+    box.add(report(1500), ["a"])
     box.deliver(nodes.send, ["a"])
-    assert nodes.numbers("a") == list(range(4901, 5001))
-    assert log[0] == "The queue folder has 5000 reports: only the newest 1000 are read"
+    assert nodes.numbers("a") == list(range(1401, 1501))
+    assert log[0] == "The queue folder has 1500 reports: only the newest 1000 are read"
 
 
 @pytest.mark.parametrize("kind", ANY_KIND)
@@ -166,3 +169,16 @@ def test_a_temporary_name_cannot_be_guessed(tmp_path, monkeypatch):
         write_atomically(tmp_path / "file", b"x")
     assert (len(set(seen)), {mode for _, mode in seen}) == (100, {0o600})
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("kind", ANY_KIND)
+def test_the_saved_state_is_replaced(queue, victim, kind):
+    """The agent starts without it, logs one line, and the next process finds the new state."""
+    log, path, reported = [], queue / "network-health-state.json", {2: Baseline(Counters(rx_drops=3))}
+    kind(path, victim)
+    with planted.within(10), memory_limit(200 << 20):
+        assert SavedState(path, BOOT, log.append).load() is None
+        SavedState(path, BOOT, log.append).save(MonitorState(reported, AlertState()))
+        assert SavedState(path, BOOT, log.append).load().reported == reported
+    assert (len(log), os.listdir(queue)) == (1, [path.name])
+    assert "packet errors since boot and active alerts are reported again" in log[0]

@@ -5,6 +5,8 @@ import os
 import stat
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from network_health.delivery.outbox import MOST_ALERTS, MOST_INFO
 from network_health.delivery.reachability import GIVE_UP_AFTER_S
@@ -430,3 +432,30 @@ def test_an_info_that_is_added_as_durable_is(queue, log):
     box.deliver(nodes.send, ["a"])
     assert nodes.numbers("a") == [1, 3]
     assert nodes.got["a"][0]["severity"] == "INFO"
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=st.lists(st.sampled_from(["INFO", "WARNING", "pass", "outage", "kill"]), max_size=60))
+def test_the_newest_of_each_kind_arrive_in_order(tmp_path_factory, events):
+    """In any order of events the newest of each kind wait; they arrive oldest first, after a kill as well."""
+    folder = tmp_path_factory.mktemp("queue")
+    nodes, limits = Nodes("a"), {"WARNING": 3, "INFO": 5}
+    options = {"most_alerts": limits["WARNING"], "most_info": limits["INFO"]}
+    box, waiting, arrived = outbox(folder, lambda line: None, **options), [], []
+    for number, event in enumerate([*events, "pass"]):
+        if event in limits:
+            box.add(report(number, event), ["a"])
+            waiting.append((number, event))
+            same_kind = [each for each in waiting if each[1] == event]
+            if len(same_kind) > limits[event]:
+                waiting.remove(same_kind[0])
+        elif event == "kill":  # of INFO, only what has waited for a pass has a file
+            box.deliver(lambda node, content: None, ["a"])
+            box = outbox(folder, lambda line: None, **options)
+        else:
+            nodes.down = {"a"} if event == "outage" else set()
+            box.deliver(nodes.send, ["a"])
+            if event == "pass":
+                arrived, waiting = arrived + waiting, []
+        assert (len(box), box.alerts) == (len(waiting), sum(kind == "WARNING" for _, kind in waiting))
+    assert nodes.numbers("a") == [number for number, _ in arrived]

@@ -27,7 +27,7 @@ class CheckedHost:
     def __init__(self, **config):
         self.settings = Settings.from_mapping(config)
         self.state = AlertState()
-        self.now_s = 5000.0
+        self.now_s, self.epoch = 5000.0, EPOCH
 
     def change(self, **config):
         """Replace the settings, as a live reconfiguration does."""
@@ -37,7 +37,7 @@ class CheckedHost:
         """The report of the next check, which sees all this; a ``failed`` collector sees nothing."""
         self.now_s += after_s
         snapshot = Snapshot(
-            timestamp=EPOCH + self.now_s,
+            timestamp=self.epoch + self.now_s,
             interfaces=None if "interfaces" in failed else interfaces,
             connections=None if "connections" in failed else Connections({"ESTABLISHED": connections}),
             top_processes=(),

@@ -56,6 +56,18 @@ def test_active_and_resolved_alerts_are_structured():
     assert "alerts" not in normal.metrics
 
 
+@pytest.mark.parametrize("set_s", [-20_000 * 86400, 20_000 * 86400])
+def test_a_clock_that_is_set_changes_no_duration(set_s):
+    """``since`` stays what it was; how long the alert lasts is measured on a monotonic clock."""
+    host = CheckedHost(**LIMIT)
+    host.rates(300.0)
+    host.epoch += set_s
+    (second,) = host.rates(300.0)
+    (alert,) = second.metrics["alerts"]
+    assert (alert["since"], alert["lasted_s"]) == (EPOCH + 5030, 30.0)
+    assert host.rates(0.0)[0].details == f"{QUIET} Recovered: eth0 outbound after 1 min."
+
+
 @pytest.mark.parametrize(
     ("after", "rates", "severities"),
     [

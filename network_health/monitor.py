@@ -69,6 +69,11 @@ class Monitor:
         attributor: Attributor | None = None,
         collector_timeout_s: float = COLLECTOR_TIMEOUT_S,
     ) -> None:
+        if not isinstance(settings, Settings | None):
+            raise TypeError(
+                f"Monitor takes Settings, not {type(settings).__name__}: give Settings(...) or "
+                "Settings.from_mapping(...)"
+            )
         self.settings = settings or Settings()
         self.settings_errors: tuple[str, ...] = ()
         self._reported = saved.reported if saved else None
@@ -118,7 +123,10 @@ class Monitor:
         findings = alerting.evaluate(snapshot, settings)
         snapshot, findings = self._attribute(snapshot, findings, settings, started_s)
         self._alerts, verdict = alerting.step(self._alerts, findings, snapshot, settings, started_s)
-        return redacted(build_report(snapshot, verdict, self.settings_errors), settings.redact)
+        report = build_report(
+            snapshot, verdict, self.settings_errors, culprits_in_details=settings.culprits_in_details
+        )
+        return redacted(report, settings.redact)
 
     def _collect(self, timestamp: float, started_s: float) -> Snapshot:
         collectors = self.interfaces, self.connections, self.processes, self.protocols

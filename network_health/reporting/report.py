@@ -29,9 +29,9 @@ SERVICE_NAME = "system.network"
 HEALTHY_DETAILS = "Network health within normal bounds."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """One report. ``timestamp`` is epoch seconds; ``metrics`` is JSON-safe.
+    """One report, compared and hashed by identity. ``timestamp`` is epoch seconds; ``metrics`` is JSON-safe.
 
     ``due`` says whether the report is to be sent; ``changes`` has one sentence for the log for each change
     since the previous check. Neither is part of the content.
@@ -58,7 +58,13 @@ class Report:
         }
 
 
-def build_report(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence[str] = ()) -> Report:
+def build_report(
+    snapshot: Snapshot,
+    verdict: Verdict,
+    settings_errors: Sequence[str] = (),
+    *,
+    culprits_in_details: bool = True,
+) -> Report:
     """The report of one check.
 
     A failed collector has no metrics and is named in ``failures``. If there is no finding, it makes the
@@ -66,7 +72,7 @@ def build_report(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence
     """
     if verdict.findings:
         status, severity = "network_issue", verdict.severity
-        details = "; ".join(finding.sentence for finding in verdict.findings)
+        details = "; ".join(f.sentence if culprits_in_details else f.text for f in verdict.findings)
     elif snapshot.failures:
         status, severity = "check_failed", "WARNING"
         details = "; ".join(f"Check of {f.collector} failed: {f.reason}" for f in snapshot.failures)
@@ -103,7 +109,11 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
 def _alert_metrics(verdict: Verdict) -> dict[str, Any]:
     recovered = [_resolved(r) for r in verdict.resolved if r.reason == "normal"]
     ended = [_resolved(r) | {"reason": r.reason} for r in verdict.resolved if r.reason != "normal"]
-    lists = {"alerts": [_alert(alert, verdict.at_s) for alert in verdict.alerts], "recovered": recovered, "ended": ended}
+    lists = {
+        "alerts": [_alert(alert, verdict.at_s) for alert in verdict.alerts],
+        "recovered": recovered,
+        "ended": ended,
+    }
     return {name: entries for name, entries in lists.items() if entries}
 
 

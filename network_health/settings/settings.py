@@ -32,7 +32,7 @@ def _setting(default: object, rule: rules.Rule, unit: str, meaning: str) -> Any:
     return field(default=default, metadata={"rule": rule, "unit": unit, "meaning": meaning})
 
 
-_MBPS = rules.number("a number of Mbps from 0 to 10^30", minimum=0)
+_MBPS = rules.threshold("Mbps")
 _CHECKS = rules.integer("a whole number of checks from 1 to 1000", minimum=1, maximum=1000)
 _PERCENT = rules.optional(rules.number("a percentage from 0 to 100", minimum=0, maximum=100))
 _PER_SEC = rules.optional(rules.number("a rate per second from 0 to 10^30", minimum=0))
@@ -50,7 +50,8 @@ def _rate_limit(meaning: str) -> Any:  # noqa: ANN401 - as `field` does
 class Settings:
     """The agent's settings, with the names of the directive.
 
-    The constructor checks nothing: use `from_mapping` (strict) or `SettingsOutcome.of` (lenient).
+    Raises:
+        SettingsError: a value is not allowed; lists every mistake. `SettingsOutcome.of` never raises.
     """
 
     check_interval_sec: int = _setting(
@@ -67,9 +68,9 @@ class Settings:
     )
     tx_threshold_mbps: float = _setting(100, _MBPS, "Mbps", "Limit for the outbound rate of an interface.")
     rx_threshold_mbps: float = _setting(100, _MBPS, "Mbps", "Limit for the inbound rate of an interface.")
-    conn_threshold: int = _setting(
+    conn_threshold: float = _setting(
         1000,
-        rules.integer("a whole number of connections from 0 to 10^30", minimum=0),
+        rules.threshold("connections"),
         "sockets",
         "Limit for the number of TCP and UDP sockets in all states.",
     )
@@ -168,6 +169,12 @@ class Settings:
         "Limit for the share of the ephemeral ports that is in use between one local address and one remote "
         "address and port."
     )
+    culprits_in_details: bool = _setting(
+        True,
+        rules.boolean(),
+        "switch",
+        "Add to each finding in the text of a report who is behind it. The metrics have it in any case.",
+    )
     process_network: str = _setting(
         "auto",
         rules.choice("auto", "always", "breach", "off"),
@@ -194,6 +201,20 @@ class Settings:
         "address",
         "Serve the metrics of the last check to Prometheus at this address, under /metrics.",
     )
+
+    def __post_init__(self) -> None:
+        """Check each value that is not the default."""
+        mistakes = []
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if value is setting.default:
+                continue
+            try:
+                object.__setattr__(self, setting.name, setting.metadata["rule"].read(value))
+            except rules.NotAllowed:
+                mistakes.append(_mistake(setting.name, value, setting.metadata["rule"]))
+        if mistakes:
+            raise SettingsError(tuple(mistakes))
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, object]) -> Settings:
@@ -245,8 +266,12 @@ class SettingsOutcome:
             try:
                 values[key] = known[key].read(value)
             except rules.NotAllowed:
-                refused[key] = f"{key}: {shown(value)} is not allowed; give {known[key].allowed}"
+                refused[key] = _mistake(key, value, known[key])
         return cls(replace(base, **values), refused, tuple(_unknown(unknown, tuple(known))))
+
+
+def _mistake(key: str, value: object, rule: rules.Rule) -> str:
+    return f"{key}: {shown(value)} is not allowed; give {rule.allowed}"
 
 
 def _unknown(keys: Sequence[object], known: tuple[str, ...]) -> Iterator[str]:

@@ -46,7 +46,7 @@ def interfaces(
     return [cropped(each, width) for each in lines]
 
 
-def connections(metrics: Content, history: History, limit: int, width: int, theme: Theme) -> list[Text]:
+def connections(metrics: Content, history: History, limit: float, width: int, theme: Theme) -> list[Text]:
     """The number of connections with a sparkline that is full at the limit, and their states."""
     total = metrics["total_connections"]
     spark = _spark_width(width - _MIN_NAME_WIDTH)

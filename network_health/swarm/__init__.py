@@ -15,6 +15,7 @@ from network_health.swarm.directive import (
     read_directive,
     unread_parts,
 )
+from network_health.swarm.encrypted_directive import encrypt_again, encrypted_directives
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.installation import Outcome, install, uninstall
 from network_health.swarm.log_line import log_line
@@ -37,6 +38,8 @@ __all__ = [
     "SwarmError",
     "Workspace",
     "claim",
+    "encrypt_again",
+    "encrypted_directives",
     "install",
     "is_directive",
     "launcher",

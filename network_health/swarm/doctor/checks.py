@@ -31,10 +31,10 @@ _PROBE = (
 )
 
 
-def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
+def examine(workspace: Path | None, directive: str | None, key: str = "") -> Iterator[Finding]:
     """All findings, in the order in which a boot would fail.
 
-    ``None`` means the default workspace, or no directive.
+    ``None`` means the default workspace, or no directive; ``key`` is that of an encrypted directive.
     """
     python = swarm_python()
     yield check_library(python)
@@ -46,7 +46,7 @@ def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
     else:
         yield ok("workspace", str(place.path))
         yield from check_agent_files(place.path)
-        yield from check_directive(place.path, directive, python)
+        yield from check_directive(place.path, directive, key, python)
     yield check_rights()
     yield from check_kernel()
     yield check_matrix()

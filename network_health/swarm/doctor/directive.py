@@ -15,9 +15,11 @@ from typing import Any
 
 from network_health.settings import Settings, SettingsOutcome
 from network_health.swarm.directive import AGENT, Node, nodes, read_directive, unread_parts
+from network_health.swarm.doctor.agent_source import check_encrypted, check_sources
 from network_health.swarm.doctor.export import check_export
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.handler import check_handler
+from network_health.swarm.encrypted_directive import is_encrypted_file
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.framework import framework_folder
 from network_health.swarm.receivers import SETTLE_S
@@ -26,24 +28,29 @@ from network_health.swarm.spawn_records import DETECTIVE
 _SERVICES = "service-manager"
 
 
-def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator[Finding]:
+def check_directive(workspace: Path, name: str | None, key: str, python: Path) -> Iterator[Finding]:
     """All findings about one directive of the workspace; without a name, which directives there are.
 
-    ``python`` is the one that will run the swarm.
+    ``key`` decrypts the directive if it is encrypted. ``python`` is the one that will run the swarm.
     """
     folder = workspace / "boot_directives"
-    if not name:
+    path = _path(folder, name) if name else None
+    yield from check_encrypted(workspace, path)
+    if path is None:
         yield _choice(folder)
         return
-    path = _path(folder, name)
     try:
-        directive = read_directive(path)
+        directive = read_directive(path, key)
     except SwarmError as error:
         known = ", ".join(_directives(folder)) or "none runs this agent"
-        yield fault("directive", str(error), f"name a directive of {folder}: {known}")
+        do = f"name a directive of {folder}: {known}"
+        if is_encrypted_file(path):
+            do = "add --key with the key that matrixswarm-encrypt-directive printed"
+        yield fault("directive", str(error), do)
         return
     tree = list(nodes(directive))
     yield from check_places(path)
+    yield from check_sources(tree, workspace, path)
     yield from check_configs(tree)
     agents = [node for node in tree if node.agent == AGENT]
     if not agents:
@@ -59,10 +66,9 @@ def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator
 
 def _path(folder: Path, name: str) -> Path:
     """The absolute path of a directive: a name as ``matrixswarm-boot --directive`` takes it, or a file."""
-    of_workspace, path = folder / f"{name.removesuffix('.py')}.py", Path(name)
-    is_path = (
-        "/" in name or name.endswith(".json") or (os.path.isfile(path) and not os.path.isfile(of_workspace))
-    )
+    file = name if name.endswith(".json") else f"{name.removesuffix('.py')}.py"
+    of_workspace, path = folder / file, Path(name)
+    is_path = "/" in name or (os.path.isfile(path) and not os.path.isfile(of_workspace))
     return path.absolute() if is_path else of_workspace
 
 

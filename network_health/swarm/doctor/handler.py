@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from network_health.swarm.directive import Node
+from network_health.swarm.doctor.agent_source import source_of
 from network_health.swarm.doctor.finding import Finding, fault, ok
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.framework import framework_folder
@@ -22,7 +23,7 @@ def check_handler(node: Node, handler: str, workspace: Path) -> Finding:
     source = folder / f"{node.agent}.py"
     factory = folder / "factory" / handler.split(".")[-1]
     try:
-        known = functions(source, read_regular_file(source))
+        known = functions(source, source_of(node, workspace))
         elsewhere = factory.is_dir() or factory.with_suffix(".py").exists() or handler in _inherited()
     except (SwarmError, OSError, ValueError) as error:
         return _unreadable(node, folder, error)

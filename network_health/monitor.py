@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from network_health import alerting
 from network_health.collectors import (
     Collector,
-    ReportedCounters,
     observe_interfaces,
     observe_protocols,
     process_candidates,
     reported_counters,
     top_processes,
+    with_history,
 )
+from network_health.delivery import MonitorState
 from network_health.model import (
     Attribution,
     Connections,
@@ -52,7 +53,8 @@ class Monitor:
 
     Args:
         settings: the limits; the attribute ``settings`` may be replaced between checks.
-        reported: `reported` of an earlier monitor, so that no error is reported twice or missed.
+        saved: `state` of an earlier monitor. This one continues its alerts, and no error is reported twice
+            or missed.
         readers: in order of preference; default: those of this system.
         attributor: finds the culprits; default: the kernel's on Linux, none if ``readers`` is given.
         collector_timeout_s: how long one collector may take.
@@ -62,25 +64,33 @@ class Monitor:
         self,
         settings: Settings | None = None,
         *,
-        reported: ReportedCounters | None = None,
+        saved: MonitorState | None = None,
         readers: Sequence[Readers] | None = None,
         attributor: Attributor | None = None,
         collector_timeout_s: float = COLLECTOR_TIMEOUT_S,
     ) -> None:
+        if not isinstance(settings, Settings | None):
+            raise TypeError(
+                f"Monitor takes Settings, not {type(settings).__name__}: give Settings(...) or "
+                "Settings.from_mapping(...)"
+            )
         self.settings = settings or Settings()
         self.settings_errors: tuple[str, ...] = ()
-        self._reported = reported
+        self._reported = saved.reported if saved else None
         self._attributor = attributor or (None if readers else _kernel_attributor())
         self._run_attribution = Isolated[Attributed]("culprits", collector_timeout_s)
         readers = tuple(readers or available_readers())
         with_protocols = [reader for reader in readers if reader.protocols]
         options = readers, collector_timeout_s
         self.interfaces = Collector(
-            "interfaces", lambda reader: reader.links(), self._compare_links, *options
+            "interfaces",
+            lambda reader, before: with_history(before, reader.links()),
+            self._compare_links,
+            *options,
         )
-        self.connections = Collector("connections", lambda reader: reader.connections(), _latest, *options)
+        self.connections = Collector("connections", lambda reader, _: reader.connections(), _latest, *options)
         self.processes = Collector(
-            "processes", lambda reader: reader.processes(), self._rank_processes, *options
+            "processes", lambda reader, _: reader.processes(), self._rank_processes, *options
         )
         self.protocols = with_protocols and Collector(
             "protocols",
@@ -93,12 +103,13 @@ class Monitor:
         self.processes.run()
         if self.protocols:
             self.protocols.run()
-        self._alerts = alerting.initial_state(interfaces, self.settings, time.monotonic())
+        started_s = time.monotonic()
+        self._alerts = saved.alerts if saved else alerting.initial_state(interfaces, self.settings, started_s)
 
     @property
-    def reported(self) -> ReportedCounters | None:
-        """The error counters at the last report; ``None`` before the first check."""
-        return self._reported
+    def state(self) -> MonitorState:
+        """What the next monitor of this host continues from."""
+        return MonitorState(self._reported, self._alerts)
 
     def skip_earlier_errors(self) -> None:
         """Do not report the interface errors counted up to the last sample."""
@@ -112,7 +123,10 @@ class Monitor:
         findings = alerting.evaluate(snapshot, settings)
         snapshot, findings = self._attribute(snapshot, findings, settings, started_s)
         self._alerts, verdict = alerting.step(self._alerts, findings, snapshot, settings, started_s)
-        return redacted(build_report(snapshot, verdict, self.settings_errors), settings.redact)
+        report = build_report(
+            snapshot, verdict, self.settings_errors, culprits_in_details=settings.culprits_in_details
+        )
+        return redacted(report, settings.redact)
 
     def _collect(self, timestamp: float, started_s: float) -> Snapshot:
         collectors = self.interfaces, self.connections, self.processes, self.protocols
@@ -167,7 +181,7 @@ class Monitor:
         details = reader.process_details([candidate.sample.pid for candidate in candidates])
         return top_processes(candidates, details, count)
 
-    def _read_protocols(self, reader: Readers) -> ProtocolReading:
+    def _read_protocols(self, reader: Readers, _: ProtocolReading | None) -> ProtocolReading:
         if reader.protocols is None:
             raise LookupError(f"{reader.name} has no protocol counters")
         return reader.protocols(self.settings.ephemeral_port_threshold_percent is not None)

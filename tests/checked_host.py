@@ -10,9 +10,10 @@ EPOCH = 1_700_000_000.0
 
 def nic(name="eth0", *, tx=0.0, rx=0.0, drops=0, packets=0, up=True, counters=True, **link):
     """One interface; ``link`` has further fields of `Link`."""
-    lifetime = Counters() if counters else None
+    if not counters:
+        return Interface(Link(name, up=up, **link), tx, rx, None, None, None, None)
     return Interface(
-        Link(name, up=up, counters=lifetime, **link),
+        Link(name, up=up, counters=Counters(), **link),
         tx_mbps=tx,
         rx_mbps=rx,
         new_drops=drops,
@@ -26,7 +27,7 @@ class CheckedHost:
     def __init__(self, **config):
         self.settings = Settings.from_mapping(config)
         self.state = AlertState()
-        self.now_s = 5000.0
+        self.now_s, self.epoch = 5000.0, EPOCH
 
     def change(self, **config):
         """Replace the settings, as a live reconfiguration does."""
@@ -36,7 +37,7 @@ class CheckedHost:
         """The report of the next check, which sees all this; a ``failed`` collector sees nothing."""
         self.now_s += after_s
         snapshot = Snapshot(
-            timestamp=EPOCH + self.now_s,
+            timestamp=self.epoch + self.now_s,
             interfaces=None if "interfaces" in failed else interfaces,
             connections=None if "connections" in failed else Connections({"ESTABLISHED": connections}),
             top_processes=(),

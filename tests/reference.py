@@ -89,6 +89,8 @@ def psutil_says(world):
         patch.multiple(psutil, **answers),
         patch.object(reference_module(), "datetime", Now),
         patch("network_health.sources.portable.time.monotonic", lambda: world.clock_s),
+        patch("network_health.sources.portable._name", lambda process: process.name),
+        patch("network_health.sources.portable._command", lambda process: process.name),
         patch.object(socket, "if_nameindex", list),
     ):
         yield

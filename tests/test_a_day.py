@@ -115,7 +115,7 @@ class Day:
 def state_size(of):
     """The size in bytes of the state that a monitor keeps from check to check."""
     collectors = of.interfaces, of.connections, of.processes, of.protocols
-    return len(pickle.dumps(([each.last for each in collectors], of.reported, of._alerts, of.settings)))
+    return len(pickle.dumps(([each.last for each in collectors], of.state, of.settings)))
 
 
 def collector_threads():

@@ -1,5 +1,6 @@
 """The agent's own part: methods under the reference's names, waiting, and a library that is not there."""
 
+import json
 import shutil
 import threading
 import time
@@ -8,7 +9,10 @@ from dataclasses import replace
 import pytest
 from matrixswarm.core.boot_agent import BootAgent
 
+from network_health.swarm import packet_gate
 from tests.port import agent_module, port_agent
+
+MARK = {"network-health-test": True}
 
 
 @pytest.fixture
@@ -108,8 +112,9 @@ def test_a_missing_library_is_told_and_the_agent_stays(tmp_path, monkeypatch):
 def test_mistakes_of_the_directive_are_logged_once_each(tmp_path):
     """A line for each value that is not allowed and for each key that nobody knows."""
     agent = port_agent(tmp_path, {"check_interval_sec": 2.5, "top_n_procs": None, "conn_treshold": 1})
-    assert len(agent.logged) == 3
-    assert all(line.startswith("Setting ") for line in agent.logged)
+    assert agent.logged[0] == "NetworkHealthMonitor initialized."
+    assert len(agent.logged) == 4
+    assert all(line.startswith("Setting ") for line in agent.logged[1:])
     assert len(agent.service.monitor.settings_errors) == 2
 
 
@@ -124,11 +129,52 @@ def test_a_full_disk_does_not_end_the_agent(agent, tmp_path):
     assert len(agent.sent) == 1
 
 
-def test_a_packet_that_names_a_method_sends_no_report(tmp_path):
-    """The framework would call it with content, packet and identity: it is refused, and the next is sent."""
-    agent = port_agent(tmp_path, {}, ["forensic-1"])
-    packet = {"handler": "send_status_report", "content": {}}
-    agent.send_status_report(packet["content"], packet, object())
-    assert len(agent.service.outbox) == 0
-    agent.send_status_report("healthy", "INFO", "All is well.", {})
-    assert [content["content"]["details"] for _, content in agent.sent] == ["All is well."]
+def test_no_packet_reaches_an_attribute_of_the_agent(agent, tmp_path, monkeypatch):
+    """A packet for each name that the agent has, read by the framework's own listener: none is called."""
+    names = [name for name in dir(agent) if not (name.startswith("__") and name.endswith("__"))]
+    assert {"save_directive", "start_dynamic_throttle", "log", "send_status_report"} < set(names)
+    for name in ("log", "get_delivery_packet", "pass_packet", "get_nodes_by_role"):
+        delattr(agent, name)  # what `port_agent` has put there
+    agent._catch_football = agent._pass_football = None
+    lines, called = [], []
+    monkeypatch.setattr(packet_gate, "BUDGET_S", 60)  # a busy host needs longer to read them all
+    monkeypatch.setattr(BootAgent, "log", lambda self, msg="", **_: lines.append(msg))
+
+    class Recorded(type(agent)):
+        """Notes each call with a packet's parts."""
+
+        def __getattribute__(self, name):
+            value = super().__getattribute__(name)
+            if not callable(value) or isinstance(value, type) or name.startswith("__"):
+                return value
+
+            def call(*args, **kwargs):
+                if MARK in args:
+                    called.append(name)
+                return value(*args, **kwargs)
+
+            return call
+
+    agent.__class__ = Recorded
+    incoming = tmp_path / "comm" / "net-1" / "incoming"
+    incoming.mkdir()
+    agent.running = True
+    listener = threading.Thread(target=agent.packet_listener, daemon=True)
+    listener.start()
+    time.sleep(0.2)
+    for name in [*names, "cmd_anything"]:
+        part = incoming / f"{name}.part"
+        part.write_text(json.dumps({"handler": name, "content": MARK}))
+        part.rename(incoming / f"{name}.json")
+    deadline = time.monotonic() + 20
+    while any(incoming.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    agent.running = False
+    listener.join(5)
+    assert list(incoming.iterdir()) == []
+    assert called == []
+    (refused,) = [line for line in lines if "refused" in line]
+    assert refused.endswith(", and this agent answers to no such command.")
+    agent.gate._clock = agent.gate._refusals._clock = lambda: time.monotonic() + 60
+    agent.gate.log_counts()
+    assert lines[-1].startswith(f"Command refused: {len(names)} more of an unknown sender in ")

@@ -38,12 +38,11 @@ def investigate(detective_module):
     return lambda *reports: agent.run_forensics("system.network", list(reports))
 
 
-def alert(
-    check, subject="host", severity="CRITICAL", value=2.0, limit=1.0, since=NOW - 150, checks=6, **more
-):
+def alert(check, subject="host", severity="CRITICAL", value=2.0, limit=1.0, lasted_s=150.0, checks=6, **more):
     """An entry of ``metrics.alerts``."""
-    known = {"check": check, "subject": subject, "severity": severity, "state": "breached", "since": since}
-    return {**known, "checks": checks, "value": value, "limit": limit, **more}
+    known = {"check": check, "subject": subject, "severity": severity, "state": "breached"}
+    clocks = {"since": 1.0, "lasted_s": lasted_s}  # the clock was wrong when it began
+    return {**known, **clocks, "checks": checks, "value": value, "limit": limit, **more}
 
 
 def report(details, *alerts, severity="CRITICAL", agent="net-health-1", timestamp=NOW, **metrics):
@@ -128,7 +127,7 @@ STATES = {"ESTABLISHED": 300, "TIME_WAIT": 1500, "NONE": 200}
         ),
         (
             "High connection count: 2000 > 1000",
-            [alert("connections", since=NOW, checks=1)],
+            [alert("connections", lasted_s=0.0, checks=1)],
             {"total_connections": 2000, "by_status": STATES},
             ["2000 > 1000, 75% of them TIME_WAIT. Many short connections"],
         ),
@@ -283,7 +282,7 @@ NAMES += [
     "report_id",
 ]
 NAMES += [
-    "since",
+    "lasted_s",
     "timestamp",
     "checks",
     "total_connections",

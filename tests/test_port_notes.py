@@ -203,6 +203,61 @@ def test_a_string_is_not_split_into_letters(world):
     assert outcome.errors[0].startswith("exclude_interfaces: 'eth0' is not allowed; give a list")
 
 
+def refused(config):
+    """The settings of a config with one wrong value and ``tx_threshold_mbps`` 7: (its key, all settings)."""
+    outcome = SettingsOutcome.of({**config, "tx_threshold_mbps": 7})
+    ((key, _),) = outcome.refused.items()
+    assert outcome.settings == Settings(tx_threshold_mbps=7)
+    return key
+
+
+def test_a_list_of_names_has_only_names(world):
+    """The reference agent takes entries that are no text, and patterns as names."""
+    assert reference_agent({"exclude_interfaces": ["eth0", 3]}).iface_exclude == {"eth0", 3}
+    assert reference_agent({"exclude_interfaces": {"eth0": 1}}).iface_exclude == {"eth0"}
+    assert eth0(theirs(reference_agent({"exclude_interfaces": ["eth*"]})))["iface"] == "eth0"
+    assert ours(exclude_interfaces=["eth*"]).check().metrics["interfaces"] == []
+    for value in (["eth0", 3], {"eth0": 1}):
+        assert refused({"exclude_interfaces": value}) == "exclude_interfaces"
+
+
+@pytest.mark.parametrize("key", ["conn_threshold", "tx_threshold_mbps", "rx_threshold_mbps", "top_n_procs"])
+def test_a_number_as_text_changes_no_other_setting(world, key):
+    """The reference agent sends nothing; this port uses the default for it, and all other settings."""
+    agent = reference_agent({key: "2000"})
+    assert theirs(agent) is None
+    assert any("Error in NetworkHealthMonitor" in line for line in agent.logged)
+    outcome = SettingsOutcome.of({key: "2000", "check_interval_sec": 9})
+    assert (list(outcome.refused), outcome.settings) == ([key], Settings(check_interval_sec=9))
+
+
+def test_a_limit_is_a_number(world):
+    """`true` is a limit of 1 in the reference agent, infinity none."""
+    world.connections = ["LISTEN"] * 2
+    assert theirs(reference_agent({"conn_threshold": True}))["details"] == "; High connection count: 2 > True"
+    for value in (float("inf"), float("nan")):
+        assert theirs(reference_agent({"conn_threshold": value}))["details"] == QUIET
+    for value in (True, float("inf"), float("nan")):
+        assert refused({"conn_threshold": value}) == "conn_threshold"
+    assert ours(conn_threshold=1e29).check().details == QUIET
+    assert ours(conn_threshold=-1).check().details == "High connection count: 2 > -1"
+
+
+def test_a_list_of_processes_has_a_limit(world):
+    """The reference agent lists all for null and for a large number, and all but one for -1."""
+    world.processes |= {pid: Process(pid) for pid in (8, 9)}
+    for value, count in ((None, 3), (1001, 3), (-1, 2)):
+        assert len(theirs(reference_agent({"top_n_procs": value}))["metrics"]["top_procs"]) == count
+        assert refused({"top_n_procs": value}) == "top_n_procs"
+
+
+@pytest.mark.parametrize("value", [0, -5, 86401])
+def test_an_interval_has_limits(world, value):
+    """The reference agent takes any whole number."""
+    assert theirs(reference_agent({"check_interval_sec": value}))["details"] == QUIET
+    assert refused({"check_interval_sec": value}) == "check_interval_sec"
+
+
 @pytest.fixture
 def a_socket():
     """A UDP socket: without one, the host of a test has no connection."""

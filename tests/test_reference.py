@@ -1,15 +1,34 @@
-"""The same psutil readings through the stock agent and through this port give the same report."""
+"""The stock agent and this port give the same report: of the same psutil readings, and on one real kernel."""
 
+import contextlib
 import socket
+import subprocess
+import sys
 from dataclasses import replace
+from datetime import datetime
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import psutil
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from network_health import Monitor, Settings
 from network_health.sources.readers import PORTABLE
-from tests.reference import Address, IfStat, Io, Process, ProcessIo, World, psutil_says, reference_agent
+from tests.netns import veth
+from tests.real_kernel.test_monitor_live import open_sockets, send
+from tests.reference import (
+    Address,
+    IfStat,
+    Io,
+    Process,
+    ProcessIo,
+    World,
+    psutil_says,
+    reference_agent,
+    reference_module,
+)
 
 INTERFACE_FIELDS = (
     *("iface", "ip", "up", "speed_mbps", "tx_errs", "rx_errs", "drops"),
@@ -53,7 +72,7 @@ CONFIGS = st.fixed_dictionaries(
         "exclude_interfaces": st.lists(st.sampled_from(NAMES)),
         "tx_threshold_mbps": st.integers(0, 100_000) | st.floats(0, 1e5),
         "rx_threshold_mbps": st.integers(0, 100_000) | st.floats(0, 1e5),
-        "conn_threshold": st.integers(0, 30),
+        "conn_threshold": st.integers(-1, 30) | st.floats(-1, 30),
         "top_n_procs": st.integers(0, 20),
     },
 )
@@ -95,6 +114,28 @@ def test_the_report_is_the_references_field_by_field(config, moments):
     ]
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"conn_threshold": -1},
+        {"conn_threshold": 0.5},
+        {"conn_threshold": 1.0},
+        {"tx_threshold_mbps": -1, "rx_threshold_mbps": -0.5, "conn_threshold": -1},
+        {"tx_threshold_mbps": 10**30, "conn_threshold": 10**30},
+    ],
+)
+def test_limits_that_worked_in_the_reference_work(config):
+    """A negative limit is always exceeded, a fraction is compared and shown as it is."""
+    world = World(
+        stats={"eth0": IfStat(True, 100, 1500)},
+        io={"eth0": Io(*[0] * 8)},
+        connections=["LISTEN"],
+        processes={1: Process(1)},
+    )
+    theirs, ours = reports(config, world, replace(world, clock_s=1001.0))
+    assert (ours["severity"], ours["details"]) == (theirs["severity"], theirs["details"].removeprefix("; "))
+
+
 def test_the_fields_compared_are_all_that_the_reference_has():
     """Nothing of the reference's report escapes the comparison above."""
     world = World(
@@ -108,3 +149,85 @@ def test_the_fields_compared_are_all_that_the_reference_has():
     assert set(theirs["metrics"]) == {"interfaces", "total_connections", "by_status", "top_procs"}
     assert set(theirs["metrics"]["interfaces"][0]) == set(INTERFACE_FIELDS)
     assert set(theirs["metrics"]["top_procs"][0]) == set(PROCESS_FIELDS)
+
+
+CHILDREN = {
+    "busy": "while True: pass",
+    "large": "import time; kept = bytearray(b'x') * 80_000_000; time.sleep(60)",
+}
+LIVE_CONFIG = {"tx_threshold_mbps": 0.1, "rx_threshold_mbps": 10, "conn_threshold": 3, "top_n_procs": 100}
+
+
+@contextlib.contextmanager
+def child_processes():
+    """The pids of two processes, one with load and one with memory."""
+    with contextlib.ExitStack() as stack:
+        pids = {}
+        for name, source in CHILDREN.items():
+            child = stack.enter_context(subprocess.Popen([sys.executable, "-c", source]))
+            stack.callback(child.kill)
+            pids[name] = child.pid
+        yield pids
+
+
+def live_reports(config):
+    """What each of the two says of the real kernel, 2 s after their first look, and the children's pids."""
+    now = SimpleNamespace(s=1000.0)
+
+    class Now(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls.fromtimestamp(now.s)
+
+    psutil.net_io_counters.cache_clear()
+    agent = reference_agent(config)
+    with (
+        patch.object(reference_module(), "datetime", Now),
+        patch("network_health.sources.linux.rtnetlink.time", SimpleNamespace(monotonic=lambda: now.s)),
+        contextlib.ExitStack() as stack,
+    ):
+        pids = stack.enter_context(child_processes())
+        open_sockets(stack)
+        agent.worker()
+        ours = {"packet_errors": "total", "link_down_alerts": False, "culprits_in_details": False}
+        monitor = Monitor(Settings.from_mapping({**config, **ours}))
+        send(1000, 300, ("10.77.0.2", 9), 0.005)
+        send(500, 200, ("10.77.0.2", 9), 0.002)
+        now.s += 2
+        agent.worker()
+        content = monitor.check().as_content()
+    assert not [line for line in agent.logged if "Error" in line]
+    return agent.sent[-1][1]["content"], content, pids
+
+
+@pytest.mark.root
+def test_the_kernels_readers_report_what_the_reference_does(namespace):
+    """A real host with traffic, drops, a link that is down, sockets in six states and busy processes."""
+    near, far = namespace(), namespace()
+    for host in (near, far):
+        host.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
+    veth(near, far)
+    far.ip("link", "set", "vb", "mtu", "600")  # drops the larger packets
+    near.ip("link", "add", "off0", "type", "veth", "peer", "name", "off1")
+
+    theirs, ours, pids = near.call(live_reports, LIVE_CONFIG)
+    for field in ("source_agent", "service_name", "status", "severity", "details"):
+        assert ours[field] == theirs[field], field
+    assert "drops=300" in ours["details"]
+    their, our = theirs["metrics"], ours["metrics"]
+    assert our["check"]["readers"] == {
+        "interfaces": "kernel",
+        "connections": "kernel",
+        "processes": "kernel",
+        "protocols": "kernel",
+    }
+    assert [{f: i[f] for f in INTERFACE_FIELDS} for i in our["interfaces"]] == their["interfaces"]
+    assert (our["total_connections"], our["by_status"]) == (their["total_connections"], their["by_status"])
+    for pid in pids.values():
+        they, we = ([p for p in m["top_procs"] if p["pid"] == pid] for m in (their, our))
+        (they,), (we,) = they, we
+        for field in ("name", "write_bytes", "read_bytes"):
+            assert we[field] == they[field], field
+        assert we["rss_mb"] == pytest.approx(they["rss_mb"], abs=1)
+        assert we["cpu_percent"] == pytest.approx(they["cpu_percent"], rel=0.3, abs=5)
+    assert our["top_procs"][0]["pid"] == their["top_procs"][0]["pid"] == pids["busy"]

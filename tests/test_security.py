@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from network_health import Monitor, Settings
+from network_health.alerting import AlertState
 from network_health.delivery.outbox import Outbox
-from network_health.delivery.saved_counters import SavedCounters
+from network_health.delivery.saved_state import MonitorState, SavedState
 from network_health.export.textfile import write_textfile
-from network_health.model import ErrorCounters
+from network_health.swarm import SingleInstance
 from tests.tree import DOCS
 
 PAGE = (DOCS / "security.md").read_text()
@@ -39,12 +40,11 @@ def test_files_have_the_modes_of_the_page(open_mask, tmp_path):
     (queue / "network-health-000000000001-1.report").touch(mode=0o600)  # damaged: it is empty
     outbox = Outbox(queue, agent="a", boot_id="b", log=lambda line: None)
     outbox.add({"severity": "WARNING", "metrics": {}}, ["nobody"])
-    SavedCounters(queue / "network-health-counters.json", "b", print).save(
-        {"eth0": ErrorCounters(2, 0, 0, 0, 0)}
-    )
+    SavedState(queue / "network-health-state.json", "b", print).save(MonitorState(None, AlertState()))
+    SingleInstance(queue, print).acquire()
     rows = dict(re.findall(r"\| `(network-health-\S+)` .+? \| (\d{4}) \|", PAGE))
     found = {path.name: mode_of(path) for path in queue.iterdir()}
-    assert len(found) == len(rows) == 4
+    assert len(found) == len(rows) == 5
     for name, mode in rows.items():
         (seen,) = (found[file] for file in found if re.fullmatch(name.replace("*", r"[0-9-]+"), file))
         assert seen == mode, name

@@ -16,18 +16,21 @@ from matrixswarm.core.boot_agent import BootAgent
 try:
     from network_health import Report
     from network_health.reporting import connection_metrics, interface_metrics, process_metrics
-    from network_health.swarm import AgentService, SingleInstance
+    from network_health.swarm import AgentService, PacketGate, SingleInstance, log_line
 except ImportError as error:
     MISSING = error
 else:
     MISSING = None
 
 #: How the framework's log lines about a single packet begin.
-PACKET_LINES = ("Packet passed to ", "[PASS-PACKET]", "Failed during pass_packet")
+PACKET_LINES = ("Packet passed to ", "[PASS-PACKET]", "Failed during pass_packet", "[UNIFIED][SKIP]")
 
 
 class Agent(BootAgent):
     """Watches the host's network and reports to every node that holds the role."""
+
+    #: The methods that a command packet may name: this agent answers to none.
+    HANDLERS = ()
 
     def __init__(self):
         super().__init__()
@@ -43,17 +46,17 @@ class Agent(BootAgent):
             )
             return
         self.folder = Path(self.path_resolution["comm_path_resolved"])
-        self.instance = SingleInstance(self.folder / "queue")
+        self.gate = PacketGate(self.warn, encrypted=self.encryption_enabled, handlers=self.HANDLERS)
+        self.instance = SingleInstance(self.folder / "queue", self.log)
+        self.log("NetworkHealthMonitor initialized.")
         self.start()
-        if self.service is None:
-            self.log("Another process of this agent is running: this one begins when that has ended.")
 
     def start(self):
         """Begin the service, unless another process of this agent is running."""
         if MISSING is None and self.instance.acquire():
             uid = self.command_line_args["universal_id"]
             comm, config = Path(self.path_resolution["comm_path"]), self.tree_node.get("config", {})
-            self.service = AgentService(self, uid, comm, self.folder, config)
+            self.service = AgentService(self, uid, comm, self.folder, config, self.gate)
 
     def worker(self, config=None, identity=None):
         """Apply a pushed config, then make the check that is due; returns early when a config came."""
@@ -67,12 +70,8 @@ class Agent(BootAgent):
     def send_status_report(self, status, severity, details, metrics=None, timestamp=None):
         """Report to every node that holds the role; what cannot be delivered now waits on disk.
 
-        ``timestamp`` is the time of the observation, epoch seconds; by default now. The framework calls
-        whatever method a packet names, this one too, with the parts of the packet.
+        ``timestamp`` is the time of the observation, epoch seconds; by default now.
         """
-        if not all(isinstance(text, str) for text in (status, severity, details)):
-            self.log("A report refused: a packet named the method send_status_report.", level="WARNING")
-            return
         seen_at = time.time() if timestamp is None else timestamp
         self.service.report(Report(status, severity, details, metrics or {}, seen_at))
 
@@ -99,13 +98,27 @@ class Agent(BootAgent):
         packet.set_data({"handler": handler, "content": content})
         return self.pass_packet(packet, receiver)
 
+    def get_reception_agent(self, *args, **kwargs):
+        """The framework's reader of packets, which reads none that this agent refuses."""
+        reader = super().get_reception_agent(*args, **kwargs)
+        return reader if MISSING else self.gate.guard(reader)
+
+    def packet_listener(self):
+        """The framework's listener; without the library nothing could refuse a packet, so none is read."""
+        if MISSING is None:
+            super().packet_listener()
+
+    def warn(self, msg):
+        """Log a warning."""
+        self.log(msg, level="WARNING")
+
     def log(self, msg="", *args, **kwargs):
-        """Log as the framework does, but not its lines about every packet: the outbox logs what changes."""
+        """Log as the framework does, but one bounded line, and none about every packet."""
         if msg.startswith(PACKET_LINES) and not self.debug.is_enabled():
             return
         caller = sys._getframe(1)
         kwargs.setdefault("custom_tail", f"[{caller.f_code.co_name.upper()}][L{caller.f_lineno}]")
-        super().log(msg, *args, **kwargs)
+        super().log(msg if MISSING else log_line(msg), *args, **kwargs)
 
     def check_for_thread_poke(self, *args, **kwargs):
         """The framework's beacon, which on a full disk would end the thread that it watches."""

@@ -5,6 +5,7 @@ new or resolved (`step`, which returns a `Verdict`).
 """
 
 from network_health.alerting.alert_state import AlertState, initial_state, step
+from network_health.alerting.plain_state import from_plain, to_plain
 from network_health.alerting.thresholds import evaluate
 from network_health.alerting.verdict import Alert, ResolvedAlert, Verdict, resolved_sentences
 
@@ -14,7 +15,9 @@ __all__ = [
     "ResolvedAlert",
     "Verdict",
     "evaluate",
+    "from_plain",
     "initial_state",
     "resolved_sentences",
     "step",
+    "to_plain",
 ]

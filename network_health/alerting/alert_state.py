@@ -78,7 +78,7 @@ def step(
     # A check with a failed collector did not apply new settings everywhere: they are still new to the next.
     applied = state.settings if failed and state.settings else settings
     after = AlertState(alerts, links, failed, applied, now_s if due else state.due_s)
-    return after, Verdict(tuple(map(_reported_finding, active)), active, resolved, changes, due)
+    return after, Verdict(tuple(map(_reported_finding, active)), active, resolved, changes, due, now_s)
 
 
 def _update(
@@ -134,8 +134,12 @@ def _resolve_reason(
 
 
 def _is_unknown(check: str, interface: Interface) -> bool:
-    rates = {"tx_rate": interface.tx_mbps, "rx_rate": interface.rx_mbps}
-    return rates.get(check, 0) is None or (check == "packet_errors" and interface.link.counters is None)
+    values: dict[str, tuple[float | None, ...]] = {
+        "tx_rate": (interface.tx_mbps,),
+        "rx_rate": (interface.rx_mbps,),
+        "packet_errors": (interface.new_tx_errors, interface.new_rx_errors, interface.new_drops),
+    }
+    return None in values.get(check, ())
 
 
 def _collector(check: str) -> str:

@@ -1,7 +1,8 @@
 """Tracks links from check to check and finds those that are down, flapping or gone. Pure.
 
 Guarantees:
-- A link is reported as down only if this monitor has seen it up. Its operational state decides; if that is
+- A link is reported as down only if it was seen up: by this monitor, or by the one whose state it continues.
+  Its operational state decides; if that is
   unknown, its UP flag. A link that an administrator took down is down as well.
 - A removed link is not down. A removed physical link (no kind, not ``lo``, its index under no other name) is
   gone until it returns or is excluded. A virtual link, or one of unknown kind, may come and go.
@@ -35,7 +36,7 @@ _NOT_UP = frozenset({"down", "lowerlayerdown", "notpresent"})
 
 
 @dataclass(frozen=True, slots=True)
-class _TrackedLink:
+class TrackedLink:
     """One link. ``earlier`` has previous carrier change counts and when each was last read, oldest first."""
 
     index: int | None
@@ -60,16 +61,20 @@ class LinkStates:
     """The existing links by name at ``at_s``, and the physical links that are gone, the latest last."""
 
     at_s: float = 0.0
-    present: Mapping[str, _TrackedLink] = field(default_factory=dict)
-    gone: Mapping[str, _TrackedLink] = field(default_factory=dict)
+    present: Mapping[str, TrackedLink] = field(default_factory=dict)
+    gone: Mapping[str, TrackedLink] = field(default_factory=dict)
 
 
 def update(
     before: LinkStates, interfaces: Sequence[Interface], settings: Settings, now_s: float
 ) -> LinkStates:
     """The state after one more reading, made at ``now_s`` on the clock of ``before.at_s``."""
+    renamed = _renamed(before, interfaces)
     present = {
-        i.link.name: _tracked(before.present.get(i.link.name), i.link, before.at_s, now_s) for i in interfaces
+        i.link.name: _tracked(
+            before.present.get(i.link.name) or renamed.get(i.link.name), i.link, before.at_s, now_s
+        )
+        for i in interfaces
     }
     if not settings.link_down_alerts:
         return LinkStates(now_s, present)
@@ -82,6 +87,12 @@ def update(
         if name not in present and link.index not in indexes and not is_excluded(name, excluded)
     ]
     return LinkStates(now_s, present, dict(gone[-MAX_GONE:]))
+
+
+def _renamed(before: LinkStates, interfaces: Sequence[Interface]) -> dict[str, TrackedLink]:
+    """By their new name, the links that had another name before."""
+    names = {i.link.index: i.link.name for i in interfaces if i.link.name not in before.present}
+    return {names[link.index]: link for link in before.present.values() if names and link.index in names}
 
 
 def findings(states: LinkStates) -> Iterator[Finding]:
@@ -97,7 +108,7 @@ def findings(states: LinkStates) -> Iterator[Finding]:
         yield Finding("link", name, f"{name} is gone", 1, 0, aspect="gone")
 
 
-def _flapping(name: str, link: _TrackedLink, now_s: float) -> Finding:
+def _flapping(name: str, link: TrackedLink, now_s: float) -> Finding:
     changes, window_s = link.changes_until(now_s)
     if _are_too_many(changes, window_s):
         text = f"{name} is flapping: {changes} carrier changes in {duration_text(window_s)}"
@@ -111,23 +122,25 @@ def _are_too_many(changes: int, window_s: float) -> bool:
     return changes > MAX_CHANGES * windows
 
 
-def _tracked(before: _TrackedLink | None, link: Link, before_s: float, now_s: float) -> _TrackedLink:
+def _tracked(before: TrackedLink | None, link: Link, before_s: float, now_s: float) -> TrackedLink:
     up, count = link.up and link.operstate not in _NOT_UP, link.carrier_changes
     if before is None or _is_recreated(before, link):
-        return _TrackedLink(link.index, link.kind, up, up, count)
+        return TrackedLink(link.index, link.kind, up, up, count)
     count_before, kind = before.carrier_changes, before.kind if link.kind is None else link.kind
-    if (up, count, kind) == (before.up, count_before, before.kind) and not before.flapping:
+    index = before.index if link.index is None else link.index
+    seen, seen_before = (index, up, count, kind), (before.index, before.up, count_before, before.kind)
+    if seen == seen_before and not before.flapping:
         return before
     earlier = tuple((at_s, n) for at_s, n in before.earlier if now_s - at_s <= WINDOW_S + _JITTER_S)
     changed_s = before.changed_s
     if count is not None and count_before is not None and count != count_before:
         earlier, changed_s = (*earlier, (before_s, count_before)), now_s
-    tracked = _TrackedLink(link.index, kind, up, before.seen_up or up, count, earlier, changed_s)
+    tracked = TrackedLink(index, kind, up, before.seen_up or up, count, earlier, changed_s)
     still = before.flapping and now_s - changed_s < WINDOW_S
     return replace(tracked, flapping=still or _are_too_many(*tracked.changes_until(now_s)))
 
 
-def _is_recreated(before: _TrackedLink, link: Link) -> bool:
+def _is_recreated(before: TrackedLink, link: Link) -> bool:
     if None not in (before.index, link.index) and before.index != link.index:
         return True
     then, now = before.carrier_changes, link.carrier_changes

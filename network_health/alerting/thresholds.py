@@ -74,7 +74,7 @@ def _rate(check: str, name: str, direction: str, mbps: float | None, limit: floa
 
 def _errors(interface: Interface, settings: Settings) -> Iterator[Finding]:
     counters, suffix = interface.link.counters, " (since boot)" if interface.since_boot else ""
-    tx, rx, drops = interface.new_tx_errors, interface.new_rx_errors, interface.new_drops
+    tx, rx, drops = (n or 0 for n in (interface.new_tx_errors, interface.new_rx_errors, interface.new_drops))
     limit = settings.packet_error_percent
     if settings.packet_errors == "total":
         tx, rx, drops = (counters.tx_errors, counters.rx_errors, counters.drops) if counters else (0, 0, 0)
@@ -85,6 +85,8 @@ def _errors(interface: Interface, settings: Settings) -> Iterator[Finding]:
     text = f"{name} errors: TX={tx} RX={rx} drops={drops}{suffix}"
     if not limit:
         yield Finding("packet_errors", name, text, lost, 0)
+        return
+    if interface.new_packets is None:
         return
     packets = interface.new_packets + lost
     percent = float(f"{100 * lost / packets:.3g}")

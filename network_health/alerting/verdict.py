@@ -71,8 +71,9 @@ class ResolvedAlert:
 class Verdict:
     """The result of one check.
 
-    ``alerts`` are the active ones; ``findings`` has the finding to report for each of them. ``changes`` has
-    one sentence for each change since the previous check. ``due`` says whether a report is to be sent.
+    ``alerts`` are the active ones at ``at_s`` (monotonic); ``findings`` has the finding to report for each of
+    them. ``changes`` has one sentence for each change since the previous check. ``due`` says whether a report
+    is to be sent.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -80,6 +81,7 @@ class Verdict:
     resolved: tuple[ResolvedAlert, ...] = ()
     changes: tuple[str, ...] = ()
     due: bool = True
+    at_s: float = 0.0
 
     @property
     def severity(self) -> Literal["INFO", "WARNING", "CRITICAL"]:

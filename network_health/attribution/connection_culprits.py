@@ -116,4 +116,6 @@ def _clause(result: Mapping[str, Any], note: str) -> str:
         parts.append(f"{state['percent']:.0f}% {state['state']}")
     if text != to_endpoint and remote["percent"] >= evidence.MIN_PERCENT:
         parts.append(f"{remote['percent']:.0f}% from {remote['address']}")
-    return evidence.clause(parts, note)
+    # Beside the owner of nearly all sockets the note would be a contradiction; the evidence has it.
+    is_explained = percent > 100 - evidence.MIN_PERCENT and "owned by" in text
+    return evidence.clause(parts, "" if is_explained else note)

@@ -112,26 +112,31 @@ class Lookup:
             return None
         owners, all_traffic = self._owned_traffic
         traffic = rate_culprits.on_interface(interface, all_traffic, self._interfaces.values())
-        inodes = [each.socket.inode for each, _ in traffic if each.socket.inode]
+        direction = RATES[finding.check]
+        carried = round(finding.value * 1e6 / 8 * window.seconds)
+        hidden = [each for each, _ in traffic if each.socket.inode and each.socket.inode not in owners.pids]
+        hidden_bytes = sum(each.sent if direction == "outbound" else each.received for each in hidden)
         return rate_culprits.of_rate(
             interface,
-            RATES[finding.check],
+            direction,
             traffic,
-            round(finding.value * 1e6 / 8 * window.seconds),
+            carried,
             self._owner_of,
             {each.local_port for each in window.listeners},
             self._count,
-            _note(sum(inode not in owners.pids for inode in inodes), len(inodes), owners),
+            _note(hidden_bytes, carried, owners),
         )
 
     def _packet_errors(self, finding: Finding) -> Culprits | None:
         interface = self._interfaces.get(finding.subject)
         if interface is None or interface.link.index is None:
             return None
-        kinds = linux.read_loss_kinds().get(interface.link.index, {})
+        by_index = linux.read_loss_kinds()
+        kinds = by_index.get(interface.link.index, {})
         are_all_new = interface.since_boot or self.settings.packet_errors == "total"
         before = {} if are_all_new else self.reported.kinds.get(interface.link.index, {})
-        self.reported.kinds = {**self.reported.kinds, interface.link.index: kinds}
+        present = {index: known for index, known in self.reported.kinds.items() if index in by_index}
+        self.reported.kinds = present | {interface.link.index: kinds}
         return loss_culprits.of_kinds(finding.subject, loss_culprits.new_since(before, kinds))
 
     def _listeners(self, _: Finding) -> Culprits:
@@ -198,9 +203,9 @@ def _user_entries(users: Counter[linux.SocketUser], count: int) -> list[dict[str
     return entries
 
 
-def _note(unknown: int, owned: int, search: linux.SocketListing | linux.SocketOwners) -> str:
-    """Why many of the ``owned`` sockets have an ``unknown`` owner; empty if few have."""
-    if not unknown or 100 * unknown < MIN_PERCENT * owned:
+def _note(unknown: int, total: int, search: linux.SocketListing | linux.SocketOwners) -> str:
+    """Why many of all sockets, or bytes, have an ``unknown`` owner; empty if few have."""
+    if not unknown or 100 * unknown < MIN_PERCENT * total:
         return ""
     if search.timed_out:
         return TIMED_OUT

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from network_health.cli.parser import Parser, add_workspace, examples
 from network_health.cli.text import DIM, GREEN, RED, YELLOW, Painter, printable, use_colour
 from network_health.swarm.doctor import examine
 
+_KEY = "SWARM_KEY"
 _COLOURS = {"ok": GREEN, "note": YELLOW, "fault": RED}
 _EPILOG = (
     examples(
         "network-health doctor                                   # the workspace that .swarm names",
         "network-health doctor ~/.matrixswarm --directive mine   # with boot_directives/mine.py",
+        "SWARM_KEY=KEY network-health doctor --directive mine.json   # an encrypted one",
     )
     + """
 
@@ -34,7 +37,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = subparsers.add_parser(
         "doctor",
         help="check a workspace and this host for problems, and say what to do",
-        usage="network-health doctor [WORKSPACE] [--directive NAME]",
+        usage="network-health doctor [WORKSPACE] [--directive NAME] [--key KEY]",
         description="Checks the library, the workspace, a directive, this user's rights and the kernel: says "
         "what will not work and what to do about it. Changes nothing and runs no directive. Run it as the "
         "user that boots the swarm.",
@@ -46,13 +49,19 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         metavar="NAME",
         help="the directive to check: a name as matrixswarm-boot takes it, or a file",
     )
+    parser.add_argument(
+        "--key",
+        metavar="KEY",
+        help=f"the key of an encrypted directive; default: the environment variable {_KEY}, which, unlike an "
+        "argument, other users cannot see",
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     painter = Painter(use_colour(sys.stdout))
     has_fault = False
-    for finding in examine(options.workspace, options.directive):
+    for finding in examine(options.workspace, options.directive, options.key or os.environ.get(_KEY, "")):
         state = painter.paint(f"{finding.state:5}", _COLOURS[finding.state])
         print(f"{state}  {finding.subject:11}  {printable(finding.says)}", flush=True)
         if finding.do:

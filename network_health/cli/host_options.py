@@ -68,7 +68,7 @@ def read_host_options(options: argparse.Namespace) -> HostOptions:
             seconds = parse_values(_SECONDS, options.seconds)
         except NotAllowed:
             errors.append(invalid_value("--seconds", options.seconds, _SECONDS.allowed))
-    outcome, names_in_file = SettingsOutcome(Settings(), (), ()), frozenset[str]()
+    outcome, names_in_file = SettingsOutcome(Settings(), {}, ()), frozenset[str]()
     if config is not None:
         try:
             outcome, names_in_file, file_errors = read_config(Path(config), universal_id)

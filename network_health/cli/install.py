@@ -9,7 +9,17 @@ import sys
 from pathlib import Path
 
 from network_health.cli.parser import Parser, add_workspace, examples
-from network_health.swarm import MATRIX, Outcome, Workspace, install, launcher, pointed_at, uninstall
+from network_health.swarm import (
+    MATRIX,
+    Outcome,
+    Workspace,
+    encrypt_again,
+    encrypted_directives,
+    install,
+    launcher,
+    pointed_at,
+    uninstall,
+)
 
 _UNIVERSE = "network-health-demo"
 #: More sockets than the demo directive allows.
@@ -29,7 +39,8 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
             "network-health install ~/.matrixswarm",
             "network-health install ~/.matrixswarm --uninstall",
         )
-        + "\n\nexit status:\n  0  done, or nothing to do\n  1  it cannot be done; the message says why",
+        + "\n\nexit status:\n  0  done, or nothing to do\n"
+        "  1  it cannot be done, or --uninstall leaves something; the output says what",
     )
     add_workspace(parser)
     parser.add_argument(
@@ -44,14 +55,30 @@ def _run(options: argparse.Namespace) -> int:
     if options.uninstall:
         outcome = uninstall(workspace)
         unchanged = f"{path} has nothing of network_health: nothing was changed."
-        print(f"Uninstalled from {path}:" if outcome else unchanged)
+        print(f"Uninstalled from {path}:" if outcome or outcome.left else unchanged)
         _print(outcome, "removed", "back from .network_health/original")
     else:
         outcome = install(workspace)
         print(f"Installed into {path}:" if outcome else f"{path} is up to date: nothing was changed.")
         _print(outcome, "removed, no longer needed", "moved to .network_health/original")
+    if any(name.startswith("agent/") for name in (*outcome.written, *outcome.removed, *outcome.originals)):
+        print("\n" + _encrypted_before(path))
+    if not options.uninstall:
         print("\n" + boot_commands(workspace))
-    return 0
+    return int(bool(outcome.left))
+
+
+def _encrypted_before(workspace: Path) -> str:
+    """What has to be done with directives that were encrypted with the agent that was there before."""
+    tool = _command("matrixswarm-encrypt-directive")
+    known = encrypted_directives(workspace) or [workspace / "boot_directives" / "NAME.json"]
+    return "\n".join(
+        [
+            "A directive that was encrypted with --clown-car or --hash-bang before this starts the old",
+            "agent, or none at all. Encrypt it again, which prints a new key, and boot it with that key:",
+            *(f"  {encrypt_again(workspace, path, tool)}" for path in known),
+        ]
+    )
 
 
 def _print(outcome: Outcome, removed: str, originals: str) -> None:
@@ -60,6 +87,7 @@ def _print(outcome: Outcome, removed: str, originals: str) -> None:
         (removed, outcome.removed),
         (originals, outcome.originals),
         ("changed by you, kept as", outcome.kept),
+        ("still there, remove it yourself", outcome.left),
     ):
         for name in names:
             print(f"  {what}: {name}")

@@ -1,6 +1,6 @@
 """Lists the metrics of a report together with their limits. Pure.
 
-Guarantees: an unknown metric is left out, never 0. Every limit of `Settings` has its metric.
+Guarantees: an unknown value is ``None``, never 0. Every limit of `Settings` has its metric.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ PROTOCOL_LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """``unit`` is ``%``, ``c`` for a counter, ``s``, or nothing."""
+    """``unit`` is ``%``, ``c`` for a counter, ``s``, or nothing; ``value`` is ``None`` if it is unknown."""
 
     name: str
-    value: float
+    value: float | None
     unit: str = ""
     limit: float | None = None
 
@@ -46,10 +46,11 @@ def report_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
     metrics = content["metrics"]
     for link in metrics.get("interfaces", ()):
         name = link["iface"]
-        yield Metric(f"{name}_tx_mbps", link["tx_rate_mbps"], "", settings.tx_threshold_mbps)
-        yield Metric(f"{name}_rx_mbps", link["rx_rate_mbps"], "", settings.rx_threshold_mbps)
+        known = dict(link) | dict.fromkeys(link.get("unknown", ()))
+        yield Metric(f"{name}_tx_mbps", known["tx_rate_mbps"], "", settings.tx_threshold_mbps)
+        yield Metric(f"{name}_rx_mbps", known["rx_rate_mbps"], "", settings.rx_threshold_mbps)
         for counter in ("tx_errs", "rx_errs", "drops"):
-            yield Metric(f"{name}_{counter}", link[counter], "c")
+            yield Metric(f"{name}_{counter}", known[counter], "c")
     if "total_connections" in metrics:
         yield Metric("connections", metrics["total_connections"], "", settings.conn_threshold)
     yield from protocol_metrics(metrics, settings)
@@ -57,14 +58,13 @@ def report_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
 
 
 def protocol_metrics(metrics: Content, settings: Settings) -> Iterator[Metric]:
-    """The known metrics of ``metrics.protocols``."""
+    """The metrics of ``metrics.protocols``."""
     for name, value in metrics.get("protocols", {}).items():
         setting = PROTOCOL_LIMITS.get(name)
         if isinstance(value, Mapping):
             name, value = f"{name}_percent", value["percent"]
-        if value is not None:
-            limit = getattr(settings, setting) if setting else None
-            yield Metric(name, value, "%" if name.endswith("_percent") else "", limit)
+        limit = getattr(settings, setting) if setting else None
+        yield Metric(name, value, "%" if name.endswith("_percent") else "", limit)
 
 
 def connection_states(metrics: Content) -> list[tuple[str, int]]:

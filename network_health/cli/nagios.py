@@ -3,7 +3,8 @@
 From the Monitoring Plugins' development guidelines: one line on stdout, ``STATUS - text | metrics``, each
 metric ``'label'=value[unit];warn;crit;min;max``; exit status 0, 1, 2 or 3.
 
-Guarantees: no name on the host, such as one with a ``|`` in it, breaks this format.
+Guarantees: no name on the host, such as one with a ``|`` in it, breaks this format. An unknown value is
+``U``, never 0.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def _performance(metric: Metric, critical: bool) -> str:
     limit = "" if metric.limit is None else _number(metric.limit)
     maximum = "100" if metric.unit == "%" else ""
     fields = (limit, limit if critical else "", "0", maximum)
-    return f"'{label}'={_number(metric.value)}{metric.unit};{';'.join(fields)}".rstrip(";")
+    value = "U" if metric.value is None else f"{_number(metric.value)}{metric.unit}"
+    return f"'{label}'={value};{';'.join(fields)}".rstrip(";")
 
 
 def _number(value: float) -> str:

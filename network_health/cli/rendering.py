@@ -57,13 +57,22 @@ def _link(link: Content, breached: set[tuple[str, str]]) -> list[Cell]:
     return [
         Cell(printable(link["iface"])),
         Cell("up" if up else "down", "" if up else DIM),
-        cell(f"{link['tx_rate_mbps']:.2f}", "tx_rate"),
-        cell(f"{link['rx_rate_mbps']:.2f}", "rx_rate"),
+        cell(_known_rate(link, "tx_rate_mbps"), "tx_rate"),
+        cell(_known_rate(link, "rx_rate_mbps"), "rx_rate"),
         Cell(str(link["speed_mbps"] or "-")),
-        cell(link["new_tx_errs"] + link["new_rx_errs"], "packet_errors"),
-        cell(link["new_drops"], "packet_errors"),
+        cell(_known_sum(link["new_tx_errs"], link["new_rx_errs"]), "packet_errors"),
+        cell(_known_sum(link["new_drops"]), "packet_errors"),
         Cell(" ".join(map(printable, (*link["ip"], *link["ip6"])))),
     ]
+
+
+def _known_rate(link: Content, field: str) -> str:
+    return "-" if field in link.get("unknown", ()) else f"{link[field]:.2f}"
+
+
+def _known_sum(*counts: int | None) -> str:
+    known = [count for count in counts if count is not None]
+    return str(sum(known)) if len(known) == len(counts) else "-"
 
 
 def _connections(metrics: Content, settings: Settings, painter: Painter) -> Iterator[str]:
@@ -118,6 +127,8 @@ def _bytes(count: float) -> str:
 def _protocols(metrics: Content, settings: Settings, painter: Painter) -> Iterator[str]:
     rows = []
     for metric in protocol_metrics(metrics, settings):
+        if metric.value is None:
+            continue
         breached = metric.limit is not None and metric.value > metric.limit
         name = metric.name.removesuffix("_percent").removesuffix("_per_sec").replace("_", " ")
         unit = " %" if metric.unit == "%" else " /s"

@@ -5,6 +5,7 @@ In: the readings of `network_health.sources`. Out: rates and counts since the pr
 """
 
 from network_health.collectors.collector import Collector
+from network_health.collectors.counters import with_history
 from network_health.collectors.interfaces import (
     ReportedCounters,
     is_excluded,
@@ -23,4 +24,5 @@ __all__ = [
     "process_candidates",
     "reported_counters",
     "top_processes",
+    "with_history",
 ]

@@ -19,9 +19,9 @@ class Collector(Generic[R, V]):
 
     Args:
         name: its name in reports.
-        read: makes a reading.
-        compare: gets the previous reading, the new one, and the readers that made the new one. The previous
-            one is ``None`` in the first run, and if other readers made it.
+        read: makes a reading; gets the readers and the previous reading. That one is ``None`` in the first
+            run, and if other readers made it.
+        compare: gets the previous reading, the new one, and the readers that made the new one.
         readers: in order of preference.
         timeout_s: how long a run may take.
     """
@@ -29,7 +29,7 @@ class Collector(Generic[R, V]):
     def __init__(
         self,
         name: str,
-        read: Callable[[Readers], R],
+        read: Callable[[Readers, R | None], R],
         compare: Callable[[R | None, R, Readers], V],
         readers: Sequence[Readers],
         timeout_s: float,
@@ -44,8 +44,8 @@ class Collector(Generic[R, V]):
         last = self.last
 
         def work(reader: Readers) -> tuple[R, V]:
-            reading = self._read(reader)
             before = last.value if last and last.reader == reader.name else None
+            reading = self._read(reader, before)
             return reading, self._compare(before, reading, reader)
 
         outcome = self._isolated.run(lambda: first_answer(self._readers, work))

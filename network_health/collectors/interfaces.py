@@ -1,7 +1,11 @@
 """Computes the rates and new errors of each interface from two readings. Pure.
 
-Guarantees: if counters went back, or the index of a name changed, the interface was created again. It
-then has no rate for that window, and its error counts start at its creation.
+Guarantees:
+- An interface is the same as before if its index is the same; a new name changes nothing.
+- Each counter is compared alone, as `network_health.collectors.counters` says.
+- A physical interface has no rate above its link speed: such a rate is unknown.
+- New errors of an interface that was not there before count from what the kernel announced it with. Without
+  an announcement its history is unknown, and what it has at first is not new.
 """
 
 from __future__ import annotations
@@ -10,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from network_health.collectors.collector import MIN_WINDOW_S
-from network_health.model import ErrorCounters, Interface, Link, LinkReading
+from network_health.collectors.counters import Increases, increases, is_return
+from network_health.model import Baseline, Counters, Interface, Link, LinkKey, LinkReading
 
-#: By interface name, the error counters at the last report.
-ReportedCounters = Mapping[str, ErrorCounters]
+#: By interface, the counters at the last report.
+ReportedCounters = Mapping[LinkKey, Baseline]
 
-_NOTHING_REPORTED = ErrorCounters(None, 0, 0, 0, 0)
+_NOTHING_REPORTED = Baseline(Counters())
 
 
 def observe_interfaces(
@@ -27,27 +32,28 @@ def observe_interfaces(
     """Rates since ``before`` and errors since ``reported``, for every link that is not excluded.
 
     ``reported`` is ``None`` if nothing is known about earlier checks: errors then count from the creation of
-    the interface, with ``since_boot`` set. An interface that is not in ``reported`` is new.
+    the interface, with ``since_boot`` set.
     """
     seconds = after.at_s - before.at_s if before else 0.0
-    earlier = {link.name: link for link in before.links} if before else {}
-    errors, since_boot = reported or {}, reported is None
+    earlier = _baselines(before) if before else {}
+    names = {link.name for link in before.links} if before else set()
     return tuple(
         _interface(
-            link, earlier.get(link.name), errors.get(link.name, _NOTHING_REPORTED), seconds, since_boot
+            link,
+            earlier.get(link.key),
+            _reported(link, reported, after.announced),
+            seconds,
+            since_boot=reported is None,
+            is_recreated=link.key not in earlier and link.name in names,
         )
         for link in after.links
         if not (exclude and is_excluded(link.name, exclude))
     )
 
 
-def reported_counters(reading: LinkReading) -> dict[str, ErrorCounters]:
-    """The error counters to pass as ``reported`` after ``reading`` was reported."""
-    return {
-        link.name: ErrorCounters(link.index, now.tx_errors, now.rx_errors, now.drops, now.packets)
-        for link in reading.links
-        if (now := link.counters)
-    }
+def reported_counters(reading: LinkReading) -> dict[LinkKey, Baseline]:
+    """The counters to pass as ``reported`` after ``reading`` was reported."""
+    return _baselines(reading)
 
 
 def is_excluded(name: str, patterns: Sequence[str]) -> bool:
@@ -55,49 +61,75 @@ def is_excluded(name: str, patterns: Sequence[str]) -> bool:
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def _baselines(reading: LinkReading) -> dict[LinkKey, Baseline]:
+    baselines = {link.key: Baseline(link.counters) for link in reading.links if link.counters}
+    for key, known in reading.went_back.items():
+        baselines[key] = Baseline(baselines[key].counters, known.highest)
+    return baselines
+
+
+def _reported(
+    link: Link, reported: ReportedCounters | None, announced: Mapping[int, Counters]
+) -> Baseline | None:
+    """What the errors of ``link`` are compared with; ``None`` if its history is unknown."""
+    if reported is None:
+        return _NOTHING_REPORTED
+    if link.key in reported:
+        return reported[link.key]
+    if link.index is not None and link.index in announced:
+        return Baseline(announced[link.index])
+    return None
+
+
 def _interface(
-    link: Link, before: Link | None, reported: ErrorCounters, seconds: float, since_boot: bool
+    link: Link,
+    before: Baseline | None,
+    reported: Baseline | None,
+    seconds: float,
+    *,
+    since_boot: bool,
+    is_recreated: bool,
 ) -> Interface:
     now = link.counters
     if now is None:
-        return Interface(link)
-    tx_bytes, rx_bytes, tx_packets, rx_packets, tx_errors, rx_errors, tx_drops, rx_drops = now
-    drops, packets = tx_drops + rx_drops, tx_packets + rx_packets
-    if (
-        packets < reported.packets
-        or drops < reported.drops
-        or tx_errors < reported.tx_errors
-        or rx_errors < reported.rx_errors
-        or _is_recreated(reported.index, link.index)
-    ):
-        reported = _NOTHING_REPORTED
+        return Interface(link, None, None, None, None, None, None)
     tx_mbps = rx_mbps = None
-    reset = False
-    if before is not None and before.counters is not None:
-        tx_bytes_then, rx_bytes_then, tx_packets_then, rx_packets_then, *_ = before.counters
-        sent, received = tx_bytes - tx_bytes_then, rx_bytes - rx_bytes_then
-        reset = (
-            sent < 0
-            or received < 0
-            or tx_packets < tx_packets_then
-            or rx_packets < rx_packets_then
-            or _is_recreated(before.index, link.index)
-        )
-        if not reset and seconds >= MIN_WINDOW_S:
-            tx_mbps, rx_mbps = round(sent / seconds * 8 / 1e6, 2), round(received / seconds * 8 / 1e6, 2)
+    grown = increases(before, now) if before else ()
+    if before and seconds >= MIN_WINDOW_S:
+        tx_mbps = None if is_return(before, now, 0) else _mbps(grown[0], seconds, link)
+        rx_mbps = None if is_return(before, now, 1) else _mbps(grown[1], seconds, link)
+    new = grown if before == reported and grown else _new(reported, now)
+    _, _, tx_packets, rx_packets, tx_errors, rx_errors, tx_drops, rx_drops = new
     return Interface(
         link,
         tx_mbps,
         rx_mbps,
-        tx_errors - reported.tx_errors,
-        rx_errors - reported.rx_errors,
-        drops - reported.drops,
-        packets - reported.packets,
-        reset,
+        tx_errors,
+        rx_errors,
+        _known_total(tx_drops, rx_drops),
+        None if tx_packets is None or rx_packets is None else tx_packets + rx_packets,
+        is_recreated or None in grown,
         since_boot,
     )
 
 
-def _is_recreated(index_before: int | None, index: int | None) -> bool:
-    """Whether the index of a name changed; False if one of them is unknown."""
-    return index_before != index and index_before is not None and index is not None
+def _new(reported: Baseline | None, now: Counters) -> Increases:
+    """What was not reported yet. Without a known history only a counter that is 0 is known."""
+    if reported is None:
+        return tuple(None if count else 0 for count in now)
+    return increases(reported, now)
+
+
+def _mbps(octets: int | None, seconds: float, link: Link) -> float | None:
+    if octets is None:
+        return None
+    mbps = round(octets / seconds * 8 / 1e6, 2)
+    is_too_high = link.kind == "" and link.speed_mbps is not None and mbps > link.speed_mbps
+    return None if is_too_high else mbps
+
+
+def _known_total(sent: int | None, received: int | None) -> int | None:
+    """The sum of both directions. If one is unknown: the other, or ``None`` if that is 0."""
+    if sent is None or received is None:
+        return sent or received or None
+    return sent + received

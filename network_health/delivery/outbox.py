@@ -5,8 +5,9 @@ Guarantees:
   if it is not INFO, says that an alert is resolved, or is added as durable. An agent that was killed or lost
   power continues with it. A node may then get it twice, with the same ``metrics.report_id``.
 - Each node gets its reports oldest first. After a failed send it gets no more in the same pass.
-- Of the reports that are not durable only the newest waits. It gets a file if it still waits after a pass.
-- At most ``capacity`` reports wait. INFO is dropped first, then the oldest.
+- A report that is not durable gets a file only if it still waits after a pass: one that is accepted at once
+  costs no write. The file is not flushed to the disk.
+- At most `MOST_ALERTS` durable reports and `MOST_INFO` others wait; of each kind the oldest is dropped.
 - While the folder cannot be written, reports wait in memory and are lost when the process ends. A delivered
   report whose file cannot be removed is sent again by the next process. A file that cannot be read does not
   delay newer reports. One log line says when this begins, one when it ends.
@@ -21,11 +22,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from network_health.delivery.queue_limit import QueueLimit
+from network_health.delivery.reachability import Reachability
 from network_health.delivery.report_ids import ReportIds
 from network_health.delivery.spool import DamagedReport, QueuedReport, Spool, read_report
 
-#: How long a node that is no longer a receiver may be unreachable.
-GIVE_UP_AFTER_S = 3600.0
+MOST_ALERTS = 100
+#: An hour at the default interval.
+MOST_INFO = 120
 
 Send = Callable[[str, dict[str, Any]], bool | None]
 
@@ -40,7 +44,8 @@ class Outbox:
         agent: the agent's universal_id, the first part of each report's id.
         boot_id: the result of `network_health.sources.boot_id`.
         log: takes one line for each change that an operator should know of.
-        capacity: how many reports may wait.
+        most_alerts: how many durable reports may wait.
+        most_info: how many others.
         clock: monotonic seconds.
     """
 
@@ -51,29 +56,31 @@ class Outbox:
         agent: str,
         boot_id: str,
         log: Callable[[str], None],
-        capacity: int = 100,
+        most_alerts: int = MOST_ALERTS,
+        most_info: int = MOST_INFO,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
-        self._clock = clock
-        self._capacity = capacity
+        self._limits = (QueueLimit("alerts", most_alerts, log), QueueLimit("INFO reports", most_info, log))
+        self._reachability = Reachability(log, clock)
         self._spool = Spool(folder, log)
-        self._ids = ReportIds(folder / "network-health-last-number", agent, boot_id)
+        self._ids = ReportIds(folder / "network-health-last-number", agent, boot_id, log)
         self._waiting: list[QueuedReport] = []
         self._last_order = 0
         self._loaded = False
         #: Files of finished reports that could not be removed yet.
         self._undeleted: set[Path] = set()
         self._folder_failed = False
-        self._dropped = 0
-        self._unreachable: set[str] = set()
-        #: When each unreachable node was first seen to be no receiver any more.
-        self._lost_since_s: dict[str, float] = {}
         self._load()
 
     def __len__(self) -> int:
         """How many reports wait."""
         return len(self._waiting)
+
+    @property
+    def alerts(self) -> int:
+        """How many durable reports wait."""
+        return sum(report.durable for report in self._waiting)
 
     def add(self, content: Mapping[str, Any], recipients: Sequence[str], *, durable: bool = False) -> str:
         """Queue a report for the next `deliver`; returns its id.
@@ -97,12 +104,8 @@ class Outbox:
             recipients=list(dict.fromkeys(recipients)),
             content={**content, "metrics": {**metrics, "report_id": report_id}},
         )
-        if report.durable:
-            self._shrink(self._capacity - 1)
-        else:
-            for older in [other for other in self._waiting if not other.durable]:
-                self._remove(older)
         self._waiting.append(report)
+        self._drop_excess()
         if report.durable:
             self._save(report)
         return report_id
@@ -126,8 +129,8 @@ class Outbox:
             if content is not None:
                 self._send_to(nodes, report, content, send, failed)
                 self._free_memory(report)
-        self._give_up_lost_receivers(receivers)
-        self._shrink(self._capacity)
+        for node in self._reachability.lost(receivers):
+            self._give_up(node)
         self._tidy()
 
     def _send_to(
@@ -148,31 +151,12 @@ class Outbox:
                 else:
                     failed.add(node)
                 if accepted is not None:
-                    self._log_reachability(node, reachable=accepted)
+                    self._reachability.record(node, reachable=accepted)
         finally:
             if not report.recipients:
                 self._remove(report)
             elif len(report.recipients) < before and report.path:
                 self._save(report)
-
-    def _log_reachability(self, node: str, *, reachable: bool) -> None:
-        if reachable and node in self._unreachable:
-            self._unreachable.remove(node)
-            self._log(f"{node} takes reports again")
-        elif not reachable and node not in self._unreachable:
-            self._unreachable.add(node)
-            self._log(f"{node} cannot be reached: its reports wait until it can")
-
-    def _give_up_lost_receivers(self, receivers: Sequence[str]) -> None:
-        if not receivers:
-            return
-        now_s = self._clock()
-        lost = self._unreachable.difference(receivers)
-        self._lost_since_s = {node: self._lost_since_s.get(node, now_s) for node in lost}
-        for node, since_s in self._lost_since_s.items():
-            if now_s - since_s >= GIVE_UP_AFTER_S:
-                self._unreachable.remove(node)
-                self._give_up(node)
 
     def _give_up(self, node: str) -> None:
         affected = [report for report in self._waiting if node in report.recipients]
@@ -185,14 +169,11 @@ class Outbox:
             f"that waited for it, those that no other node has go to the current receivers"
         )
 
-    def _shrink(self, size: int) -> None:
-        """Drop reports until at most ``size`` wait."""
-        while len(self._waiting) > size:
-            report = next((other for other in self._waiting if not other.durable), self._waiting[0])
-            if report.durable and self._dropped == 0:
-                self._log(f"{self._capacity} alerts wait: from {report.report_id} on, the oldest are dropped")
-            self._dropped += report.durable
-            self._remove(report)
+    def _drop_excess(self) -> None:
+        for limit, durable in zip(self._limits, (True, False), strict=True):
+            same_kind = [report for report in self._waiting if report.durable == durable]
+            for report in limit.excess(same_kind):
+                self._remove(report)
 
     def _load(self) -> None:
         """Load the reports of an earlier process; repeated until the folder can be listed."""
@@ -204,14 +185,11 @@ class Outbox:
             self._log_folder_error(error)
             return
         self._loaded = True
-        newest_order = max((report.order for report in found), default=0)
         for report in self._waiting:
-            report.order += newest_order
-        self._last_order += newest_order
+            report.order += self._spool.last_order
+        self._last_order += self._spool.last_order
         self._waiting[:0] = found
-        for older in [report for report in self._waiting if not report.durable][:-1]:
-            self._remove(older)
-        self._shrink(self._capacity)
+        self._drop_excess()
 
     def _read_content(self, report: QueuedReport) -> dict[str, Any] | None:
         if report.content is None and report.path is not None:
@@ -272,9 +250,7 @@ class Outbox:
                 if report.stale:
                     break
             self._free_memory(report)
-        if self._dropped and len(self._waiting) < self._capacity:
-            self._log(f"{self._dropped} alerts were dropped while the queue was full")
-            self._dropped = 0
+        self._drop_excess()  # logs that a queue which was full has room again
         blocked = self._undeleted or self._ids.error or any(report.stale for report in self._waiting)
         if self._folder_failed and self._loaded and not blocked:
             self._folder_failed = False

@@ -1,7 +1,8 @@
 """Stores waiting reports: one JSON file each, in a folder that others may use as well.
 
-Guarantees: only files that this module has named are touched. Their names sort by age. A damaged file is
-renamed and never loaded; the newest few are kept.
+Guarantees: only files that this module has named are touched. Their names sort by age. What is damaged, or
+is not a file of this user, is renamed and never loaded; the newest few are kept. No number of a file makes
+a later report unreadable.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from network_health.delivery.atomic_file import TEMPORARY_SUFFIX, write_atomically
+from network_health.delivery.atomic_file import remove_temporary_files, write_atomically
+from network_health.delivery.own_file import NotOwnFile, read_own
 
 _DAMAGED_SUFFIX = ".damaged"
 _DAMAGED_KEPT = 5
+#: Many more than can wait: the rest was put there by another program.
+_MOST_FILES = 1000
+#: No agent makes so many reports. The numbers above, up to twelve digits, are room for the reports after one.
+_HIGHEST_NUMBER = 10**11
 _NAME = re.compile(r"network-health-([0-9]{12})-[0-9]+\.report")
-_TEMPORARY_NAME = re.compile(_NAME.pattern + re.escape(TEMPORARY_SUFFIX))
 _DAMAGED_NAME = re.compile(_NAME.pattern + re.escape(_DAMAGED_SUFFIX))
 
 
@@ -53,6 +58,8 @@ class Spool:
 
     def __init__(self, folder: Path, log: Callable[[str], None]) -> None:
         self.folder = folder
+        #: The number of the newest file at `load`.
+        self.last_order = 0
         self._log = log
 
     def load(self) -> list[QueuedReport]:
@@ -62,11 +69,16 @@ class Spool:
             OSError: the folder cannot be listed. A single file that cannot be read is skipped.
         """
         self._make_folder()
-        names = sorted(os.listdir(self.folder))
-        for name in filter(_TEMPORARY_NAME.fullmatch, names):
-            with contextlib.suppress(OSError):
-                (self.folder / name).unlink()
-        return list(self._reports(self.folder / name for name in filter(_NAME.fullmatch, names)))
+        remove_temporary_files(self.folder)
+        names = sorted(filter(_NAME.fullmatch, os.listdir(self.folder)))
+        self.last_order = max((n for n in map(_number, names) if n <= _HIGHEST_NUMBER), default=0)
+        if len(names) > _MOST_FILES:
+            self._log(f"The queue folder has {len(names)} reports: only the newest {_MOST_FILES} are read")
+        reports = list(self._reports(self.folder / name for name in names[-_MOST_FILES:]))
+        for report in reports:
+            if report.order > _HIGHEST_NUMBER:
+                self._renumber(report)
+        return reports
 
     def _reports(self, paths: Iterable[Path]) -> Iterator[QueuedReport]:
         for path in paths:
@@ -80,12 +92,27 @@ class Spool:
                 report.content = None
                 yield report
 
+    def _renumber(self, report: QueuedReport) -> None:
+        """Give ``report`` the number after the newest, so that numbers do not run out."""
+        assert report.path is not None
+        old, new = report.path, report.path
+        while os.path.lexists(new):
+            self.last_order += 1
+            new = self._path(self.last_order)
+        report.order = self.last_order
+        self._log(f"A waiting report has a number that no agent gives: {old.name}, now {new.name}")
+        with contextlib.suppress(OSError):  # it keeps its name, and is read again under it
+            report.path = old.replace(new)
+
     def save(self, report: QueuedReport) -> None:
         """Write ``report``, which must have its content; a durable one is on the disk when this returns."""
-        path = report.path or self.folder / f"network-health-{report.order:012d}-{os.getpid()}.report"
+        path = report.path or self._path(report.order)
         self._make_folder()
         write_atomically(path, _encode(report), durable=report.durable)
         report.path = path
+
+    def _path(self, order: int) -> Path:
+        return self.folder / f"network-health-{order:012d}-{os.getpid()}.report"
 
     def _make_folder(self) -> None:
         with contextlib.suppress(FileExistsError):
@@ -98,7 +125,13 @@ class Spool:
             path.replace(path.with_name(path.name + _DAMAGED_SUFFIX))
             damaged = sorted(filter(_DAMAGED_NAME.fullmatch, os.listdir(self.folder)))
             for name in damaged[:-_DAMAGED_KEPT]:
-                (self.folder / name).unlink()
+                with contextlib.suppress(OSError):  # a folder, or gone
+                    (self.folder / name).unlink()
+
+
+def _number(name: str) -> int:
+    """The number in the name of a report's file: its place in the queue."""
+    return int(name.split("-")[2])
 
 
 def _encode(report: QueuedReport) -> bytes:
@@ -122,7 +155,9 @@ def read_report(path: Path) -> QueuedReport:
         DamagedReport: it holds no report.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_own(path))
+    except NotOwnFile as error:
+        raise DamagedReport(str(error)) from error
     except (ValueError, RecursionError) as error:
         raise DamagedReport(f"{type(error).__name__}: {error}") from error
     match data:
@@ -134,6 +169,5 @@ def read_report(path: Path) -> QueuedReport:
             "reached": bool(reached),
             "content": dict(content),
         } if all(isinstance(node, str) for node in recipients):
-            order = int(path.name.split("-")[2])
-            return QueuedReport(order, report_id, durable, recipients, reached, content, path)
+            return QueuedReport(_number(path.name), report_id, durable, recipients, reached, content, path)
     raise DamagedReport("not a report")

@@ -34,9 +34,14 @@ _Entry = Mapping[str, Any]
 _Samples = Iterable[tuple[Sequence[str], float | None]]
 
 
+def _known(key: str) -> Callable[[_Entry], float | None]:
+    """The value, or ``None`` where the report has to say 0 for an unknown one."""
+    return lambda entry: None if key in entry.get("unknown", ()) else entry[key]
+
+
 def _rate(key: str) -> Callable[[_Entry], float | None]:
-    """Unknown after a counter reset, where the report has to say 0."""
-    return lambda entry: None if entry["counters_reset"] else _bits(entry[key])
+    known = _known(key)
+    return lambda entry: None if (mbps := known(entry)) is None else _bits(mbps)
 
 
 def _bits(megabits: float) -> float:
@@ -50,13 +55,9 @@ _INTERFACE_METRICS: tuple[tuple[str, str, Callable[[_Entry], float | None]], ...
     ("up", "1 if the interface is up and running, else 0.", itemgetter("up")),
     ("speed_bits_per_second", "Link speed, if known.", lambda entry: _bits(entry["speed_mbps"]) or None),
     ("mtu_bytes", "MTU of the interface.", itemgetter("mtu")),
-    ("transmit_errors_total", "Transmit errors since the interface was created.", itemgetter("tx_errs")),
-    ("receive_errors_total", "Receive errors since the interface was created.", itemgetter("rx_errs")),
-    (
-        "drops_total",
-        "Packets dropped in both directions since the interface was created.",
-        itemgetter("drops"),
-    ),
+    ("transmit_errors_total", "Transmit errors since the interface was created.", _known("tx_errs")),
+    ("receive_errors_total", "Receive errors since the interface was created.", _known("rx_errs")),
+    ("drops_total", "Packets dropped in both directions since the interface was created.", _known("drops")),
     (
         "carrier_changes_total",
         "Carrier changes, up or down, since the interface was created.",

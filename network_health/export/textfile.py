@@ -7,11 +7,12 @@ another user has put into the folder is followed, and no file of theirs is writt
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
-_MODE = 0o644
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+from network_health.delivery import remove_temporary_files, write_atomically
+
+#: A temporary file of this age was left by a killed process; a younger one may be another writer's.
+_LEFTOVER_S = 60.0
 
 
 def write_textfile(path: Path, text: bytes) -> None:
@@ -20,15 +21,6 @@ def write_textfile(path: Path, text: bytes) -> None:
     Raises:
         OSError: the file could not be written; ``path`` is unchanged and no other file is left.
     """
-    # The process id keeps two writers of one path apart; node_exporter does not read a name without .prom.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.unlink(missing_ok=True)
-        with open(os.open(temporary, _NEW, _MODE), "wb") as file:
-            os.fchmod(file.fileno(), _MODE)  # the umask may have removed bits
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    write_atomically(path, text, mode=0o644)
+    with contextlib.suppress(OSError):  # a folder that may be written to, but not listed
+        remove_temporary_files(path.parent, _LEFTOVER_S)

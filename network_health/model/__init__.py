@@ -4,12 +4,14 @@ In: nothing; this package imports no other one. Out: readings, sockets and their
 """
 
 from network_health.model.findings import Cost, Failure, Finding, Snapshot
+from network_health.model.names import MAX_NAME, bounded_name
 from network_health.model.readings import (
+    Baseline,
     Connections,
     Counters,
-    ErrorCounters,
     Interface,
     Link,
+    LinkKey,
     LinkReading,
     PortUse,
     ProcessDetails,
@@ -21,6 +23,7 @@ from network_health.model.readings import (
     RankedProcess,
     Share,
     SoftnetCounters,
+    WentBack,
 )
 from network_health.model.sockets import (
     BYTE_COUNTER,
@@ -35,15 +38,17 @@ from network_health.model.sockets import (
 
 __all__ = [
     "BYTE_COUNTER",
+    "MAX_NAME",
     "Attribution",
+    "Baseline",
     "Connections",
     "Cost",
     "Counters",
-    "ErrorCounters",
     "Failure",
     "Finding",
     "Interface",
     "Link",
+    "LinkKey",
     "LinkReading",
     "Owner",
     "PortUse",
@@ -62,4 +67,6 @@ __all__ = [
     "SocketTraffic",
     "SoftnetCounters",
     "Traffic",
+    "WentBack",
+    "bounded_name",
 ]

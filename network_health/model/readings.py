@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+#: The index of an interface, or its name; see `Link.key`.
+LinkKey = int | str
+
 
 class Counters(NamedTuple):
     """The kernel's lifetime counters of one interface.
@@ -60,40 +63,55 @@ class Link:
     operstate: str | None = None
     carrier_changes: int | None = None
 
+    @property
+    def key(self) -> LinkKey:
+        """Identifies the interface as long as it exists: its index, or its name if the index is unknown."""
+        return self.name if self.index is None else self.index
+
+
+class WentBack(NamedTuple):
+    """The counters of an interface before some of them went back, and the time of the reading that saw it."""
+
+    highest: Counters
+    at_s: float
+
 
 @dataclass(frozen=True, slots=True)
 class LinkReading:
-    """All interfaces at one moment."""
+    """All interfaces at one moment.
+
+    ``announced`` has, by index, the counters with which the kernel announced an interface that was added
+    after the first reading: 0 if it was created, more if it came from another network namespace.
+    ``went_back`` has the interfaces with counters that went back and have not moved since.
+    """
 
     at_s: float
     links: tuple[Link, ...]
+    announced: Mapping[int, Counters] = field(default_factory=dict)
+    went_back: Mapping[LinkKey, WentBack] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorCounters:
-    """The error counters of one interface at the last report."""
+class Baseline(NamedTuple):
+    """What the next counters of an interface are compared with; ``highest`` is that of `WentBack`."""
 
-    index: int | None
-    tx_errors: int
-    rx_errors: int
-    drops: int
-    packets: int
+    counters: Counters
+    highest: Counters | None = None
 
 
 class Interface(NamedTuple):
     """A link, with its rates and new errors since the previous check.
 
-    Rates are ``None`` without an earlier sample and after a counter reset. With ``since_boot`` the ``new_*``
-    counts start at the creation of the interface.
+    A rate or a count is ``None`` if it is unknown: without an earlier sample, or if its counter went back.
+    With ``since_boot`` the ``new_*`` counts start at the creation of the interface.
     """
 
     link: Link
     tx_mbps: float | None = None
     rx_mbps: float | None = None
-    new_tx_errors: int = 0
-    new_rx_errors: int = 0
-    new_drops: int = 0
-    new_packets: int = 0
+    new_tx_errors: int | None = 0
+    new_rx_errors: int | None = 0
+    new_drops: int | None = 0
+    new_packets: int | None = 0
     counters_reset: bool = False
     since_boot: bool = False
 

@@ -29,9 +29,9 @@ SERVICE_NAME = "system.network"
 HEALTHY_DETAILS = "Network health within normal bounds."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """One report. ``timestamp`` is epoch seconds; ``metrics`` is JSON-safe.
+    """One report, compared and hashed by identity. ``timestamp`` is epoch seconds; ``metrics`` is JSON-safe.
 
     ``due`` says whether the report is to be sent; ``changes`` has one sentence for the log for each change
     since the previous check. Neither is part of the content.
@@ -58,7 +58,13 @@ class Report:
         }
 
 
-def build_report(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence[str] = ()) -> Report:
+def build_report(
+    snapshot: Snapshot,
+    verdict: Verdict,
+    settings_errors: Sequence[str] = (),
+    *,
+    culprits_in_details: bool = True,
+) -> Report:
     """The report of one check.
 
     A failed collector has no metrics and is named in ``failures``. If there is no finding, it makes the
@@ -66,7 +72,7 @@ def build_report(snapshot: Snapshot, verdict: Verdict, settings_errors: Sequence
     """
     if verdict.findings:
         status, severity = "network_issue", verdict.severity
-        details = "; ".join(finding.sentence for finding in verdict.findings)
+        details = "; ".join(f.sentence if culprits_in_details else f.text for f in verdict.findings)
     elif snapshot.failures:
         status, severity = "check_failed", "WARNING"
         details = "; ".join(f"Check of {f.collector} failed: {f.reason}" for f in snapshot.failures)
@@ -103,11 +109,15 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
 def _alert_metrics(verdict: Verdict) -> dict[str, Any]:
     recovered = [_resolved(r) for r in verdict.resolved if r.reason == "normal"]
     ended = [_resolved(r) | {"reason": r.reason} for r in verdict.resolved if r.reason != "normal"]
-    lists = {"alerts": [_alert(alert) for alert in verdict.alerts], "recovered": recovered, "ended": ended}
+    lists = {
+        "alerts": [_alert(alert, verdict.at_s) for alert in verdict.alerts],
+        "recovered": recovered,
+        "ended": ended,
+    }
     return {name: entries for name, entries in lists.items() if entries}
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
+def _alert(alert: Alert, now_s: float) -> dict[str, Any]:
     finding = alert.finding
     aspect = {"aspect": finding.aspect} if finding.aspect else {}
     return {
@@ -117,6 +127,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "severity": alert.severity,
         "state": alert.state,
         "since": alert.since,
+        "lasted_s": round(now_s - alert.since_s, 1),
         "checks": alert.checks,
         "value": finding.value,
         "limit": finding.limit,
@@ -158,7 +169,16 @@ def _interface(interface: Interface) -> dict[str, Any]:
         "new_rx_errs": interface.new_rx_errors,
         "new_drops": interface.new_drops,
         "counters_reset": interface.counters_reset,
+        **_unknown(interface),
     }
+
+
+def _unknown(interface: Interface) -> dict[str, list[str]]:
+    """``unknown``: the fields of the reference that are 0 because their value is not known."""
+    values = {"tx_rate_mbps": interface.tx_mbps, "rx_rate_mbps": interface.rx_mbps}
+    values |= dict.fromkeys(("tx_errs", "rx_errs", "drops"), 0 if interface.link.counters else None)
+    names = [name for name, value in values.items() if value is None]
+    return {"unknown": names} if names else {}
 
 
 def connection_metrics(connections: Connections) -> dict[str, Any]:

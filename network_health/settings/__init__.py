@@ -4,6 +4,6 @@ In: the directive's ``config`` block. Out: `Settings`, and one sentence for each
 """
 
 from network_health.settings.rules import NotAllowed, Rule, number
-from network_health.settings.settings import Settings, SettingsError, SettingsOutcome
+from network_health.settings.settings import Settings, SettingsError, SettingsOutcome, shown
 
-__all__ = ["NotAllowed", "Rule", "Settings", "SettingsError", "SettingsOutcome", "number"]
+__all__ = ["NotAllowed", "Rule", "Settings", "SettingsError", "SettingsOutcome", "number", "shown"]

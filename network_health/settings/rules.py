@@ -44,6 +44,11 @@ def number(allowed: str, *, minimum: float, maximum: float = _MAX) -> Rule:
     return Rule(allowed, read)
 
 
+def threshold(what: str) -> Rule:
+    """A limit of the reference agent: a fraction is allowed, and a negative one, which is always exceeded."""
+    return number(f"a number of {what} from -10^30 to 10^30", minimum=-_MAX)
+
+
 def integer(allowed: str, *, minimum: int, maximum: float = _MAX) -> Rule:
     """A whole number; ``60.0`` is accepted, because JSON may write it so."""
     bounded = number(allowed, minimum=minimum, maximum=maximum)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -15,6 +15,9 @@ from network_health.settings import rules
 
 #: Keys of a node's ``config`` that the framework itself reads; they are ignored here.
 FRAMEWORK_KEYS = frozenset({"factories", "matrix_secure_verified", "role", "service-manager", "ui"})
+
+#: So many unknown keys are named; looking for a known one that is meant takes time.
+_MOST_UNKNOWN = 20
 
 
 class SettingsError(ValueError):
@@ -29,7 +32,7 @@ def _setting(default: object, rule: rules.Rule, unit: str, meaning: str) -> Any:
     return field(default=default, metadata={"rule": rule, "unit": unit, "meaning": meaning})
 
 
-_MBPS = rules.number("a number of Mbps from 0 to 10^30", minimum=0)
+_MBPS = rules.threshold("Mbps")
 _CHECKS = rules.integer("a whole number of checks from 1 to 1000", minimum=1, maximum=1000)
 _PERCENT = rules.optional(rules.number("a percentage from 0 to 100", minimum=0, maximum=100))
 _PER_SEC = rules.optional(rules.number("a rate per second from 0 to 10^30", minimum=0))
@@ -47,7 +50,8 @@ def _rate_limit(meaning: str) -> Any:  # noqa: ANN401 - as `field` does
 class Settings:
     """The agent's settings, with the names of the directive.
 
-    The constructor checks nothing: use `from_mapping` (strict) or `SettingsOutcome.of` (lenient).
+    Raises:
+        SettingsError: a value is not allowed; lists every mistake. `SettingsOutcome.of` never raises.
     """
 
     check_interval_sec: int = _setting(
@@ -64,9 +68,9 @@ class Settings:
     )
     tx_threshold_mbps: float = _setting(100, _MBPS, "Mbps", "Limit for the outbound rate of an interface.")
     rx_threshold_mbps: float = _setting(100, _MBPS, "Mbps", "Limit for the inbound rate of an interface.")
-    conn_threshold: int = _setting(
+    conn_threshold: float = _setting(
         1000,
-        rules.integer("a whole number of connections from 0 to 10^30", minimum=0),
+        rules.threshold("connections"),
         "sockets",
         "Limit for the number of TCP and UDP sockets in all states.",
     )
@@ -165,6 +169,12 @@ class Settings:
         "Limit for the share of the ephemeral ports that is in use between one local address and one remote "
         "address and port."
     )
+    culprits_in_details: bool = _setting(
+        True,
+        rules.boolean(),
+        "switch",
+        "Add to each finding in the text of a report who is behind it. The metrics have it in any case.",
+    )
     process_network: str = _setting(
         "auto",
         rules.choice("auto", "always", "breach", "off"),
@@ -192,6 +202,20 @@ class Settings:
         "Serve the metrics of the last check to Prometheus at this address, under /metrics.",
     )
 
+    def __post_init__(self) -> None:
+        """Check each value that is not the default."""
+        mistakes = []
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if value is setting.default:
+                continue
+            try:
+                object.__setattr__(self, setting.name, setting.metadata["rule"].read(value))
+            except rules.NotAllowed:
+                mistakes.append(_mistake(setting.name, value, setting.metadata["rule"]))
+        if mistakes:
+            raise SettingsError(tuple(mistakes))
+
     @classmethod
     def from_mapping(cls, config: Mapping[str, object]) -> Settings:
         """Read ``config`` strictly.
@@ -209,48 +233,63 @@ class Settings:
 class SettingsOutcome:
     """The result of reading a config block leniently.
 
-    ``errors`` name the refused values, for which ``settings`` has the base's; ``warnings`` name unknown keys.
+    ``refused`` has a sentence for each refused value, by its key; ``settings`` has the base's value for it.
+    ``warnings`` name unknown keys.
     """
 
     settings: Settings
-    errors: tuple[str, ...]
+    refused: Mapping[str, str]
     warnings: tuple[str, ...]
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """The sentences of the refused values."""
+        return tuple(self.refused.values())
 
     @classmethod
     def of(cls, config: object, base: Settings | None = None) -> SettingsOutcome:
         """Read ``config`` on top of ``base``, which defaults to the default settings; never raises."""
         base = base or Settings()
         if not isinstance(config, Mapping):
-            return cls(base, (f"config: {_show(config)} is not allowed; give a block of settings",), ())
+            error = f"config: {shown(config)} is not allowed; give a block of settings"
+            return cls(base, {"config": error}, ())
         known = {f.name: f.metadata["rule"] for f in fields(Settings)}
         values: dict[str, Any] = {}
-        errors: list[str] = []
-        warnings: list[str] = []
+        refused: dict[str, str] = {}
+        unknown: list[object] = []
         for key, value in config.items():
             if key in FRAMEWORK_KEYS:
                 continue
             if key not in known:
-                warnings.append(_unknown(key, tuple(known)))
+                unknown.append(key)
                 continue
             try:
                 values[key] = known[key].read(value)
             except rules.NotAllowed:
-                errors.append(f"{key}: {_show(value)} is not allowed; give {known[key].allowed}")
-        return cls(replace(base, **values), tuple(errors), tuple(warnings))
+                refused[key] = _mistake(key, value, known[key])
+        return cls(replace(base, **values), refused, tuple(_unknown(unknown, tuple(known))))
 
 
-def _unknown(key: object, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(str(key), known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{_show(key)}: unknown setting{hint}"
+def _mistake(key: str, value: object, rule: rules.Rule) -> str:
+    return f"{key}: {shown(value)} is not allowed; give {rule.allowed}"
+
+
+def _unknown(keys: Sequence[object], known: tuple[str, ...]) -> Iterator[str]:
+    """A sentence for each unknown key; from `_MOST_UNKNOWN` on, one with their number."""
+    for key in keys[:_MOST_UNKNOWN]:
+        near = difflib.get_close_matches(key[:60], known, n=1) if isinstance(key, str) else []
+        hint = f"; did you mean {near[0]}?" if near else ""
+        yield f"{shown(key)}: unknown setting{hint}"
+    if len(keys) > _MOST_UNKNOWN:
+        yield f"{len(keys) - _MOST_UNKNOWN} more unknown settings"
 
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 60
 
 
-def _show(value: object) -> str:
-    """The value as text for a log: one line of bounded length."""
+def shown(value: object) -> str:
+    """The value as text for a log: one printable line of bounded length."""
     try:
         return _REPR.repr(value)
     except ValueError:  # an int with more digits than Python converts

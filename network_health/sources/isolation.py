@@ -1,7 +1,8 @@
 """Runs a collector in a thread of its own, with a timeout, so that its errors do not affect other collectors.
 
 Guarantees: an error or a timeout is a `Failure`, never an exception. While the last run has not ended, the
-collector is not started again. A late answer is discarded.
+collector is not started again. A late answer is discarded. Where the system cannot start a thread, the
+collector runs in the calling thread, without a timeout.
 """
 
 from __future__ import annotations
@@ -77,8 +78,12 @@ class Isolated(Generic[T]):
             return Outcome(None, Failure(self.collector, reason), 0.0)
         run = self._running = _Run(self.collector, work)
         with _without_garbage_collection():
-            run.start()
-            run.join(self._timeout_s)
+            try:
+                run.start()
+            except RuntimeError:  # the system's limit of threads or of memory is reached
+                run.run()
+            else:
+                run.join(self._timeout_s)
         ms = (time.monotonic() - run.started_s) * 1e3
         if run.is_alive():
             reason = f"TimeoutError: no answer within {self._timeout_s:g} s"

@@ -1,11 +1,15 @@
 """Reads the host with psutil, on any platform and where the kernel denies access to its own interfaces.
 
 See psutil's documentation of ``net_if_stats``, ``net_io_counters``, ``net_connections`` and ``Process``.
+Guarantees: names have at most `MAX_NAME` characters. On Linux they are not read with psutil: it reads a whole
+command line, which its process can make gigabytes long.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +25,7 @@ from network_health.model import (
     ProcessDetails,
     ProcessReading,
     ProcessSample,
+    bounded_name,
 )
 
 #: psutil's names for the fields of `Counters`, in its order; ``dropin`` includes rx_missed.
@@ -53,7 +58,7 @@ def read_links() -> LinkReading:
         io = counters.get(name)
         links.append(
             Link(
-                name=name,
+                name=bounded_name(name),
                 up=stat.isup,
                 index=indexes.get(name),
                 speed_mbps=stat.speed or None,
@@ -84,17 +89,28 @@ def read_connections() -> Connections:
 
 
 def read_processes() -> ProcessReading:
-    """All processes; values without access are ``None``, and a process that has ended is left out."""
+    """All processes; values without access are ``None``, and a process that has ended is left out.
+
+    Raises:
+        OSError: on Linux, ``/proc`` is not mounted.
+    """
+    if sys.platform == "linux":
+        from network_health.sources.linux import require_proc
+
+        require_proc()
     at_s = time.monotonic()
-    attributes = ["pid", "name", "create_time", "cpu_times", "memory_info"]
-    return ProcessReading(at_s, tuple(_sample(p.info) for p in psutil.process_iter(attributes)))
+    samples = []
+    for process in psutil.process_iter(["pid", "create_time", "cpu_times", "memory_info"]):
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+            samples.append(_sample(process.info, _name(process) or ""))
+    return ProcessReading(at_s, tuple(samples))
 
 
-def _sample(info: dict[str, object]) -> ProcessSample:
+def _sample(info: dict[str, object], name: str) -> ProcessSample:
     cpu, memory = info["cpu_times"], info["memory_info"]
     return ProcessSample(
         pid=int(str(info["pid"])),
-        name=str(info["name"] or ""),
+        name=name,
         started=float(str(info["create_time"] or 0)),
         cpu_s=cpu.user + cpu.system if cpu else None,  # type: ignore[attr-defined]  # info is untyped
         rss_bytes=memory.rss if memory else None,  # type: ignore[attr-defined]  # info is untyped
@@ -105,23 +121,44 @@ def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
     """Name, I/O, user and program of each of ``pids``; one that has ended is left out."""
     details = {}
     for pid in pids:
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             details[pid] = _details(psutil.Process(pid))
-        except psutil.NoSuchProcess:
-            continue
     return details
 
 
 def _details(process: psutil.Process) -> ProcessDetails:
-    info = process.as_dict(["name", "io_counters", "username", "cmdline"])
-    io, command = info.get("io_counters"), info["cmdline"]
+    info = process.as_dict(["io_counters", "username"])
+    io, user = info.get("io_counters"), info["username"]
     return ProcessDetails(
-        name=info["name"],
+        name=_name(process),
         read_bytes=io.read_bytes if io else None,
         write_bytes=io.write_bytes if io else None,
-        user=info["username"],
-        command=command[0].rpartition("/")[2] if command and command[0] else None,
+        user=user and bounded_name(user),
+        command=_command(process),
     )
+
+
+def _name(process: psutil.Process) -> str | None:
+    try:
+        if sys.platform == "linux":
+            from network_health.sources.linux import read_name
+
+            return read_name(process.pid)
+        return bounded_name(process.name())
+    except (psutil.AccessDenied, PermissionError):
+        return None
+
+
+def _command(process: psutil.Process) -> str | None:
+    if sys.platform == "linux":
+        from network_health.sources.linux import read_command
+
+        return read_command(process.pid)
+    try:
+        line = process.cmdline()
+    except psutil.AccessDenied:
+        return None
+    return bounded_name(line[0].rpartition("/")[2]) or None if line else None
 
 
 def boot_id() -> str:

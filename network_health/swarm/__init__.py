@@ -15,9 +15,12 @@ from network_health.swarm.directive import (
     read_directive,
     unread_parts,
 )
+from network_health.swarm.encrypted_directive import encrypt_again, encrypted_directives
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.installation import Outcome, install, uninstall
+from network_health.swarm.log_line import log_line
 from network_health.swarm.matrix_root import MATRIX, claim, release
+from network_health.swarm.packet_gate import PacketGate
 from network_health.swarm.payload import DISTRIBUTION
 from network_health.swarm.single_instance import SingleInstance
 from network_health.swarm.untrusted_file import read_bytes
@@ -29,14 +32,18 @@ __all__ = [
     "MATRIX",
     "AgentService",
     "Outcome",
+    "PacketGate",
     "SingleInstance",
     "Swarm",
     "SwarmError",
     "Workspace",
     "claim",
+    "encrypt_again",
+    "encrypted_directives",
     "install",
     "is_directive",
     "launcher",
+    "log_line",
     "nodes",
     "parse_json",
     "pointed_at",

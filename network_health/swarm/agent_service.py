@@ -3,7 +3,8 @@
 The framework calls ``worker`` repeatedly, at least 2 s apart, and reads the ``config/`` folder only between
 two calls. So one call waits for the next check, and returns early when a config packet has come.
 
-Guarantees: no error in the swarm's folders is raised. A report is on disk before it is sent.
+Guarantees: no error in the swarm's folders is raised. A report is on disk before it is sent. A check that is
+due comes before a config packet.
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from network_health.delivery import Outbox, SavedCounters, Schedule
+from network_health.delivery import Outbox, SavedState, Schedule
 from network_health.export import Exporter
 from network_health.monitor import Monitor
 from network_health.reporting import Report
 from network_health.settings import SettingsOutcome
 from network_health.sources import boot_id
 from network_health.swarm.config_folder import ConfigFolder
-from network_health.swarm.live_config import Identity, difference, refusal, unwrap
-from network_health.swarm.ordered_delivery import OrderedDelivery
+from network_health.swarm.live_config import Identity, difference, origin, refusal, unwrap
+from network_health.swarm.ordered_delivery import OrderedDelivery, packets_at_once
+from network_health.swarm.packet_gate import PacketGate
 from network_health.swarm.receivers import Receivers
 
 #: The framework may pause this long between two calls; at a shorter interval one call makes several checks.
 _LONGEST_PAUSE_S = 10
-#: With more waiting reports than this, a report is sent before the previous one was taken.
-_BACKLOG = 50
+#: With more waiting alerts than this, a report is sent before the previous one was taken: it would be lost.
+_BACKLOG = 90
 
 
 class Node(Protocol):
@@ -63,17 +65,23 @@ class AgentService:
         comm: the swarm's folder of all nodes.
         folder: this node's own folder in it.
         config: the settings of the directive.
+        gate: checks the packets that the framework reads.
     """
 
-    def __init__(self, node: Node, universal_id: str, comm: Path, folder: Path, config: object) -> None:
+    def __init__(
+        self, node: Node, universal_id: str, comm: Path, folder: Path, config: object, gate: PacketGate
+    ) -> None:
         self._node = node
+        self._gate = gate
         outcome = SettingsOutcome.of(config)
         for mistake in outcome.errors + outcome.warnings:
             self._warn(f"Setting {mistake}")
         queue, boot = folder / "queue", boot_id()
         self.outbox = Outbox(queue, agent=universal_id, boot_id=boot, log=self._warn)
-        self._saved_counters = SavedCounters(queue / "network-health-counters.json", boot, self._warn)
-        self.monitor = Monitor(outcome.settings, reported=self._saved_counters.load())
+        self._saved_state = SavedState(queue / "network-health-state.json", boot, self._warn)
+        self.monitor = Monitor(outcome.settings, saved=self._saved_state.load())
+        #: A sentence for each value that is refused, by its key.
+        self._refused = dict(outcome.refused)
         self.monitor.settings_errors = outcome.errors
         self._exporter = Exporter(node.log, self._warn)
         self._schedule = Schedule(time.monotonic() + 1, outcome.settings.check_interval_sec)
@@ -81,6 +89,7 @@ class AgentService:
         self._receivers = Receivers(node.nodes_of_role, comm, self._warn)
         self._config = ConfigFolder(folder / "config")
         self._has_reported = False
+        self._served: set[str] = set()
 
     def work(self, config: Mapping[str, object] | None, identity: Identity | None) -> None:
         """Apply a pushed config, then make the next check; returns early when a config packet came."""
@@ -107,45 +116,57 @@ class AgentService:
             self._node.send_status_report(
                 report.status, report.severity, report.details, report.metrics, report.timestamp
             )
-        self._saved_counters.save(self.monitor.reported)
+        self._saved_state.save(self.monitor.state)
 
     def _wait_until_due(self) -> bool:
         """Wait for the next check; false when the agent ends or a config packet came."""
         while self._node.running:
             self._node.beacon()
-            if self._config.has_new_packet():
-                return False
+            self._gate.log_counts()
             remaining_s = self._schedule.due_s - time.monotonic()
             if remaining_s <= 0:
                 return True
+            if not self._gate.is_flooded and self._config.has_new_packet():
+                return False
+            pause_s = 1.0
             if len(self.outbox):
                 self._deliver()
+                pause_s = self._delivery.pause_s()
             self._delivery.touch_waiting()
-            time.sleep(min(1.0, max(0.01, remaining_s)))
+            time.sleep(min(pause_s, max(0.01, remaining_s)))
         return False
 
     def _reconfigure(self, config: Mapping[str, object] | None, identity: Identity | None) -> None:
-        """Apply a pushed config completely or not at all, and log which."""
+        """Apply a pushed config completely or not at all, and log which.
+
+        The framework keeps a value that was refused, and sends it again with each later push. It refuses a
+        push only once; then the rest is applied.
+        """
         if not config:
-            if self._config.was_rejected():
-                self._warn("Live config refused: the framework could not verify or read it.")
             return
-        self._config.was_accepted()
         refused = refusal(identity, encrypted=self._node.encryption_enabled)
         if refused:
             self._warn(f"Live config refused: {refused}.")
             return
-        before = self.monitor.settings
-        outcome = SettingsOutcome.of(unwrap(config), before)
-        self.monitor.settings_errors = outcome.errors
-        if outcome.errors:
-            self._warn(f"Live config refused: {'; '.join(outcome.errors)}")
+        before, pushed = self.monitor.settings, unwrap(config)
+        outcome = SettingsOutcome.of(pushed, before)
+        known = set(self._refused.values())
+        new = [error for error in outcome.errors if error not in known]
+        if not new:
+            valid_now = {*pushed, "config"}  # the last one, if the directive's block was none
+            self._refused = {key: error for key, error in self._refused.items() if key not in valid_now}
+        self._refused.update(outcome.refused)
+        self.monitor.settings_errors = tuple(self._refused.values())
+        asked_by = origin(encrypted=self._node.encryption_enabled)
+        if new:
+            self._warn(f"Live config refused: {'; '.join(new)} (pushed by {asked_by})")
             return
-        for mistake in outcome.warnings:
-            self._warn(f"Setting {mistake}")
         self.monitor.settings = outcome.settings
         self._schedule.change_interval(outcome.settings.check_interval_sec)
-        self._node.log(f"Live config applied: {difference(before, outcome.settings)}")
+        changes = [difference(before, outcome.settings)]
+        changes += [f"passed over, because it was refused before: {error}" for error in outcome.errors]
+        changes += outcome.warnings
+        self._node.log(f"Live config applied: {'; '.join(changes)} (pushed by {asked_by})")
         self._exporter.apply(outcome.settings)
 
     def _deliver(self) -> None:
@@ -157,11 +178,16 @@ class AgentService:
             return None
         self._node.beacon()
         handler = self.monitor.settings.report_handler
-        return self._delivery.send(
+        passed = self._delivery.send(
             receiver,
             lambda: self._node.pass_content(receiver, handler, content),
-            out_of_order=len(self.outbox) > _BACKLOG,
+            at_once=packets_at_once(self.monitor.settings.check_interval_sec, len(self.outbox)),
+            out_of_order=self.outbox.alerts > _BACKLOG,
         )
+        if passed and receiver not in self._served:
+            self._served.add(receiver)
+            self._node.log(f"The first report was delivered to {receiver}")
+        return passed
 
     def _find_receivers(self) -> list[str]:
         return self._receivers.of(self.monitor.settings.report_to_role)

@@ -34,6 +34,8 @@ from network_health.swarm.workspace import Workspace
 _INIT_S = _ENCRYPT_S = _NODES_S = 60.0
 _BOOT_S = 120.0
 _KILL_S = 20.0
+#: The framework's arguments come first; any process can make its command line gigabytes long.
+_COMMAND_LINE_BYTES = 65536
 
 #: The framework reads these; a temporary swarm must not use those of another swarm.
 _FRAMEWORK_VARIABLES = (
@@ -236,7 +238,8 @@ class Swarm:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            return file.read(_COMMAND_LINE_BYTES)
     except OSError:  # the process ended meanwhile
         return b""
 

@@ -12,7 +12,6 @@ class ConfigFolder:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen_ns: int | None = None
-        self._is_expected = False
 
     def has_new_packet(self) -> bool:
         """Whether a packet came since the last call."""
@@ -20,20 +19,7 @@ class ConfigFolder:
         if arrived_ns is None or arrived_ns == self._seen_ns:
             return False
         self._seen_ns = arrived_ns
-        self._is_expected = True
         return True
-
-    def was_rejected(self) -> bool:
-        """Whether the framework dropped a packet; only valid in a call of ``worker`` without a config.
-
-        A packet that is still in the folder was not complete yet: the next call brings it.
-        """
-        expected, self._is_expected = self._is_expected, False
-        return expected and self._arrived_ns() is None
-
-    def was_accepted(self) -> None:
-        """To be called in a call of ``worker`` with a config."""
-        self._is_expected = False
 
     def _arrived_ns(self) -> int | None:
         """When the folder last changed; ``None`` if there is no packet in it."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import ast
 import json
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from network_health.swarm.errors import SwarmError
+from network_health.swarm.encrypted_directive import decrypted, is_encrypted, is_envelope
+from network_health.swarm.errors import SwarmError, parse_failure
+from network_health.swarm.python_source import parse_source
 from network_health.swarm.spawn_records import BLUEPRINT
 from network_health.swarm.untrusted_file import read_bytes
 
@@ -44,15 +45,18 @@ class Node:
     """One node.
 
     ``agent`` is the name of the agent's source, without the blueprint. ``config`` is ``{}`` if there is none.
+    ``src_embed`` is the agent's source in Base64 and ``hash_bang`` its SHA-256, ``None`` if there is none.
     """
 
     universal_id: str
     agent: str
     config: object
+    src_embed: object = None
+    hash_bang: object = None
 
 
-def read_directive(path: Path) -> Directive:
-    """The directive in a ``.py`` or a JSON file.
+def read_directive(path: Path, key: str = "") -> Directive:
+    """The directive in a ``.py`` or a JSON file; an encrypted one needs its ``key``.
 
     Raises:
         SwarmError: the file cannot be read or is not a directive; the message says why.
@@ -60,7 +64,7 @@ def read_directive(path: Path) -> Directive:
     data = read_bytes(path)
     if path.suffix == ".py":
         return _parse_python(path, data)
-    directive = parse_json(path, data)
+    directive = parse_json(path, decrypted(path, data, key) if key and is_encrypted(data) else data)
     if not is_directive(directive):
         raise SwarmError(f"{path} is not a directive: it has neither universal_id nor children")
     return dict(directive)
@@ -82,9 +86,12 @@ def parse_json(path: Path, data: bytes) -> Any:  # noqa: ANN401 - whatever the f
         hint = "" if path.suffix == ".json" else " (a TOML file must end in .toml, a directive in .py)"
         raise SwarmError(f"{path} is not JSON: {error}{hint}") from error
     except (ValueError, RecursionError) as error:
-        raise SwarmError(f"{path} is not JSON that can be read: {_reason(error)}") from error
-    if isinstance(content, dict) and content.keys() >= {"nonce", "tag", "ciphertext"}:
-        raise SwarmError(f"{path} is encrypted: name the directive that it was made from")
+        raise SwarmError(f"{path} is not JSON that can be read: {parse_failure(error)}") from error
+    if is_envelope(content):
+        raise SwarmError(
+            f"{path} is encrypted: name the directive that it was made from, or run `network-health doctor` "
+            "with its key"
+        )
     return content
 
 
@@ -97,13 +104,6 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if count > 1:
             raise _DuplicateKey(key)
     return dict(pairs)
-
-
-def _reason(error: Exception) -> str:
-    """Why Python cannot read a text that has no syntax error."""
-    if isinstance(error, RecursionError | MemoryError):
-        return "it is nested too deeply"
-    return "a number in it is too long" if "int_max_str_digits" in str(error) else str(error)
 
 
 def is_directive(data: object) -> bool:
@@ -120,7 +120,9 @@ def nodes(directive: Mapping[Any, Any]) -> Iterator[Node]:
             continue
         uid = node.get("universal_id")
         if uid:
-            yield Node(str(uid), str(node.get("name")).split(BLUEPRINT)[0], node.get("config", {}))
+            agent = str(node.get("name")).split(BLUEPRINT)[0]
+            config = node.get("config", {})
+            yield Node(str(uid), agent, config, node.get("src_embed"), node.get("hash_bang"))
         children = node.get("children")
         waiting += reversed(children) if isinstance(children, list) else ()
 
@@ -140,18 +142,13 @@ def unread_parts(value: object) -> list[Unread]:
 
 
 def _parse_python(path: Path, data: bytes) -> Directive:
+    tree = parse_source(path, data)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as invalid escapes in strings
-            tree = ast.parse(data)
         directive = _Reader(tree).value_of(_NAME)
-    except SyntaxError as error:
-        where = f", line {error.lineno}" if error.lineno else ""
-        raise SwarmError(f"{path} is not Python: {error.msg}{where}") from error
     except _DuplicateKey as error:
         raise SwarmError(f"{path}: {error}") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise SwarmError(f"{path} is not Python that can be read: {_reason(error)}") from error
+        raise SwarmError(f"{path} is not Python that can be read: {parse_failure(error)}") from error
     if isinstance(directive, Unread):
         raise SwarmError(f"{path}: {_NAME} cannot be read without running the file: {directive}")
     if not isinstance(directive, dict):

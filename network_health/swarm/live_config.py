@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Protocol
 
-from network_health.settings import Settings
+from network_health.settings import Settings, shown
 
 #: The one node that may change this agent's settings.
 COMMANDER = "matrix"
@@ -33,7 +33,16 @@ def refusal(identity: Identity | None, *, encrypted: bool) -> str | None:
     if identity is None or not identity.has_verified_identity():
         return "its sender could not be verified"
     sender = identity.get_sender_uid()
-    return None if sender == COMMANDER else f"{sender!r} may not command this agent, only {COMMANDER!r} may"
+    if sender == COMMANDER:
+        return None
+    return f"{shown(sender)} may not command this agent, only {COMMANDER!r} may"
+
+
+def origin(*, encrypted: bool) -> str:
+    """Who is known to have asked for a change, for the log."""
+    if encrypted:
+        return f"{COMMANDER!r}, which does not say which node asked for it"
+    return "an unknown sender, because encryption is off"
 
 
 def unwrap(pushed: Mapping[str, object]) -> Mapping[str, object]:
@@ -48,7 +57,7 @@ def unwrap(pushed: Mapping[str, object]) -> Mapping[str, object]:
 def difference(before: Settings, after: Settings) -> str:
     """What a push changed, for the log: ``conn_threshold 1000 -> 2000``."""
     changes = [
-        f"{f.name} {getattr(before, f.name)} -> {getattr(after, f.name)}"
+        f"{f.name} {shown(getattr(before, f.name))} -> {shown(getattr(after, f.name))}"
         for f in fields(Settings)
         if getattr(before, f.name) != getattr(after, f.name)
     ]

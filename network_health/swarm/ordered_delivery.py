@@ -1,11 +1,11 @@
 """Keeps reports in order on their last step, from a node's ``incoming`` folder to its handler.
 
-The framework's listener reads the folder in no particular order, and only after the folder has changed: a
-packet that came before the listener started stays there until something else changes the folder.
+The framework's listener reads the folder every 3 s, in no particular order, and only after the folder has
+changed: a packet that came before the listener started stays there until something else changes the folder.
 
-Guarantees: a packet is passed only after the one before was taken, also across a restart of the sender.
-Passing `out_of_order` skips that wait. A folder in which packets stay is touched, so that the listener
-reads it.
+Guarantees: a packet is passed only when fewer than ``at_once`` of those before have still to be taken, also
+across a restart of the sender; with 1, a node gets its packets in order. Passing `out_of_order` skips that
+wait. A folder in which packets stay is touched, so that the listener reads it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-#: A listener reads its folder every 3 s; a packet that is still there after this time may need a touch.
+#: How often the framework's listener reads its folder.
+POLL_S = 3
+#: An agent that finds its receivers late after a boot has fewer reports waiting than this.
+_BEHIND = 10
+#: A packet that is still there after this time may need a touch.
 _TOUCH_EVERY_S = 5.0
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 
 
 class OrderedDelivery:
@@ -31,21 +36,32 @@ class OrderedDelivery:
     def __init__(self, comm: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._comm = comm
         self._clock = clock
-        self._touched_s = clock()
+        self._touched_s = self._passed_s = clock()
         self._not_taken: dict[str, frozenset[str]] = {}
 
-    def send(self, node: str, pass_packet: Callable[[], bool], *, out_of_order: bool = False) -> bool | None:
+    def send(
+        self, node: str, pass_packet: Callable[[], bool], *, at_once: int = 1, out_of_order: bool = False
+    ) -> bool | None:
         """Pass a packet to ``node`` by ``pass_packet``, and return its result.
 
-        ``None`` while an earlier packet waits in the folder, unless ``out_of_order``.
+        ``None`` while ``at_once`` earlier packets wait in the folder, unless ``out_of_order``.
         """
         before = self._incoming(node)
-        if not out_of_order and self._not_taken.setdefault(node, before) & before:
+        waiting = self._not_taken.setdefault(node, before) & before
+        if not out_of_order and len(waiting) >= at_once:
             return None
         passed = pass_packet()
+        self._passed_s = self._clock()
         # Another sender's packet may be among these: then the next one waits for it as well.
-        self._not_taken[node] = self._incoming(node) - before
+        self._not_taken[node] = waiting | (self._incoming(node) - before)
         return passed
+
+    def pause_s(self) -> float:
+        """How long to wait before the next try: as long as since a packet was passed, up to a second.
+
+        So a node that takes its packets fast gets the next one soon, and a slow one costs few tries.
+        """
+        return min(max(self._clock() - self._passed_s, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
 
     def touch_waiting(self) -> None:
         """Touch the folders in which packets still wait; to be called every second or so."""
@@ -64,3 +80,13 @@ class OrderedDelivery:
         except OSError:  # no folder yet
             return frozenset()
         return frozenset(name for name in names if name.endswith(".json"))
+
+
+def packets_at_once(interval_s: float, waiting: int) -> int:
+    """How many reports a node gets at once, if one is made every ``interval_s`` and ``waiting`` of them wait.
+
+    With one at a time, a node would fall further and further behind an agent that is as fast as its listener.
+    """
+    if interval_s > POLL_S or waiting <= _BEHIND:
+        return 1
+    return 1 + int(POLL_S // interval_s)

@@ -1,16 +1,18 @@
 """Finds the nodes that receive the reports.
 
 Guarantees: the nodes that hold the role are the receivers. Only while no node holds the default role, and
-after `SETTLE_S`, these are the nodes that run the framework's ``forensic_detective``; that is logged once.
+after `SETTLE_S`, these are the nodes that run the framework's ``forensic_detective``. That no node holds the
+role is logged after `SETTLE_S`, with what to add to the directive, and every change of it after that.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from network_health.settings import Settings
+from network_health.settings import Settings, shown
 from network_health.swarm.spawn_records import detective_nodes
 
 #: After a boot the framework may not find a role for this long, although a node holds it.
@@ -26,24 +28,33 @@ class Receivers:
         self._nodes_of_role = nodes_of_role
         self._comm = comm
         self._warn = warn
-        self._started_s = time.monotonic()
-        self._logged: set[str] = set()
+        #: The role that was asked for last, and since when no node holds it.
+        self._role = ""
+        self._vacant_since_s = 0.0
+        self._logged = ""
 
     def of(self, role: str) -> list[str]:
         """The universal_ids of the receivers that are known now."""
         nodes = list(self._nodes_of_role(role))
-        has_settled = time.monotonic() - self._started_s >= SETTLE_S
-        if nodes or role != Settings().report_to_role or not has_settled:
+        if nodes or role != self._role:
+            self._role, self._vacant_since_s = role, time.monotonic()
+        if nodes:
+            if self._logged:
+                self._log(f"The role {shown(role)} is held by {', '.join(nodes)}: reports go there")
+                self._logged = ""
             return nodes
-        detectives = detective_nodes(self._comm)
-        if detectives:
-            self._warn_once(
-                f"No node holds the role {role!r}; reports go to {', '.join(detectives)}. To choose the "
-                f'receiver, add to the config of its node: "service-manager": [{{"role": ["{role}"]}}]'
-            )
+        if time.monotonic() - self._vacant_since_s < SETTLE_S:
+            return []
+        detectives = detective_nodes(self._comm) if role == Settings().report_to_role else []
+        goes_to = f"go to {', '.join(detectives)}" if detectives else "wait until one does"
+        self._log(
+            f"No node holds the role {shown(role)}; reports {goes_to}. To choose the receiver, "
+            f'add to the config of its node: "service-manager": [{{"role": [{json.dumps(role)}]}}]'
+        )
         return detectives
 
-    def _warn_once(self, message: str) -> None:
-        if message not in self._logged:
-            self._logged.add(message)
+    def _log(self, message: str) -> None:
+        """Log what has changed."""
+        if message != self._logged:
+            self._logged = message
             self._warn(message)

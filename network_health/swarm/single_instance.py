@@ -3,14 +3,20 @@
 The framework starts an agent again when its heartbeat is a minute old, which on a busy host can be that of a
 running agent. The second process ends within seconds, but could make a check in that time.
 
-From flock(2), on the agent's queue folder itself: the lock ends with the process that has it.
+From flock(2), on a file of the agent's own, mode 0600, which no other user can open to lock it. The lock ends
+with the process that has it; the file says which process that is.
 
-Guarantees: nothing here raises. Where the folder cannot be locked, every process may work.
+Guarantees: nothing here raises. Where the file cannot be locked, every process may work, and the log says so.
+If the process that has the lock is not one of this agent's, the log says so within half a minute.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -20,26 +26,102 @@ try:
 except ImportError:  # a system without flock
     fcntl = None
 
+LOCK = "network-health-lock"
+#: For so long the process that has the lock may not have written which one it is.
+SETTLE_S = 10.0
+#: Room for two numbers. Of one length, so that a full disk does not keep it from being overwritten.
+_RECORD_BYTES = 64
+#: Neither a link is followed, nor is a FIFO waited for. Python adds ``O_CLOEXEC`` itself.
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
 
 class SingleInstance:
-    """The lock on a folder, kept until this process ends."""
+    """The lock, kept until this process ends.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        folder: where the file is.
+        log: takes a line and its ``level``.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self, folder: Path, log: Callable[..., None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path = folder / LOCK
+        self._log = log
+        self._clock = clock
         self._handle: int | None = None
+        self._logged: set[str] = set()
+        self._strange_since_s: float | None = None
 
     def acquire(self) -> bool:
-        """Whether this process may work: it has the lock, or gets it now."""
+        """Whether this process may work: it has the lock, or gets it now. To be repeated while it may not."""
         if self._handle is not None or fcntl is None:
             return True
         try:
-            handle = os.open(self._folder, os.O_RDONLY)
-        except OSError:
-            return True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = _open(self._path)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._log_holder(os.pread(handle, _RECORD_BYTES, 0))
+                os.close(handle)
+                return False
+            except OSError:
+                os.close(handle)
+                raise
         except OSError as error:
-            os.close(handle)
-            return not isinstance(error, BlockingIOError)
+            self._log_once(
+                f"The lock {self._path} cannot be used ({error}): "
+                "a second process of this agent would work at the same time",
+                "WARNING",
+            )
+            return True
         self._handle = handle
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without it
+            os.pwrite(handle, _record(os.getpid()), 0)
         return True
+
+    def _log_holder(self, record: bytes) -> None:
+        """Log what kind of process has the lock."""
+        pid = record.split()[:1]
+        if pid and pid[0].isdigit() and record == _record(int(pid[0])):
+            self._strange_since_s = None
+            self._log_once(
+                "Another process of this agent is running: this one begins when that has ended.", "INFO"
+            )
+            return
+        if self._strange_since_s is None:
+            self._strange_since_s = self._clock()
+        if self._clock() - self._strange_since_s >= SETTLE_S:
+            self._log_once(
+                f"The lock {self._path} is held by a process that is not this agent's: nothing is checked "
+                "until that has ended. The command lslocks shows it",
+                "WARNING",
+            )
+
+    def _log_once(self, message: str, level: str) -> None:
+        if message not in self._logged:
+            self._logged.add(message)
+            self._log(message, level=level)
+
+
+def _open(path: Path) -> int:
+    """Open the file, or create it.
+
+    Raises:
+        OSError: it cannot be opened, or something else has its name.
+    """
+    handle = os.open(path, _FLAGS, 0o600)
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+        os.close(handle)
+        raise OSError("it is not a file of the agent's own")
+    return handle
+
+
+def _record(pid: int) -> bytes:
+    """The process with this number, and no later one with the same number; from proc_pid_stat(5)."""
+    started = b""
+    with contextlib.suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
+        started = file.read(4096).rpartition(b")")[2].split()[19]
+    return (b"%d %s" % (pid, started)).ljust(_RECORD_BYTES)

@@ -3,7 +3,8 @@
 The framework writes one record (JSON: ``universal_id``, ``agent_name``, ``timestamp``, ``pid``) at
 every launch of a node, never rewrites it, and removes it only with the node's whole folder.
 
-Guarantees: reads only; a damaged record is ignored; nothing here raises because of a swarm's folders.
+Guarantees: reads only; a damaged record is ignored, as is one that another user or program put there (a link,
+a FIFO, a huge file); nothing here raises because of a swarm's folders.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from network_health.delivery import read_own
+
 DETECTIVE = "forensic_detective"
+#: A record of the framework has some hundred bytes.
+_MAX_BYTES = 1 << 20
 
 #: Separates the name of an agent's source from that of its blueprint: ``forensic_detective_bp_night``.
 BLUEPRINT = "_bp_"
@@ -78,7 +83,7 @@ def _children(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> SpawnRecord | None:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_own(path, _MAX_BYTES).decode())
     except (OSError, ValueError, RecursionError):  # unreadable, half written, or not JSON
         return None
     if not isinstance(data, dict):

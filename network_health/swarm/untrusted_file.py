@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import time
 from pathlib import Path
 
@@ -14,6 +15,21 @@ from network_health.swarm.errors import SwarmError
 
 MAX_BYTES = 8 << 20
 TIMEOUT_S = 5.0
+
+
+def read_regular_file(path: Path) -> bytes:
+    """The whole content of a regular file; a pipe or a device is not opened.
+
+    Raises:
+        SwarmError: it is no regular file, cannot be read, or is larger than `MAX_BYTES`.
+    """
+    try:
+        is_regular = stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if not is_regular:
+        raise SwarmError(f"{path} is not a regular file")
+    return read_bytes(path)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -29,11 +45,15 @@ def read_bytes(path: Path) -> bytes:
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise SwarmError(f"{path} cannot be read: {reason}") from error
+        raise _unreadable(path, error) from error
     if len(data) > MAX_BYTES:
         raise SwarmError(f"{path} is larger than {MAX_BYTES >> 20} MiB, the limit")
     return data
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> SwarmError:
+    reason = (isinstance(error, OSError) and error.strerror) or error
+    return SwarmError(f"{path} cannot be read: {reason}")
 
 
 def _read_all(descriptor: int) -> bytes:

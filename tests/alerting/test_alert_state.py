@@ -43,11 +43,29 @@ def test_active_and_resolved_alerts_are_structured():
     quiet, _, first, clearing, breached_again, normal = host.rates(0.0, 260.0, 270.0, 240.0, 251.0, 225.0)
     alert = {"check": "tx_rate", "subject": "eth0", "severity": W, "since": EPOCH + 5060, "limit": 250}
     assert not {"alerts", "recovered", "ended"} & quiet.metrics.keys()
-    assert first.metrics["alerts"] == [{**alert, "state": "breached", "checks": 2, "value": 270.0}]
-    assert clearing.metrics["alerts"] == [{**alert, "state": "clearing", "checks": 2, "value": 240.0}]
-    assert breached_again.metrics["alerts"] == [{**alert, "state": "breached", "checks": 3, "value": 251.0}]
+    assert first.metrics["alerts"] == [
+        {**alert, "state": "breached", "checks": 2, "value": 270.0, "lasted_s": 30.0}
+    ]
+    assert clearing.metrics["alerts"] == [
+        {**alert, "state": "clearing", "checks": 2, "value": 240.0, "lasted_s": 60.0}
+    ]
+    assert breached_again.metrics["alerts"] == [
+        {**alert, "state": "breached", "checks": 3, "value": 251.0, "lasted_s": 90.0}
+    ]
     assert normal.metrics["recovered"] == [{"check": "tx_rate", "subject": "eth0", "lasted_s": 120.0}]
     assert "alerts" not in normal.metrics
+
+
+@pytest.mark.parametrize("set_s", [-20_000 * 86400, 20_000 * 86400])
+def test_a_clock_that_is_set_changes_no_duration(set_s):
+    """``since`` stays what it was; how long the alert lasts is measured on a monotonic clock."""
+    host = CheckedHost(**LIMIT)
+    host.rates(300.0)
+    host.epoch += set_s
+    (second,) = host.rates(300.0)
+    (alert,) = second.metrics["alerts"]
+    assert (alert["since"], alert["lasted_s"]) == (EPOCH + 5030, 30.0)
+    assert host.rates(0.0)[0].details == f"{QUIET} Recovered: eth0 outbound after 1 min."
 
 
 @pytest.mark.parametrize(

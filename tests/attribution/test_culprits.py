@@ -14,8 +14,22 @@ from network_health.attribution import (
     process_traffic,
     rate_culprits,
 )
-from network_health.model import BYTE_COUNTER, Interface, Link, Owner, Socket, SocketGroup, SocketTraffic
+from network_health.attribution.tcp_window import Window
+from network_health.model import (
+    BYTE_COUNTER,
+    Cost,
+    Finding,
+    Interface,
+    Link,
+    Owner,
+    Snapshot,
+    Socket,
+    SocketGroup,
+    SocketTraffic,
+)
 from network_health.reporting.report import network_metrics
+from network_health.settings import Settings
+from network_health.sources.linux import SocketOwners
 
 HOST, PEER, OTHER = (ipaddress.ip_address(f"10.0.0.{n}").packed for n in (1, 7, 9))
 APP1, APP2, HIDDEN, NO_OWNER = 1001, 1002, 0, None
@@ -100,6 +114,39 @@ def test_sockets_without_an_owner_get_the_likely_one():
     assert [(g.without_owner, g.owners) for g in assigned[1:3]] == [(0, {APP1: 3}), (0, {APP2: 4})]
     two = ownership.with_likely_owners([waiting, connected, opened(OTHER, 443, 1, APP1, "CLOSE_WAIT")])
     assert (two[0].without_owner, two[0].owners) == (4, {})
+
+
+def test_no_note_beside_the_owner_of_nearly_all_sockets():
+    """A sentence that names the owner of 95% of the sockets has no note; the evidence has it."""
+    groups = listening(80, APP1), accepted(80, PEER, 96, APP1), accepted(81, PEER, 3, HIDDEN)
+    clause, evidence = culprits(*groups, note=lookup.ACCESS_DENIED)
+    assert clause == " (97% on :80 owned by app1[1001], 99% from 10.0.0.7)"
+    assert evidence["note"] == lookup.ACCESS_DENIED
+
+
+class Finder:
+    """Finds ``APP1`` as the owner of inode 11, and no other one."""
+
+    def find(self, inodes, deadline_s):
+        return SocketOwners({11: APP1}, access_denied=True)
+
+
+@pytest.mark.parametrize(
+    ("hidden_bytes", "note"), [(100, None), (99_000, None), (101_000, lookup.ACCESS_DENIED)]
+)
+def test_the_note_of_a_rate_counts_bytes(hidden_bytes, note):
+    """Many sockets whose owner is not visible are noted only if they carried a tenth of the bytes."""
+    interface = Interface(Link("eth0", up=True, index=2, ipv4=("10.0.0.1",)), tx_mbps=8.0)
+    sent = [(1_000_000 - hidden_bytes, 11), *[(hidden_bytes // 10, 20 + n) for n in range(10)]]
+    traffic = tuple(SocketTraffic(tcp(80, inode=inode, cookie=inode), n, 0) for n, inode in sent)
+    snapshot = Snapshot(0.0, (interface,), None, None, (), Cost(0.0, {}, {}))
+    window = Window(1.0, traffic, (), is_whole=True)
+    look = lookup.Lookup(Finder(), lookup.ReportedLosses({}, {}), snapshot, Settings(), window)
+    look._owners[APP1] = owner_of(APP1)
+    finding = Finding("tx_rate", "eth0", "eth0 outbound 8.0 Mbps > 1 Mbps", 8.0, 1)
+    (found,), attribution = look.attribute([finding])
+    assert (lookup.ACCESS_DENIED in found.culprit) == (note is not None)
+    assert attribution.evidence["tx_rate"][0].get("note") == note
 
 
 def test_the_note_says_that_owners_are_not_visible():

@@ -22,16 +22,17 @@ from tests.netns import veth
 #: One metric, by the guidelines of the Monitoring Plugins: 'label'=value[unit];[warn];[crit];[min];[max]
 _N = r"-?\d+(?:\.\d+)?"
 METRIC = re.compile(
-    rf"'((?:[^'=|]|'')+)'=({_N})(%|c|s|)(?:;({_N})?)?(?:;({_N})?)?(?:;({_N})?)?(?:;({_N})?)?(?: |$)"
+    rf"'((?:[^'=|]|'')+)'=({_N}|U)(%|c|s|)(?:;({_N})?)?(?:;({_N})?)?(?:;({_N})?)?(?:;({_N})?)?(?: |$)"
 )
 QUICK = ("--seconds", "0.2")
 ESCAPE = "\x1b["
 
 
 def performance_data(line):
-    """The metrics of a status line by label: (value, unit, warn, crit); the line has nothing else."""
+    """The metrics of a status line by label: (value, unit, warn, crit), ``None`` for ``U``; nothing else."""
     text = line.rstrip("\n").partition(" | ")[2]
-    found = {m[1]: (float(m[2]), m[3], m[4], m[5]) for m in METRIC.finditer(text)}
+    values = {m[1]: None if m[2] == "U" else float(m[2]) for m in METRIC.finditer(text)}
+    found = {m[1]: (values[m[1]], m[3], m[4], m[5]) for m in METRIC.finditer(text)}
     assert "".join(m[0] for m in METRIC.finditer(text)) == text
     return found
 
@@ -163,6 +164,23 @@ def test_a_name_cannot_break_the_line():
     assert line.count("|") == 1
     assert "\n" not in line
     assert "a''b_c_d e__tx_mbps" in performance_data(line)
+
+
+def test_an_unknown_value_is_u():
+    """The 0 that the report has in its place is not a value, and ``null`` is none."""
+    interface = {
+        "iface": "eth0",
+        "tx_rate_mbps": 0,
+        "rx_rate_mbps": 2.5,
+        "unknown": ["tx_rate_mbps", "drops"],
+    }
+    interface |= {"tx_errs": 0, "rx_errs": 7, "drops": 0}
+    metrics = {"interfaces": [interface], "protocols": {"retransmit_percent": None}, "check": {"total_ms": 5}}
+    line = status_line({"details": "x", "metrics": metrics}, Settings(), 0)
+    assert line == (
+        "NETWORK OK - x | 'eth0_tx_mbps'=U;100;;0 'eth0_rx_mbps'=2.5;100;;0 'eth0_tx_errs'=0c;;;0 "
+        "'eth0_rx_errs'=7c;;;0 'eth0_drops'=U;;;0 'retransmit_percent'=U;;;0;100 'check_time'=0.005s;;;0"
+    )
 
 
 @pytest.mark.root

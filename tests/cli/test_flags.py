@@ -28,6 +28,7 @@ VALUES = [
     ("retransmit_threshold_percent", ["off"], None),
     ("retransmit_threshold_percent", ["null"], None),
     ("retransmit_threshold_percent", ["2"], 2),
+    ("culprits_in_details", ["off"], False),
     ("process_network", ["off"], "off"),
     ("redact", ["users", "addresses"], ("users", "addresses")),
 ]
@@ -57,7 +58,7 @@ def test_every_setting_has_its_flag(name):
 
 
 @pytest.mark.parametrize(
-    "word", ["nan", "inf", "1e999", "-1", "1_000", "٣", "0x10", "9" * 5000, "1e5000", "", "on"]
+    "word", ["nan", "inf", "1e999", "-1e31", "1_000", "٣", "0x10", "9" * 5000, "1e5000", "", "on"]
 )
 def test_invalid_numbers_of_connections(word):
     """Each is an error with a short message."""

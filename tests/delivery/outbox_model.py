@@ -55,7 +55,10 @@ def outbox(folder, log, **options):
 
 
 def run_until_killed(folder, first_number, seed):
-    """Add alerts and deliver them to two unreliable nodes; each line in ``events`` is one added alert."""
+    """Add alerts, an INFO after each, and deliver them to two unreliable nodes.
+
+    Each line in ``events`` is one added alert.
+    """
     rng, events = random.Random(seed), os.open(folder / "events", os.O_WRONLY | os.O_APPEND)
     box = outbox(folder / "queue", lambda line: None)
 
@@ -70,6 +73,7 @@ def run_until_killed(folder, first_number, seed):
         if len(box) < 50:
             box.add(report(number, size=rng.randrange(20_000)), ["a", "b"] if rng.random() < 0.8 else [])
             os.write(events, f"{number}\n".encode())
+            box.add(report(number + 0.5, "INFO"), ["a", "b"])
         box.deliver(send, ["a", "b"])
 
 

@@ -5,8 +5,11 @@ import os
 import stat
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from network_health.delivery.outbox import GIVE_UP_AFTER_S
+from network_health.delivery.outbox import MOST_ALERTS, MOST_INFO
+from network_health.delivery.reachability import GIVE_UP_AFTER_S
 from tests.delivery.outbox_model import AGENT, Nodes, outbox, report
 from tests.faults import FolderIsAFile
 
@@ -137,8 +140,8 @@ def test_a_later_receiver_does_not_get_earlier_reports(queue, log):
     assert nodes.numbers("b") == []
 
 
-def test_of_info_only_the_newest_waits(queue, log):
-    """A newer INFO replaces an older one; alerts stay, also after a restart."""
+def test_info_waits_as_alerts_do(queue, log):
+    """A node that was away gets the INFO of that time, too, in the order of all reports, after a restart."""
     nodes, box = Nodes("a"), outbox(queue, log.append)
     nodes.down = {"a"}
     for number, severity in enumerate(["INFO", "WARNING", "INFO", "CRITICAL", "INFO", "WARNING"]):
@@ -146,33 +149,56 @@ def test_of_info_only_the_newest_waits(queue, log):
         box.deliver(nodes.send, ["a"])
     box, nodes.down = outbox(queue, log.append), set()
     box.deliver(nodes.send, ["a"])
-    assert nodes.numbers("a") == [1, 3, 4, 5]
+    assert nodes.numbers("a") == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_full_queue_drops_info_first_then_the_oldest(queue, log):
-    """One log line when it begins to drop, one with the number dropped when there is room again."""
-    nodes, box = Nodes("a"), outbox(queue, log.append, capacity=3)
+def test_of_each_kind_the_oldest_is_dropped(queue, log):
+    """120 INFO reports and 100 alerts wait; each kind has a log line when reports begin to be dropped."""
+    nodes, box = Nodes("a"), outbox(queue, log.append)
+    nodes.down = {"a"}
+    ids = [box.add(report(number, ("INFO", "WARNING")[number % 2]), ["a"]) for number in range(244)]
+    box.deliver(nodes.send, ["a"])
+    assert (len(box), box.alerts) == (MOST_INFO + MOST_ALERTS, MOST_ALERTS) == (220, 100)
+    box, nodes.down = outbox(queue, log.append), set()
+    assert (len(box), box.alerts) == (220, 100)
+    box.add(report(244, "INFO"), ["a"])
+    box.deliver(nodes.send, ["a"])
+    assert nodes.numbers("a") == [n for n in range(245) if n >= (44 if n % 2 else 6)]
+    assert (len(box), waiting_files(queue)) == (0, [])
+    assert [line.replace(ids[0], "0").replace(ids[1], "1") for line in log[:2]] == [
+        "100 alerts wait: from 1 on, the oldest are dropped",
+        "120 INFO reports wait: from 0 on, the oldest are dropped",
+    ]
+    assert log[-1] == "1 INFO reports were dropped while the queue was full"
+
+
+def test_a_full_queue_is_logged_at_begin_and_end(queue, log):
+    """One log line when it begins to drop, one with the number dropped when half of the queue is free."""
+    nodes, box = Nodes("a"), outbox(queue, log.append, most_alerts=3)
     nodes.down = {"a"}
     ids = [box.add(report(number), ["a"]) for number in (1, 2)]
-    box.add(report(3, "INFO"), ["a"])
-    box.deliver(nodes.send, ["a"])
     for number in (4, 5, 6):
         box.add(report(number), ["a"])
         box.deliver(nodes.send, ["a"])
+    answers = iter([True, None, True, True])
+    box.deliver(lambda node, content: next(answers) and nodes.send(node, content), ["a"])
+    box.add(report(7), ["a"])
+    box.deliver(nodes.send, ["a"])
+    assert len(log) == 2
     nodes.down = set()
     box.deliver(nodes.send, ["a"])
-    assert (nodes.numbers("a"), len(box), waiting_files(queue)) == ([4, 5, 6], 0, [])
+    assert (nodes.numbers("a"), len(box), waiting_files(queue)) == ([5, 6, 7], 0, [])
     assert log == [
         "a cannot be reached: its reports wait until it can",
         f"3 alerts wait: from {ids[0]} on, the oldest are dropped",
         "a takes reports again",
-        "2 alerts were dropped while the queue was full",
+        "3 alerts were dropped while the queue was full",
     ]
 
 
 def test_a_queue_full_for_one_node_does_not_starve_another(queue, log):
     """A node that is up gets its INFO although the queue is full of alerts for a node that is down."""
-    nodes, box = Nodes("a", "b"), outbox(queue, log.append, capacity=3)
+    nodes, box = Nodes("a", "b"), outbox(queue, log.append, most_alerts=3)
     nodes.down = {"a"}
     for number in (1, 2, 3):
         box.add(report(number), ["a"])
@@ -180,7 +206,7 @@ def test_a_queue_full_for_one_node_does_not_starve_another(queue, log):
     box.deliver(nodes.send, ["a", "b"])
     nodes.down = set()
     box.deliver(nodes.send, ["a", "b"])
-    assert (nodes.numbers("a"), nodes.numbers("b")) == ([1, 2, 3], [4])
+    assert (nodes.numbers("a"), nodes.numbers("b")) == ([1, 2, 3, 4], [4])
 
 
 @pytest.mark.parametrize(
@@ -221,7 +247,7 @@ def test_only_the_newest_damaged_files_are_kept(queue, log):
 
 def test_partly_written_files_are_removed(queue, log):
     """The temporary file of a killed process is removed without a log line."""
-    (queue / "network-health-000000000007-1.report.tmp").write_bytes(b'{"version"')
+    (queue / "network-health-0123456789abcdef.tmp").write_bytes(b'{"version"')
     outbox(queue, log.append)
     assert (os.listdir(queue), log) == (["other.json"], [])
 
@@ -342,7 +368,7 @@ def test_a_file_that_could_not_be_removed_is_removed_later(queue, log):
 
 
 def test_a_folder_that_fails_at_the_start_is_read_later(queue, log):
-    """Reports of an earlier process go before newer ones, once each; of INFO only the newest."""
+    """Reports of an earlier process go before newer ones, once each."""
     nodes, fault = Nodes("a"), FolderIsAFile(queue)
     nodes.down = {"a"}
     for number, severity in ((1, "WARNING"), (2, "INFO")):
@@ -357,7 +383,7 @@ def test_a_folder_that_fails_at_the_start_is_read_later(queue, log):
     box.add(report(5), ["a"])
     nodes.down = set()
     box.deliver(nodes.send, ["a"])
-    assert (nodes.numbers("a"), waiting_files(queue)) == ([1, 3, 4, 5], [])
+    assert (nodes.numbers("a"), waiting_files(queue)) == ([1, 2, 3, 4, 5], [])
 
 
 def test_an_unreadable_report_does_not_delay_newer_ones(queue, log):
@@ -381,8 +407,8 @@ def test_an_unreadable_report_does_not_delay_newer_ones(queue, log):
 
 
 @pytest.mark.parametrize("key", ["recovered", "ended"])
-def test_a_report_of_a_resolved_alert_is_not_replaced(queue, log, key):
-    """An INFO with a resolved alert is delivered although a newer INFO came, also after a restart."""
+def test_a_report_of_a_resolved_alert_is_durable(queue, log, key):
+    """An INFO with a resolved alert is on the disk before its first send, and is sent as INFO."""
     resolution = report(1, "INFO")
     resolution["metrics"][key] = [{"check": "tx_rate", "subject": "eth0", "lasted_s": 30.0}]
     nodes, box = Nodes("a"), outbox(queue, log.append)
@@ -395,13 +421,41 @@ def test_a_report_of_a_resolved_alert_is_not_replaced(queue, log, key):
     assert nodes.got["a"][0]["severity"] == "INFO"
 
 
-def test_a_durable_info_is_not_replaced(queue, log):
-    """An INFO added as durable waits on disk like an alert, and is sent as INFO."""
+def test_an_info_that_is_added_as_durable_is(queue, log):
+    """It is on the disk before its first send, like an alert, and is sent as INFO."""
     nodes, box = Nodes("a"), outbox(queue, log.append)
     box.add(report(1, "INFO"), [], durable=True)
     box.add(report(2, "INFO"), [])
+    assert (box.alerts, len(box)) == (1, 2)
     box = outbox(queue, log.append)
     box.add(report(3, "INFO"), [])
     box.deliver(nodes.send, ["a"])
     assert nodes.numbers("a") == [1, 3]
     assert nodes.got["a"][0]["severity"] == "INFO"
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=st.lists(st.sampled_from(["INFO", "WARNING", "pass", "outage", "kill"]), max_size=60))
+def test_the_newest_of_each_kind_arrive_in_order(tmp_path_factory, events):
+    """In any order of events the newest of each kind wait; they arrive oldest first, after a kill as well."""
+    folder = tmp_path_factory.mktemp("queue")
+    nodes, limits = Nodes("a"), {"WARNING": 3, "INFO": 5}
+    options = {"most_alerts": limits["WARNING"], "most_info": limits["INFO"]}
+    box, waiting, arrived = outbox(folder, lambda line: None, **options), [], []
+    for number, event in enumerate([*events, "pass"]):
+        if event in limits:
+            box.add(report(number, event), ["a"])
+            waiting.append((number, event))
+            same_kind = [each for each in waiting if each[1] == event]
+            if len(same_kind) > limits[event]:
+                waiting.remove(same_kind[0])
+        elif event == "kill":  # of INFO, only what has waited for a pass has a file
+            box.deliver(lambda node, content: None, ["a"])
+            box = outbox(folder, lambda line: None, **options)
+        else:
+            nodes.down = {"a"} if event == "outage" else set()
+            box.deliver(nodes.send, ["a"])
+            if event == "pass":
+                arrived, waiting = arrived + waiting, []
+        assert (len(box), box.alerts) == (len(waiting), sum(kind == "WARNING" for _, kind in waiting))
+    assert nodes.numbers("a") == [number for number, _ in arrived]

@@ -91,4 +91,4 @@ def test_a_stored_value_is_allowed(value):
     outcome = SettingsOutcome.of({"prometheus_listen": value, "prometheus_textfile": value})
     kept = outcome.settings
     again = {"prometheus_listen": kept.prometheus_listen, "prometheus_textfile": kept.prometheus_textfile}
-    assert SettingsOutcome.of(again) == SettingsOutcome(kept, (), ())
+    assert SettingsOutcome.of(again) == SettingsOutcome(kept, {}, ())

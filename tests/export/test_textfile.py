@@ -3,11 +3,13 @@
 import os
 import resource
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from network_health.export.textfile import write_textfile
+from tests.planted import KINDS, of_another_user, within
 from tests.rights import as_nobody
 
 
@@ -38,26 +40,29 @@ def test_a_reader_finds_a_complete_file(tmp_path):
     assert read <= set(texts)
 
 
-@pytest.mark.parametrize("name", ["x.prom", f".x.prom.{os.getpid()}"])
-@pytest.mark.parametrize("kind", [os.symlink, os.link])
-def test_no_link_is_followed(tmp_path, name, kind):
-    """The target of a symbolic or hard link in the file's place is unchanged."""
+@pytest.mark.parametrize("kind", [*KINDS, pytest.param(of_another_user, marks=pytest.mark.root)])
+def test_whatever_has_the_files_name_is_replaced(tmp_path, kind):
+    """Without a wait, without memory, and the target of a link is unchanged."""
     victim, folder = tmp_path / "victim", tmp_path / "folder"
     victim.write_text("unchanged")
     folder.mkdir()
-    kind(victim, folder / name)
-    write_textfile(folder / "x.prom", b"a 1\n")
-    assert victim.read_text() == "unchanged"
-    assert (folder / "x.prom").read_bytes() == b"a 1\n"
-    assert os.listdir(folder) == ["x.prom"]
+    kind(folder / "x.prom", victim)
+    with within(10):
+        write_textfile(folder / "x.prom", b"a 1\n")
+    assert (victim.read_text(), sorted(os.listdir(tmp_path))) == ("unchanged", ["folder", "victim"])
+    assert ((folder / "x.prom").read_bytes(), os.listdir(folder)) == (b"a 1\n", ["x.prom"])
     assert not (folder / "x.prom").is_symlink()
 
 
-def test_a_leftover_temporary_file_is_replaced(tmp_path):
-    """A killed process with the same id may have left one."""
-    (tmp_path / f".x.prom.{os.getpid()}").write_bytes(b"hal")
+@pytest.mark.parametrize(("age_s", "is_left"), [(0, True), (59, True), (61, False)])
+def test_a_file_of_a_killed_process_is_removed(tmp_path, age_s, is_left):
+    """One that is a minute old; a younger one may be another writer's, and other names are not touched."""
+    temporary = tmp_path / "network-health-0123456789abcdef.tmp"
+    for path in (temporary, tmp_path / "other.tmp"):
+        path.write_bytes(b"hal")
+        os.utime(path, (time.time() - age_s,) * 2)
     write_textfile(tmp_path / "x.prom", b"a 1\n")
-    assert os.listdir(tmp_path) == ["x.prom"]
+    assert sorted(os.listdir(tmp_path)) == [*([temporary.name] * is_left), "other.tmp", "x.prom"]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +106,5 @@ def test_another_user_reads_but_does_not_write():
     try:
         write_textfile(path, b"a 1\n")
         assert "b'a 1\\n'" in as_nobody(path.read_bytes)
-        assert not os.path.exists(f"/tmp/.{path.name}.{os.getpid()}")
     finally:
         path.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ What is sent and what arrives is counted exactly:
   listener has read it; at most one in each life of a holder, the one that it was killed over, is read and
   not handled. No sender can know of that.
 
-Order is promised while no more than 50 reports of an agent wait (past that the gate opens), so holders are
+Order is promised while no more than 90 alerts of an agent wait (past that the gate opens), so holders are
 harmed only while the agents keep up, and the largest backlog is checked.
 """
 
@@ -33,7 +33,7 @@ LATE_ROLE = "hive.test.late"
 HOLDERS = {"holder-1": ROLE, "holder-2": ROLE, "holder-3": LATE_ROLE}
 REPORTS = 1000
 #: How many may wait before order is given up: BACKLOG of the agent.
-BACKLOG = 50
+BACKLOG = 90
 REFUSED = "cannot be reached: its reports wait"
 DISK_FULL = "queue cannot be used"
 AGENTS = 36

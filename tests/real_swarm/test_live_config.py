@@ -1,6 +1,7 @@
 """Settings pushed to a running agent, with encryption and without: obeyed or refused, and said so."""
 
 import json
+import os
 
 import pytest
 
@@ -64,13 +65,20 @@ def test_a_threshold_pushed_by_the_framework_holds_from_the_next_check(swarm):
 
 
 def test_a_bad_push_changes_nothing(swarm):
-    """One bad value among good ones: none is taken, the mistake is logged once and in the reports."""
+    """One bad value among good ones: none is taken, the mistake is logged once and in the reports.
+
+    The framework sends it again with the next push, whose own value is taken then.
+    """
     update_agent(swarm, "boss-1", UID, conn_threshold=0, check_interval_sec="soon")
     eventually(lambda: "settings_errors" in caught(swarm, "catcher-1", UID)[-1]["metrics"])
     reports = reports_after(swarm)
     assert not any(LOUD in report["details"] for report in reports)
     assert all("check_interval_sec" in report["metrics"]["settings_errors"][0] for report in reports)
-    assert len(said(swarm, "check_interval_sec: 'soon' is not allowed")) == 1
+    mistake = "check_interval_sec: 'soon' is not allowed"
+    assert len(said(swarm, f"Live config refused: {mistake}")) == 1
+    update_agent(swarm, "boss-1", UID, conn_threshold=999998)
+    eventually(lambda: said(swarm, "conn_threshold 999999 -> 999998; passed over, because"))
+    assert len(said(swarm, f"refused before: {mistake}")) == 1
     update_agent(swarm, "boss-1", UID, conn_threshold=999999, check_interval_sec=3)
     eventually(lambda: "settings_errors" not in caught(swarm, "catcher-1", UID)[-1]["metrics"])
 
@@ -96,3 +104,22 @@ def test_a_file_that_nobody_signed_is_obeyed_only_without_encryption(swarm):
     eventually(lambda: said(swarm, "could not verify or read it"))
     assert all(len(report["metrics"]["top_procs"]) == 5 for report in reports_after(swarm))
     assert len(said(swarm, "could not verify or read it")) == 1
+
+
+def test_a_method_that_a_packet_names_is_not_called(swarm, tmp_path):
+    """Neither one that writes a file, nor one that starts a thread; the first one is logged."""
+    threads = len(os.listdir(f"/proc/{swarm.pid(UID)}/task"))
+    place = {"path": str(tmp_path), "address": "a", "drop": "b", "name": "c.json"}
+    for handler, content in (("save_directive", place), ("start_dynamic_throttle", 0)):
+        packet = {"handler": handler, "content": content}
+        order(swarm, "boss-1", UID, "incoming", "standard.command.packet", packet)
+    incoming = swarm.comm / UID / "incoming"
+    eventually(lambda: not list(incoming.glob("*.json")))
+    sender = "'boss-1'" if swarm.key_of else "an unknown sender"
+    refused = said(swarm, "Command refused: ")
+    assert len(refused) == 1
+    assert refused[0].endswith(
+        f"Command refused: {sender} named 'save_directive', and this agent answers to no such command."
+    )
+    assert list(tmp_path.iterdir()) == []
+    assert len(os.listdir(f"/proc/{swarm.pid(UID)}/task")) <= threads

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,54 @@ def test_text_that_resembles_an_address_stays():
     """Times, versions, ports, hardware addresses and program names with colons are not masked."""
     text = "at 12:30:45, 1.2.3, 999.1.1.1, :8080, aa:bb:cc:dd:ee:ff, kworker/0:1, Foo::Bar, 81.5%"
     assert redacted(report(text), ["addresses", "users"]).details == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("10.0.0.1.", f"{ADDRESS}."),
+        ("v10.0.0.1", f"v{ADDRESS}"),
+        ("10.0.0.1_", f"{ADDRESS}_"),
+        ("app-10.0.0.1:80", f"app-{ADDRESS}:80"),
+        ("1.10.0.0.1", ADDRESS),
+        ("010.000.0.01", ADDRESS),
+        ("10.0.0.1.999", ADDRESS),
+        ("::ffff:1.2.3.4", ADDRESS),
+        ("[::ffff:1.2.3.4]:80", f"[{ADDRESS}]:80"),
+        ("x::ffff:10.0.0.1y", f"x{ADDRESS}y"),
+        ("64:ff9b::10.0.0.1/96", ADDRESS),
+        ("1:2:3:4:5:6:1.2.3.4", ADDRESS),
+        ("80:2001:db8:1:2:3:4:5:6:443", ADDRESS),
+        ("2001:db8::1: refused", f"{ADDRESS}: refused"),
+        ("2001:db8::1.", f"{ADDRESS}."),
+        ("v2001:db8::1_", f"v{ADDRESS}_"),
+        ("feed2001:db8::1", ADDRESS),
+        ("nfe80::1z", f"n{ADDRESS}z"),
+        ("fe80::1%eth0", f"{ADDRESS}%eth0"),
+        ("::1_", f"{ADDRESS}_"),
+        ("9" * 5000 + ".1.1.1", "9" * 5000 + ".1.1.1"),
+    ],
+)
+def test_an_address_is_masked_whatever_is_next_to_it(text, masked):
+    """What a process's name can put around an address does not keep it, or a half of it, in the report."""
+    assert redacted(report(text), ["addresses"]).details == masked
+
+
+@pytest.mark.parametrize("text", ["Foo::Bar", "std::deque", "std::bad", "x::1", "Cafe::Run", "Net::DNS::A6"])
+def test_words_with_colons_are_names(text):
+    """Words that are joined as in C++ and Perl stay, also if a part of them looks like an address."""
+    assert redacted(report(text), ["addresses"]).details == text
+
+
+@given(
+    ADDRESSES.filter(lambda address: not (address.startswith("::") or address.endswith("::"))),
+    *[st.text("abgvz019._-:/[]% ", max_size=5)] * 2,
+)
+def test_no_text_around_it_keeps_an_address(address, before, after):
+    """An address cannot be read in any text that it is a part of; digits beside it are another number."""
+    if before[-1:].isdigit() or after[:1].isdigit():
+        before, after = before + " ", " " + after
+    assert address not in redacted(report(before + address + after), ["addresses"]).details
 
 
 @given(st.lists(ADDRESSES, min_size=1), st.sampled_from(["{}", "from {}", "to [{}]:80,", "({})", "{}/64"]))

@@ -134,13 +134,13 @@ def reports():
         yield "blind", monitor.check()
 
 
-def report_with_culprits(sees_owners):
+def report_with_culprits(sees_owners, **config):
     """A report with all culprits of a breach; without ``sees_owners``, access to socket owners is denied."""
     host, kernel = Host(), FakeKernel()
     with clock_of(host) as monotonic, patched_by(kernel, monotonic):
         readers = replace(host.readers(), protocols=lambda with_ports: host.read_routes())
         monitor = Monitor(
-            SettingsOutcome.of(CULPRIT_CONFIG).settings, readers=[readers], attributor=Attributor()
+            SettingsOutcome.of(CULPRIT_CONFIG | config).settings, readers=[readers], attributor=Attributor()
         )
         host.clock_s += 1
         monitor.check()
@@ -175,6 +175,26 @@ def test_the_findings_have_the_sentences_of_the_contract():
         "High connection count: 2001 > 2000; TCP retransmits 5.0% > 2%"
     )
     assert (REPORTS["breached"].status, REPORTS["breached"].severity) == ("network_issue", "WARNING")
+
+
+def test_the_clauses_can_be_left_out_of_details():
+    """With ``culprits_in_details`` false the sentences are alone, and everything else is the same."""
+    content = report_with_culprits(True, culprits_in_details=False).as_content()
+    assert content.pop("details") == (
+        "eth0 outbound 251.3 Mbps > 250 Mbps; eth0 errors: TX=0 RX=2 drops=4; "
+        "High connection count: 2001 > 2000; Listen queue overflows 228.4/s > 10/s; "
+        "Conntrack table 25.0% > 20%; Ephemeral ports from 10.0.0.5 to 10.0.0.9:5432 2.11% > 1%"
+    )
+    with_clauses = REPORTS["culprits"].as_content()
+    assert "(92% by rsync" in with_clauses.pop("details")
+    assert content == with_clauses
+
+
+def test_a_report_can_be_a_key():
+    """Reports are hashed and compared by identity: their metrics are dicts."""
+    first, second = REPORTS["healthy"], replace(REPORTS["healthy"])
+    assert {first: 1, second: 2}[first] == 1
+    assert first != second
 
 
 def test_every_report_is_json():

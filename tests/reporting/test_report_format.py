@@ -8,8 +8,8 @@ import pytest
 
 from network_health import Monitor, Settings
 from network_health.delivery.outbox import Outbox
-from network_health.model import Protocols, Share
-from network_health.reporting.report import protocol_metrics
+from network_health.model import Interface, Link, Protocols, Share
+from network_health.reporting.report import interface_metrics, protocol_metrics
 from tests.reporting.report_format import allows, documented, fields_of
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -56,10 +56,11 @@ def test_every_documented_field_is_in_a_report(tmp_path):
     outbox.add({"severity": "INFO", "metrics": {}}, ["receiver"])
     outbox.deliver(lambda node, content: sent.append(content) or True, ["receiver"])
     whole = protocol_metrics(Protocols(orphans=Share(1, 2), tcp_memory=Share(1, 2)))
+    bare = interface_metrics([Interface(Link("eth1", up=True))])
     reports = [json.loads(path.read_text()) for path in GOLDEN]
     found = {
         path
-        for report in (*reports, *sent, {"metrics": {"protocols": whole}})
+        for report in (*reports, *sent, {"metrics": {"protocols": whole, "interfaces": bare}})
         for path, _ in fields_of(report)
     }
     # Every owner may have a container or a unit, although a golden report has only one of them.

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health import Settings, SettingsError, SettingsOutcome
+from network_health import Monitor, Settings, SettingsError, SettingsOutcome
 
-WHOLE = ("check_interval_sec", "conn_threshold", "top_n_procs")
-MBPS = ("tx_threshold_mbps", "rx_threshold_mbps")
+WHOLE = ("check_interval_sec", "top_n_procs")
 TEXT = ("report_to_role", "report_handler")
-NOT_NUMBERS = ["30", "", None, True, False, [30], {"a": 1}, math.nan, math.inf, -math.inf, -1, b"30"]
-REFERENCE_KEYS = (*WHOLE, *MBPS, *TEXT, "exclude_interfaces")
+NOT_NUMBERS = ["30", "", None, True, False, [30], {"a": 1}, math.nan, math.inf, -math.inf, b"30"]
+LIMITS = ("conn_threshold", "tx_threshold_mbps", "rx_threshold_mbps")
+REFERENCE_KEYS = (*WHOLE, *LIMITS, *TEXT, "exclude_interfaces")
 
 BAD = [
-    *[(key, value) for key in WHOLE for value in [*NOT_NUMBERS, 2.5]],
-    *[(key, value) for key in MBPS for value in NOT_NUMBERS],
+    *[(key, value) for key in WHOLE for value in [*NOT_NUMBERS, 2.5, -1]],
+    *[(key, value) for key in LIMITS for value in [*NOT_NUMBERS, 10**31, -(10**31)]],
     *[(key, value) for key in TEXT for value in [3, 3.5, None, True, "", "  ", ["role"], math.nan]],
     *[
         ("exclude_interfaces", value)
@@ -34,6 +34,9 @@ GOOD = [
     ("tx_threshold_mbps", 0.5, 0.5),
     ("rx_threshold_mbps", 100_000, 100_000),
     ("conn_threshold", 0, 0),
+    ("conn_threshold", -1, -1),
+    ("conn_threshold", 2000.5, 2000.5),
+    ("tx_threshold_mbps", -1, -1),
     ("top_n_procs", 0, 0),
     ("exclude_interfaces", [], ()),
     ("exclude_interfaces", ["lo", "veth*"], ("lo", "veth*")),
@@ -86,6 +89,28 @@ def test_a_bad_value_does_not_replace_a_good_one():
     )
 
 
+def test_the_constructor_checks_and_converts():
+    """`Settings` lists every mistake in one error, and stores an allowed value as `from_mapping` does."""
+    with pytest.raises(SettingsError) as caught:
+        Settings(conn_threshold="x", top_n_procs=-1, check_interval_sec=7)
+    assert caught.value.mistakes == (
+        "conn_threshold: 'x' is not allowed; give a number of connections from -10^30 to 10^30",
+        "top_n_procs: -1 is not allowed; give a whole number of processes from 0 to 1000",
+    )
+    assert Settings(exclude_interfaces=["lo"]) == Settings.from_mapping({"exclude_interfaces": ["lo"]})
+
+
+@pytest.mark.parametrize("config", [{"conn_threshold": 7}, {}, "conn_threshold", 0])
+def test_a_monitor_takes_only_settings(config):
+    """Anything else is refused at once, with what is to be given."""
+    with pytest.raises(TypeError) as caught:
+        Monitor(config)
+    kind = type(config).__name__
+    assert str(caught.value) == (
+        f"Monitor takes Settings, not {kind}: give Settings(...) or Settings.from_mapping(...)"
+    )
+
+
 def test_all_mistakes_come_in_one_error():
     """One error lists every mistake; for an unknown key it names the nearest known one."""
     with pytest.raises(SettingsError) as caught:
@@ -122,4 +147,21 @@ def test_any_config_gives_allowed_settings(config):
     outcome = SettingsOutcome.of(config)
     assert all("\n" not in mistake for mistake in outcome.errors + outcome.warnings)
     again = SettingsOutcome.of({f.name: getattr(outcome.settings, f.name) for f in fields(Settings)})
-    assert again == SettingsOutcome(outcome.settings, (), ())
+    assert again == SettingsOutcome(outcome.settings, {}, ())
+
+
+@given(st.dictionaries(KEYS, ANYTHING))
+def test_no_value_changes_another_setting(config):
+    """Each setting of any config is what it is in a config of its own."""
+    together = SettingsOutcome.of(config).settings
+    for f in fields(Settings):
+        alone = SettingsOutcome.of({key: value for key, value in config.items() if key == f.name}).settings
+        assert getattr(together, f.name) == getattr(alone, f.name)
+
+
+def test_many_unknown_keys_are_counted():
+    """The first are named with a known one that is near, the rest in one sentence."""
+    warnings = SettingsOutcome.of({f"conn_treshold{n}": 1 for n in range(20_000)}).warnings
+    assert len(warnings) == 21
+    assert warnings[0] == "'conn_treshold0': unknown setting; did you mean conn_threshold?"
+    assert warnings[-1] == "19980 more unknown settings"

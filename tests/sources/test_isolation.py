@@ -2,6 +2,8 @@
 
 import gc
 import itertools
+import json
+import resource
 import threading
 from dataclasses import replace
 
@@ -10,6 +12,7 @@ import pytest
 from network_health import Monitor, Settings
 from network_health.model import Connections, Link, LinkReading, ProcessDetails, ProcessReading, ProcessSample
 from network_health.sources.readers import available_readers
+from tests.rights import as_nobody
 
 NOTHING = ProcessReading(0.0, ())
 
@@ -169,3 +172,34 @@ def test_garbage_is_collected_again_after_a_check():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.root
+def test_without_a_thread_the_check_is_complete():
+    """Where the system starts no thread, collectors run in place: the report has no failure."""
+    monitor = Monitor(Settings(conn_threshold=-1))
+
+    def check():
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            threading.Thread(target=print).start()
+        report = monitor.check()
+        return json.dumps(
+            [report.status, sorted(report.metrics["check"]["collectors"]), "failures" in report.metrics]
+        )
+
+    collectors = ["connections", "culprits", "interfaces", "processes", "protocols"]
+    assert json.loads(as_nobody(check)) == ["network_issue", collectors, False]
+
+
+def test_without_a_thread_an_error_is_still_a_failure(monkeypatch):
+    """A collector that fails in place affects no other one, and garbage is collected again after it."""
+
+    def no_thread(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    report = Monitor(readers=[readers(connections=deny_access)]).check()
+    assert [each["collector"] for each in report.metrics["failures"]] == ["connections"]
+    assert report.metrics["interfaces"]
+    assert gc.isenabled()

@@ -3,6 +3,7 @@
 import pytest
 
 from network_health.swarm.agent_service import AgentService
+from network_health.swarm.packet_gate import PacketGate
 
 
 class Node:
@@ -13,6 +14,7 @@ class Node:
         self.logged, self.passed, self.beacons, self.receivers = [], [], 0, ["receiver-1"]
         self.service = None
         self.accepts = True
+        self.gate = PacketGate(lambda line: self.log(line, level="WARNING"), encrypted=False)
 
     def log(self, msg="", *, level="INFO"):
         self.logged.append((level, msg))
@@ -54,7 +56,7 @@ def node(tmp_path):
     (tmp_path / "net-1" / "config").mkdir()
     node = Node()
     config = {"check_interval_sec": 60, "conn_threshold": 10**9, "tx_threshold_mbps": 10**9}
-    node.service = AgentService(node, "net-1", tmp_path, tmp_path / "net-1", config)
+    node.service = AgentService(node, "net-1", tmp_path, tmp_path / "net-1", config, node.gate)
     return node
 
 
@@ -83,13 +85,40 @@ def test_a_report_that_is_not_accepted_waits(node):
     assert (len(node.service.outbox), len(node.passed)) == (0, 1)
 
 
+def test_the_first_delivery_to_each_node_is_logged(node):
+    """Once, so that the log shows that reports arrive."""
+    node.receivers = ["receiver-1", "receiver-2"]
+    node.service.work({}, None)
+    node.send_status_report("healthy", "INFO", "all well", {}, 0)
+    assert node.logged == [
+        ("INFO", "The first report was delivered to receiver-1"),
+        ("INFO", "The first report was delivered to receiver-2"),
+    ]
+
+
+def test_a_check_that_is_due_comes_before_a_config_packet(node, tmp_path):
+    """Packets that never end do not delay it."""
+    (tmp_path / "net-1" / "config" / "a.json").touch()
+    node.service.work({}, None)
+    assert node.passed == []
+    (tmp_path / "net-1" / "config" / "b.json").touch()
+    node.service._schedule.due_s = 0
+    node.service.work({}, None)
+    assert len(node.passed) == 1
+
+
+UNKNOWN = " (pushed by an unknown sender, because encryption is off)"
+BAD = "conn_threshold: 'many' is not allowed; give a number of connections from -10^30 to 10^30"
+
+
 def test_a_push_is_applied_whole(node):
     """It changes the settings and the schedule, and writes one log line."""
     node.running = False
     node.service.work({"content": {"conn_threshold": 5, "check_interval_sec": 7}}, None)
     settings = node.service.monitor.settings
     assert (settings.conn_threshold, settings.check_interval_sec) == (5, 7)
-    assert node.logged[-1][1].startswith("Live config applied: check_interval_sec 60 -> 7, conn_threshold ")
+    line = f"Live config applied: check_interval_sec 60 -> 7, conn_threshold {10**9} -> 5{UNKNOWN}"
+    assert node.logged == [("INFO", line)]
 
 
 def test_a_push_with_a_mistake_changes_nothing(node):
@@ -98,8 +127,53 @@ def test_a_push_with_a_mistake_changes_nothing(node):
     before = node.service.monitor.settings
     node.service.work({"conn_threshold": "many", "check_interval_sec": 7}, None)
     assert node.service.monitor.settings == before
-    (error,) = node.service.monitor.settings_errors
-    assert node.logged[-1] == ("WARNING", f"Live config refused: {error}")
+    assert node.service.monitor.settings_errors == (BAD,)
+    assert node.logged == [("WARNING", f"Live config refused: {BAD}{UNKNOWN}")]
+
+
+def test_a_value_that_was_refused_before_is_passed_over(node):
+    """The framework sends it again with each later push: the rest of that is applied, until it changes."""
+    node.running = False
+    node.service.work({"conn_threshold": "many"}, None)
+    node.logged.clear()
+    node.service.work({"conn_threshold": "many", "check_interval_sec": 7}, None)
+    passed_over = f"passed over, because it was refused before: {BAD}"
+    assert node.logged == [
+        ("INFO", f"Live config applied: check_interval_sec 60 -> 7; {passed_over}{UNKNOWN}")
+    ]
+    assert node.service.monitor.settings.check_interval_sec == 7
+    assert node.service.monitor.settings_errors == (BAD,)
+    node.service.work({"conn_threshold": "more", "check_interval_sec": 8}, None)
+    assert node.service.monitor.settings.check_interval_sec == 7
+    node.service.work({"conn_threshold": 6, "check_interval_sec": 8}, None)
+    settings = node.service.monitor.settings
+    assert (settings.conn_threshold, settings.check_interval_sec) == (6, 8)
+    assert node.service.monitor.settings_errors == ()
+    node.service.work({"conn_threshold": "many", "check_interval_sec": 9}, None)
+    assert node.service.monitor.settings == settings
+
+
+def test_a_mistake_of_the_directive_refuses_no_push(tmp_path):
+    """It was refused at the start, and every push has it as well."""
+    (tmp_path / "net-1" / "queue").mkdir(parents=True)
+    node = Node()
+    node.running = False
+    config = {"conn_threshold": "many"}
+    service = AgentService(node, "net-1", tmp_path, tmp_path / "net-1", config, node.gate)
+    service.work({**config, "top_n_procs": 3}, None)
+    assert service.monitor.settings.top_n_procs == 3
+    assert service.monitor.settings_errors == (BAD,)
+
+
+def test_a_push_is_one_line_however_many_mistakes_it_has(node):
+    """20,000 unknown keys: the first 20 are named, the rest is counted."""
+    node.running = False
+    node.service.work({f"key{number}": 1 for number in range(20_000)}, None)
+    ((level, line),) = node.logged
+    assert level == "INFO"
+    assert line.startswith("Live config applied: nothing changed; 'key0': unknown setting; ")
+    assert line.endswith(f"'key19': unknown setting; 19980 more unknown settings{UNKNOWN}")
+    assert len(line) < 1000
 
 
 def test_with_encryption_only_matrix_may_push(node):
@@ -111,14 +185,4 @@ def test_with_encryption_only_matrix_may_push(node):
     assert "'other-1' may not command this agent" in node.logged[-1][1]
     node.service.work({"conn_threshold": 5}, Sender("matrix"))
     assert node.service.monitor.settings.conn_threshold == 5
-
-
-def test_a_packet_that_the_framework_dropped_is_logged(node, tmp_path):
-    """A packet that disappeared without a config for ``worker`` is reported as refused."""
-    packet = tmp_path / "net-1" / "config" / "a.json"
-    packet.touch()
-    node.service.work({}, None)
-    packet.unlink()
-    node.running = False
-    node.service.work({}, None)
-    assert node.logged[-1] == ("WARNING", "Live config refused: the framework could not verify or read it.")
+    assert node.logged[-1][1].endswith(" (pushed by 'matrix', which does not say which node asked for it)")

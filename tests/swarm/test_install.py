@@ -205,59 +205,6 @@ def without_times(entries):
     return {name: detail[:4] for name, detail in entries.items()}
 
 
-def fail_at(patch, step):
-    """Make one of the steps that change a workspace fail with a full disk; steps are counted from 0."""
-    steps = iter(range(100))
-
-    def failing(real):
-        def call(*arguments, **options):
-            if next(steps) == step:
-                raise OSError(28, "No space left on device")
-            return real(*arguments, **options)
-
-        return call
-
-    patch.setattr(Path, "replace", failing(Path.replace))
-    patch.setattr(Path, "unlink", failing(Path.unlink))
-    patch.setattr(Path, "rmdir", failing(Path.rmdir))
-    patch.setattr(shutil, "move", failing(shutil.move))
-
-
-# With the files of `add_user_files`, installing has at least 7 such steps, and uninstalling 10.
-@pytest.mark.parametrize(
-    ("action", "step"), [(install, n) for n in range(7)] + [(uninstall, n) for n in range(10)]
-)
-def test_the_next_run_completes_an_interrupted_one(workspace, monkeypatch, action, step):
-    """At whatever step the disk is full, the next run completes the work."""
-    add_user_files(workspace.path)
-    before = snapshot(workspace.path)
-    install(workspace)
-    after = snapshot(workspace.path)
-    if action is install:
-        uninstall(workspace)
-    with monkeypatch.context() as patch:
-        fail_at(patch, step)
-        with pytest.raises(SwarmError, match="No space left"):
-            action(workspace)
-    action(workspace)
-    assert without_times(snapshot(workspace.path)) == without_times(after if action is install else before)
-    uninstall(workspace)
-    assert snapshot(workspace.path) == before
-
-
-@pytest.mark.parametrize("step", range(7))
-def test_an_interrupted_installation_can_be_undone(workspace, monkeypatch, step):
-    """Uninstalling after a failure restores the workspace."""
-    add_user_files(workspace.path)
-    before = snapshot(workspace.path)
-    with monkeypatch.context() as patch:
-        fail_at(patch, step)
-        with pytest.raises(SwarmError, match="No space left"):
-            install(workspace)
-    uninstall(workspace)
-    assert snapshot(workspace.path) == before
-
-
 @pytest.mark.root
 def test_files_belong_to_the_workspaces_owner(workspace):
     """Files that root installs belong to the workspace's owner, and are readable whatever the umask is."""

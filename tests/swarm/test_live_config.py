@@ -3,7 +3,7 @@
 import pytest
 
 from network_health import Settings
-from network_health.swarm.live_config import difference, refusal, unwrap
+from network_health.swarm.live_config import difference, origin, refusal, unwrap
 
 
 class Sender:
@@ -54,3 +54,18 @@ def test_the_log_says_what_changed():
     after = Settings.from_mapping({"conn_threshold": 5, "top_n_procs": 1})
     assert difference(Settings(), after) == "conn_threshold 1000 -> 5, top_n_procs 5 -> 1"
     assert difference(after, after) == "nothing changed"
+
+
+def test_a_change_is_one_bounded_line():
+    """700,000 patterns and a lone surrogate are shown in short, and printable."""
+    after = Settings.from_mapping({"exclude_interfaces": ["veth*"] * 700_000, "report_to_role": "a\udc80"})
+    line = difference(Settings(), after)
+    assert line.isprintable()
+    assert len(line) < 300
+    assert line.endswith("report_to_role 'hive.forensics.data_feed' -> 'a\\udc80'")
+
+
+def test_the_log_says_who_is_known_to_have_asked():
+    """The matrix, which carries out the command for any node, or nobody."""
+    assert origin(encrypted=True) == "'matrix', which does not say which node asked for it"
+    assert origin(encrypted=False) == "an unknown sender, because encryption is off"

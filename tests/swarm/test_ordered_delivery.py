@@ -1,10 +1,11 @@
 """Packets reach a node's handler in the order in which they were sent."""
 
+import itertools
 import os
 
 import pytest
 
-from network_health.swarm.ordered_delivery import OrderedDelivery
+from network_health.swarm.ordered_delivery import OrderedDelivery, packets_at_once
 
 
 @pytest.fixture
@@ -86,3 +87,39 @@ def test_a_reminder_survives_a_folder_that_is_gone(tmp_path, node):
     node.rmdir()
     now_s[0] += 60
     delivery.touch_waiting()
+
+
+def test_some_packets_may_wait_at_once(tmp_path, node):
+    """As many as are allowed lie there; the next one waits until one of them was taken."""
+    delivery = OrderedDelivery(tmp_path)
+    for number in (1, 2):
+        assert delivery.send("n1", put(node / f"pk_{number}.json"), at_once=2) is True
+    assert delivery.send("n1", too_early, at_once=2) is None
+    (node / "pk_2.json").unlink()
+    assert delivery.send("n1", too_early) is None
+    assert delivery.send("n1", put(node / "pk_3.json"), at_once=2) is True
+
+
+@pytest.mark.parametrize(("interval_s", "at_once"), [(1, 4), (2, 2), (3, 2), (4, 1), (30, 1)])
+def test_a_node_that_is_behind_catches_up(interval_s, at_once):
+    """Its listener takes more in 3 s than are made; where one is enough, and for a few, order is kept."""
+    assert (packets_at_once(interval_s, 10), packets_at_once(interval_s, 11)) == (1, at_once)
+    assert at_once > 3 / interval_s
+
+
+@pytest.mark.parametrize("taken_after_s", [0.0, 0.2, 0.7, 3.0])
+def test_a_backlog_is_as_fast_as_its_receiver(tmp_path, node, taken_after_s):
+    """The next packet follows at most as late again as the one before was taken, and at most a second."""
+    now_s = [100.0]
+    delivery = OrderedDelivery(tmp_path, clock=lambda: now_s[0])
+    packet, passed_s, tries = node / "pk.json", [], 0
+    while len(passed_s) < 5:
+        tries += 1
+        if packet.exists() and now_s[0] >= passed_s[-1] + taken_after_s:
+            packet.unlink()
+        if delivery.send("n1", put(packet)):
+            passed_s.append(now_s[0])
+        now_s[0] += delivery.pause_s()
+    slowest_s = max(later - earlier for earlier, later in itertools.pairwise(passed_s))
+    assert taken_after_s <= slowest_s <= taken_after_s + max(0.06, min(taken_after_s, 1.0))
+    assert tries <= 5 * 10

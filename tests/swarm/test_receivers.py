@@ -36,6 +36,7 @@ def test_detectives_are_the_receivers_while_no_node_holds_the_default_role(swarm
 
 def test_a_node_with_the_role_comes_first(swarm):
     """As soon as one holds the role it gets the reports, and no detective does."""
+    swarm.receivers.of(DEFAULT)
     swarm.now_s = SETTLE_S
     swarm.nodes = ["receiver-1"]
     assert swarm.receivers.of(DEFAULT) == ["receiver-1"]
@@ -43,14 +44,41 @@ def test_a_node_with_the_role_comes_first(swarm):
 
 
 def test_no_detective_gets_reports_of_another_role(swarm):
-    """A role that an operator chose is not replaced by a guess."""
-    swarm.now_s = SETTLE_S
-    assert swarm.receivers.of("my.role") == []
-    assert swarm.logged == []
+    """A role that an operator chose is not replaced by a guess; the log says once what to add."""
+    for swarm.now_s in (0, SETTLE_S - 1, SETTLE_S, SETTLE_S + 1):
+        assert swarm.receivers.of("my.role") == []
+    assert swarm.logged == [
+        "No node holds the role 'my.role'; reports wait until one does. To choose the receiver, "
+        'add to the config of its node: "service-manager": [{"role": ["my.role"]}]'
+    ]
 
 
-def test_without_detectives_there_is_no_receiver(swarm):
-    """Then reports wait, and nothing is logged here."""
-    swarm.now_s, swarm.detectives = SETTLE_S, []
-    assert swarm.receivers.of(DEFAULT) == []
+def test_every_change_is_logged(swarm):
+    """Nobody, a detective, a node with the role, nobody again: one line each."""
+    swarm.detectives = []
+    for swarm.now_s, nodes, detectives in (
+        (0, [], []),
+        (SETTLE_S, [], []),
+        (SETTLE_S + 1, [], ["forensic-9"]),
+        (SETTLE_S + 2, ["receiver-1"], ["forensic-9"]),
+        (SETTLE_S + 3, ["receiver-1"], ["forensic-9"]),
+        (SETTLE_S + 4, [], []),
+        (2 * SETTLE_S + 3, [], []),
+    ):
+        swarm.nodes, swarm.detectives = nodes, detectives
+        swarm.receivers.of(DEFAULT)
+        swarm.receivers.of(DEFAULT)
+    assert [line.partition(". To choose")[0] for line in swarm.logged] == [
+        f"No node holds the role {DEFAULT!r}; reports wait until one does",
+        f"No node holds the role {DEFAULT!r}; reports go to forensic-9",
+        f"The role {DEFAULT!r} is held by receiver-1: reports go there",
+        f"No node holds the role {DEFAULT!r}; reports wait until one does",
+    ]
+
+
+def test_a_role_that_comes_late_after_a_boot_is_not_logged(swarm):
+    """The framework may need this long to find it."""
+    swarm.receivers.of(DEFAULT)
+    swarm.now_s, swarm.nodes = SETTLE_S - 1, ["receiver-1"]
+    assert swarm.receivers.of(DEFAULT) == ["receiver-1"]
     assert swarm.logged == []

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from network_health.swarm.spawn_records import detective_nodes, newest_records
+from tests import planted
 
 EARLY, LATE = "20260101120000000000", "20260101120000000001"
 
@@ -136,3 +137,15 @@ def test_a_record_without_a_pid_still_names_its_agent(tmp_path):
         spawned(tmp_path, f"node-{number}", "forensic_detective", pid=pid)
     assert {record.pid for record in newest_records(tmp_path).values()} == {None}
     assert len(detective_nodes(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("kind", planted.KINDS)
+def test_a_record_that_another_program_put_there_is_ignored(tmp_path, kind):
+    """It does not wait or read without an end, and the other records count."""
+    victim = tmp_path / "victim"
+    victim.write_text(planted.CONTENT)
+    comm = tmp_path / "comm"
+    spawned(comm, "alpha", "forensic_detective")
+    kind(comm / "alpha" / "spawn" / f"{LATE}_0f9c.spawn", victim)
+    with planted.within(10):
+        assert detective_nodes(comm) == ["alpha"]

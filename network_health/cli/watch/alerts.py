@@ -38,7 +38,7 @@ def notices(content: Content) -> list[Notice]:
     sentences = content["details"].split("; ") if alerts else []
     if len(sentences) == len(alerts):
         found = [
-            Notice(sentence, alert["severity"], content["timestamp"] - alert["since"], _line(alert, culprits))
+            Notice(sentence, alert["severity"], alert["lasted_s"], _line(alert, culprits))
             for sentence, alert in zip(sentences, alerts, strict=True)
         ]
     else:  # a name in them contains "; "

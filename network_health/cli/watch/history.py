@@ -20,7 +20,7 @@ ASCII_LEVELS = "_.-:=+*#"
 
 #: A field of ``metrics.interfaces``.
 RateField = Literal["tx_rate_mbps", "rx_rate_mbps"]
-Rates = tuple[float, float]
+Rates = tuple[float | None, float | None]
 #: One shared object: a host may have thousands of idle interfaces.
 _IDLE: Rates = (0.0, 0.0)
 
@@ -31,7 +31,7 @@ class _Slot:
 
     number: int
     rates: Mapping[str, Rates]
-    sockets: int | None
+    sockets: float | None
 
     def merged(self, later: _Slot) -> _Slot:
         """The peaks of both."""
@@ -41,9 +41,8 @@ class _Slot:
                 rates.setdefault(name, now)
             else:
                 before = rates.get(name, _IDLE)
-                rates[name] = max(before[0], now[0]), max(before[1], now[1])
-        known = [count for count in (self.sockets, later.sockets) if count is not None]
-        return _Slot(self.number, rates, max(known, default=None))
+                rates[name] = _highest(before[0], now[0]), _highest(before[1], now[1])
+        return _Slot(self.number, rates, _highest(self.sockets, later.sockets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class History:
         for slot in self.slots:
             for name, rates in slot.rates.items():
                 if rates is not _IDLE:
-                    highest[name] = max(highest.get(name, 0.0), *rates)
+                    highest[name] = max(highest.get(name, 0.0), *(rate or 0.0 for rate in rates))
         return highest
 
     def _last(self, cells: int) -> list[_Slot | None]:
@@ -95,10 +94,19 @@ class History:
 def _rates(metrics: Mapping[str, Any]) -> dict[str, Rates]:
     rates = {}
     for link in metrics.get("interfaces", ()):
-        if not link["counters_reset"]:  # else the rate is unknown
-            pair = float(link["tx_rate_mbps"]), float(link["rx_rate_mbps"])
-            rates[link["iface"]] = pair if any(pair) else _IDLE
+        out, into = known_rate(link, "tx_rate_mbps"), known_rate(link, "rx_rate_mbps")
+        if out is not None or into is not None:
+            rates[link["iface"]] = _IDLE if out == into == 0 else (out, into)
     return rates
+
+
+def known_rate(link: Mapping[str, Any], field: RateField) -> float | None:
+    """A rate of one of ``metrics.interfaces``, or ``None`` where its 0 means unknown."""
+    return None if field in link.get("unknown", ()) else float(link[field])
+
+
+def _highest(one: float | None, other: float | None) -> float | None:
+    return max((value for value in (one, other) if value is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

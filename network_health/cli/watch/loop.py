@@ -7,6 +7,7 @@ ends, the terminal is restored.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import queue
 import select
@@ -31,15 +32,24 @@ def watch(settings: Settings, seconds: float, terminal: Terminal, screen: Screen
     """Show this host until the user quits; returns 0, or the number of the signal that ended it.
 
     Raises:
-        OSError: the terminal is gone.
+        OSError: the terminal is gone, or the system cannot start a thread.
     """
     with _signal_pipe() as pipe:
         checks = CheckThread(settings, seconds, pipe.wake)
         try:
-            checks.start()
+            _start(checks)
             return _Loop(pipe, checks, terminal, screen, seconds).run()
         finally:
             terminal.leave()
+
+
+def _start(checks: CheckThread) -> None:
+    try:
+        checks.start()
+    except RuntimeError as error:
+        raise OSError(
+            errno.EAGAIN, f"the system cannot start a thread, which the view needs: {error}"
+        ) from error
 
 
 class _Pipe:

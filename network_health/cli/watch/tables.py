@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from network_health.cli.metrics import Content, connection_states
-from network_health.cli.watch.history import SLOTS, History, RateField, sparkline
+from network_health.cli.watch.history import SLOTS, History, RateField, known_rate, sparkline
 from network_health.cli.watch.layout import Cell, cropped, line, wrapped
 from network_health.cli.watch.state import Order
 from network_health.cli.watch.theme import ALERT, DIM, HEAD, SPARK, Theme
@@ -39,15 +39,14 @@ def interfaces(
         style = "" if link["up"] else DIM
         cells = [Cell(name, name_width, style)]
         for _, field, limit in directions:
-            rate = link[field]
-            cells.append(_value(f"{rate:.2f}" if link["up"] or rate else "down", rate > limit, style))
+            cells.append(_rate(link, field, limit, style))
             values = history.rates(link["iface"], field, spark)
             cells += [_spark(values, limit, theme)] if spark else []
         lines.append(line(cells))
     return [cropped(each, width) for each in lines]
 
 
-def connections(metrics: Content, history: History, limit: int, width: int, theme: Theme) -> list[Text]:
+def connections(metrics: Content, history: History, limit: float, width: int, theme: Theme) -> list[Text]:
     """The number of connections with a sparkline that is full at the limit, and their states."""
     total = metrics["total_connections"]
     spark = _spark_width(width - _MIN_NAME_WIDTH)
@@ -110,6 +109,13 @@ def _formatted(value: object, form: str, theme: Theme) -> str:
     if value is None:
         return ""
     return format(value, form) if form and isinstance(value, int | float) else theme.printable(value)
+
+
+def _rate(link: Content, field: RateField, limit: float, style: str) -> Cell:
+    rate = known_rate(link, field)
+    if rate is None:
+        return _value("?" if link["up"] else "down", over=False, style=style)
+    return _value(f"{rate:.2f}" if link["up"] or rate else "down", rate > limit, style)
 
 
 def _value(text: str, over: bool, style: str) -> Cell:

@@ -10,7 +10,14 @@ from network_health.sources.linux.connection_counts import read_connections
 from network_health.sources.linux.conntrack import read_conntrack_sources
 from network_health.sources.linux.link_loss import read_loss_kinds
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
-from network_health.sources.linux.procfs import ProcessReader, read_process_details, user_name
+from network_health.sources.linux.procfs import (
+    ProcessReader,
+    read_command,
+    read_name,
+    read_process_details,
+    require_proc,
+    user_name,
+)
 from network_health.sources.linux.protocols import read_protocols
 from network_health.sources.linux.rtnetlink import LinkReader
 from network_health.sources.linux.socket_groups import SocketListing, SocketUser, read_socket_groups
@@ -28,15 +35,18 @@ __all__ = [
     "container_and_unit",
     "read_boot_id",
     "read_cgroup_path",
+    "read_command",
     "read_connected_to",
     "read_connections",
     "read_conntrack_sources",
     "read_container_and_unit",
     "read_listeners",
     "read_loss_kinds",
+    "read_name",
     "read_process_details",
     "read_protocols",
     "read_socket_groups",
     "read_tcp_bytes",
+    "require_proc",
     "user_name",
 ]

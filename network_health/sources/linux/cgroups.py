@@ -1,47 +1,52 @@
 """Finds the container or systemd unit of a process or socket, from ``/proc/<pid>/cgroup``; see cgroups(7).
 
 Guarantees: the names come from the path alone, in the formats of systemd, Docker, Podman, Kubernetes and LXC.
-A path in another format gives no name.
+A path in another format gives no name. The kernel limits a name to 255 bytes, and a user with cgroups of his
+own may nest them as deep as he likes: of a longer path no name is found.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
+
+from network_health.model import bounded_name
+from network_health.sources.linux.bounded import read_start
 
 #: The names; ``None`` where there is no container or no unit.
 ContainerAndUnit = tuple[str | None, str | None]
 
 _HIERARCHIES = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 _CONTAINER = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
-_LXC = re.compile(r"/(?:lxc(?:\.payload)?[./])([^/]+)")
+_LXC = re.compile(r"/lxc(?:\.payload|\.monitor)?[./]([^/]+)")
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope|socket|mount))(?=/|$)")
 _MAX_FOLDERS = 20_000
+#: Room for the longest path of each of the kernel's hierarchies.
+_CGROUP_BYTES = 65536
 
 
 def read_container_and_unit(pid: int) -> ContainerAndUnit:
     """Container and unit of a process; both ``None`` if it has ended or the kernel denies access."""
     try:
-        text = Path(f"/proc/{pid}/cgroup").read_text(errors="surrogateescape")
+        text = read_start(Path(f"/proc/{pid}/cgroup"), _CGROUP_BYTES)
     except OSError:
         return None, None
-    return container_and_unit(parse_cgroup(text))
+    return container_and_unit(parse_cgroup(os.fsdecode(text)))
 
 
 def read_cgroup_path(cgroup_id: int) -> str:
-    """The path of the cgroup with this id (the inode of its folder); empty if it is not found."""
+    """The path of the cgroup with this id (the inode of its folder); empty if it is not found.
+
+    Of more than 20,000 cgroups the nearest to the root are searched.
+    """
     for top in _HIERARCHIES:
-        if not (top / "cgroup.controllers").exists():
-            continue
-        for seen, (folder, folders, _) in enumerate(os.walk(top)):
-            if seen > _MAX_FOLDERS:
-                break
-            try:
-                if Path(folder).stat().st_ino == cgroup_id:
-                    return folder.removeprefix(str(top)) or "/"
-            except OSError:
-                folders.clear()  # the cgroup was removed meanwhile
+        if (top / "cgroup.controllers").exists():
+            for inode, path in _folders(top):
+                if inode == cgroup_id:
+                    return path.removeprefix(str(top)) or "/"
     return ""
 
 
@@ -60,6 +65,25 @@ def parse_cgroup(text: str) -> str:
 def container_and_unit(path: str) -> ContainerAndUnit:
     """The container (the first 12 digits of its id, or its name) and the systemd unit in a cgroup's path."""
     digits, named = _CONTAINER.search(path), _LXC.search(path)
-    container = digits[1][:12] if digits else named[1] if named else None
+    container = digits[1][:12] if digits else bounded_name(named[1]) if named else None
     units = [unit for unit in _UNIT.findall(path) if not (digits and digits[1] in unit)]
-    return container, units[-1] if units else None
+    return container, bounded_name(units[-1]) if units else None
+
+
+def _folders(top: Path) -> Iterator[tuple[int, str]]:
+    """Inode and path of at most `_MAX_FOLDERS` folders, those with the shortest way from ``top`` first."""
+    yield top.stat().st_ino, str(top)
+    waiting, seen = deque([str(top)]), 1
+    while waiting:
+        try:
+            with os.scandir(waiting.popleft()) as entries:
+                for entry in entries:
+                    if not entry.is_dir(follow_symlinks=False):
+                        continue
+                    if seen >= _MAX_FOLDERS:
+                        return
+                    yield entry.inode(), entry.path
+                    waiting.append(entry.path)
+                    seen += 1
+        except OSError:  # the cgroup was removed meanwhile, or its path is too long
+            continue

@@ -1,11 +1,12 @@
 """Finds the process that has a socket open, from the links in ``/proc/<pid>/fd``; see proc(5).
 
 Guarantees: the owner of a socket that several processes share (after a fork) is the lowest pid, usually the
-parent.
+parent. A process with very many descriptors takes neither more memory nor more time than the search may have.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 _PREFIX = "socket:["
 #: With more sockets than this nothing is kept. They take about 1 MB.
 _MAX_KEPT = 8192
+#: After this many descriptors of one process the clock is read.
+_BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +39,22 @@ class OwnerSearch:
         self._deadline_s, self._now = deadline_s, now
 
     def __iter__(self) -> Iterator[tuple[int, list[int]]]:
-        """Pid, and the inodes of its sockets.
+        """Pid, and the inodes of its sockets; a process with many descriptors comes several times in a row.
 
         Raises:
             OSError: ``/proc`` is missing.
         """
         for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-            if self.timed_out:
-                break
             try:
-                inodes = _socket_inodes(pid)
+                for inodes in _socket_inodes(pid):
+                    yield pid, inodes
+                    self.timed_out = self._now() > self._deadline_s
+                    if self.timed_out:
+                        return
             except PermissionError:
                 self.access_denied = True
-                continue
             except OSError:  # the process has ended
                 continue
-            yield pid, inodes
-            self.timed_out = self._now() > self._deadline_s
 
 
 class OwnerFinder:
@@ -89,24 +91,29 @@ class OwnerFinder:
         return SocketOwners(pids, self._access_denied, search.timed_out)
 
 
-def _socket_inodes(pid: int) -> list[int]:
-    """The inodes of the sockets that a process has open.
+def _socket_inodes(pid: int) -> Iterator[list[int]]:
+    """The inodes of the sockets that a process has open: a list for each `_BATCH` descriptors, at least one.
 
     Raises:
         PermissionError: the process belongs to another user.
         OSError: the process has ended.
     """
-    inodes = []
     folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        readlink, start = os.readlink, len(_PREFIX)
-        for name in os.listdir(folder):
-            try:
-                link = readlink(name, dir_fd=folder)
-            except FileNotFoundError:  # closed meanwhile
-                continue
-            if link.startswith(_PREFIX):
-                inodes.append(int(link[start:-1]))
+        with os.scandir(folder) as entries:
+            while True:
+                batch = list(itertools.islice(entries, _BATCH))
+                yield [inode for entry in batch if (inode := _socket_inode(entry.name, folder))]
+                if len(batch) < _BATCH:
+                    return
     finally:
         os.close(folder)
-    return inodes
+
+
+def _socket_inode(name: str, folder: int) -> int:
+    """The inode of the socket that a descriptor is open on; 0 if it is none, or was closed meanwhile."""
+    try:
+        link = os.readlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return 0
+    return int(link[len(_PREFIX) : -1]) if link.startswith(_PREFIX) else 0

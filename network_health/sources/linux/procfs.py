@@ -1,7 +1,8 @@
 """Reads processes from ``/proc/<pid>``; see proc(5).
 
 Guarantees: a list of all processes takes one read per process, of ``stat``. A process name can have any byte
-except NUL, also brackets and spaces. Arguments of a command line are never returned.
+except NUL, also brackets and spaces. Arguments of a command line are never returned. Of a file whose size
+the process decides, only the start is read, and names have at most `MAX_NAME` characters.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from network_health.model import ProcessDetails, ProcessReading, ProcessSample
+from network_health.model import ProcessDetails, ProcessReading, ProcessSample, bounded_name
+from network_health.sources.linux.bounded import read_start
 from network_health.sources.linux.errors import KernelFormatError
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -22,6 +24,9 @@ _STAT_BYTES = 4096  # the kernel writes one page at most
 _USUAL_STAT_BYTES = 512  # most have 200 to 350 bytes; a small buffer is cheaper
 #: The kernel cuts names to this length.
 _CUT_AT = 15
+#: Room for the longest path of a program. A process can make its command line gigabytes long.
+_COMMAND_LINE_BYTES = 8192
+_FILE_BYTES = 16384  # io, status and comm are smaller; only a long list of groups in status is cut
 
 
 class ProcessReader:
@@ -34,7 +39,7 @@ class ProcessReader:
         """All visible processes; one that ends meanwhile is left out.
 
         Raises:
-            OSError: ``/proc`` is missing, or no process can be read.
+            OSError: ``/proc`` is not mounted, or no process can be read.
             KernelFormatError: a ``stat`` has an unknown format.
         """
         at_s = time.monotonic()
@@ -55,9 +60,20 @@ class ProcessReader:
         finally:
             os.close(folder)
         if not now:
+            require_proc()
             raise OSError(errno.EACCES, "EACCES: no /proc/<pid>/stat can be read")
         self._known = now
         return ProcessReading(at_s, tuple([sample for _, sample in now.values()]))
+
+
+def require_proc() -> None:
+    """Check that there is a ``/proc``, in a chroot or a container for example.
+
+    Raises:
+        FileNotFoundError: it is not mounted.
+    """
+    if not os.path.exists("/proc/self"):
+        raise FileNotFoundError(errno.ENOENT, "/proc is not mounted")
 
 
 def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
@@ -75,6 +91,23 @@ def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
             continue
         details[pid] = _details(folder, name)
     return details
+
+
+def read_name(pid: int) -> str:
+    """The name of a process, without a read of its ``stat``.
+
+    Raises:
+        OSError: the process has ended, or is not visible for this user.
+    """
+    folder = Path("/proc", str(pid))
+    name = os.fsdecode(read_start(folder / "comm", _FILE_BYTES).removesuffix(b"\n"))
+    return full_name(name, (_read_command_line(folder) or b"") if len(name) >= _CUT_AT else b"")
+
+
+def read_command(pid: int) -> str | None:
+    """The program of a process; ``None`` if it is not known."""
+    line = _read_command_line(Path("/proc", str(pid)))
+    return None if line is None else parse_command(line)
 
 
 def parse_stat(stat: bytes) -> ProcessSample:
@@ -112,7 +145,7 @@ def full_name(name: str, command_line: bytes) -> str:
     if not rest:
         word = word.partition(" ")[0]
     program = word.rpartition("/")[2]
-    return program if program.startswith(name) else name
+    return bounded_name(program) if program.startswith(name) else name
 
 
 def parse_command(command_line: bytes) -> str | None:
@@ -121,7 +154,7 @@ def parse_command(command_line: bytes) -> str | None:
     The word ends also at a space: in a process title the arguments follow after a space.
     """
     word = os.fsdecode(command_line.partition(b"\0")[0].partition(b" ")[0])
-    return word.rpartition("/")[2] or None
+    return bounded_name(word.rpartition("/")[2]) or None
 
 
 def parse_io(io: bytes) -> tuple[int, int]:
@@ -145,7 +178,7 @@ def parse_uid(status: bytes) -> int:
 def user_name(uid: int) -> str:
     """The user's name, or the number if it has no name."""
     try:
-        return pwd.getpwuid(uid).pw_name
+        return bounded_name(pwd.getpwuid(uid).pw_name)
     except KeyError:
         return str(uid)
 
@@ -161,7 +194,7 @@ def _number(text: bytes, key: bytes, source: str) -> int:
 
 
 def _details(folder: Path, name: str) -> ProcessDetails:
-    line, io, status = (_read_if_allowed(folder / file) for file in ("cmdline", "io", "status"))
+    line, io, status = _read_command_line(folder), _read(folder / "io"), _read(folder / "status")
     read_bytes, write_bytes = (None, None) if io is None else parse_io(io)
     return ProcessDetails(
         name=full_name(name, line or b""),
@@ -181,8 +214,16 @@ def _read_stat(path: str, folder: int | None = None) -> bytes:
         os.close(descriptor)
 
 
-def _read_if_allowed(path: Path) -> bytes | None:
+def _read_command_line(folder: Path) -> bytes | None:
+    """The start of the command line. One that is cut ends with a whole argument, if it has more than one."""
+    line = _read(folder / "cmdline", _COMMAND_LINE_BYTES)
+    if line is None or len(line) < _COMMAND_LINE_BYTES:
+        return line
+    return line[: line.rfind(b"\0") + 1] or line
+
+
+def _read(path: Path, max_bytes: int = _FILE_BYTES) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_start(path, max_bytes)
     except OSError:  # access denied, process ended, or a kernel without this file
         return None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from network_health.model import PortUse, ProtocolCounters, ProtocolReading, Share
 from network_health.sources.linux import ephemeral_ports, proc_net
+from network_health.sources.linux.procfs import require_proc
 from network_health.sources.linux.sysctl import read_numbers
 
 _UDP = ("Udp", "UdpLite")
@@ -20,9 +21,10 @@ def read_protocols(with_ports: bool = False) -> ProtocolReading:
     """Read the protocols; ``with_ports`` adds the busiest ephemeral ports, which takes a dump of all sockets.
 
     Raises:
-        OSError: the kernel denies access.
+        OSError: the kernel denies access, or ``/proc`` is not mounted.
         KernelFormatError: a source has an unknown format.
     """
+    require_proc()  # else every counter would be missing, as on a kernel that has none
     at_s = time.monotonic()
     tables = proc_net.parse_tables(proc_net.read_net("snmp") + proc_net.read_net("netstat"))
     tcp = proc_net.parse_sockstat(proc_net.read_net("sockstat")).get("TCP", {})

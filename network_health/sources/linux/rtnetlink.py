@@ -20,13 +20,12 @@ import time
 from dataclasses import replace
 
 from network_health.model import Counters, Link, LinkReading
-from network_health.sources.linux import netlink
+from network_health.sources.linux import link_announcements, netlink
 from network_health.sources.linux.errors import KernelFormatError
 
 MAX_CACHE_S = 300.0
 
 _NETLINK_ROUTE = 0
-_CHANGES = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR
 _NEWLINK, _GETLINK, _NEWADDR, _GETADDR, _NEWSTATS, _GETSTATS = 16, 18, 20, 22, 92, 94
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, change
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
@@ -65,6 +64,8 @@ class LinkReader:
         self._cached_at_s = 0.0
         #: By index: the counters in the kernel's format, and the link with these counters.
         self._links: dict[int, tuple[bytes, Link]] = {}
+        #: See `LinkReading.announced`.
+        self._announced: dict[int, Counters] = {}
 
     def read(self) -> LinkReading:
         """All interfaces, sorted by index.
@@ -80,14 +81,15 @@ class LinkReader:
             self._read_links()
             at_s, stats = time.monotonic(), dump_stats()
         both = sorted(stats.keys() & self._links.keys())
-        return LinkReading(at_s, tuple([self._with_counters(index, stats[index]) for index in both]))
+        links = tuple([self._with_counters(index, stats[index]) for index in both])
+        return LinkReading(at_s, links, dict(self._announced))
 
     def close(self) -> None:
         """Close the socket and drop the cache; the next read starts again."""
         if self._announcements is not None:
             self._announcements.close()
         self._announcements = None
-        self._links = {}
+        self._links, self._announced = {}, {}
 
     def _is_outdated(self) -> bool:
         if self._announcements is None or time.monotonic() - self._cached_at_s >= MAX_CACHE_S:
@@ -97,9 +99,16 @@ class LinkReader:
         return bool(poll.poll(0))  # an announcement, or an error because some were lost
 
     def _read_links(self) -> None:
-        self.close()
-        self._announcements = _subscribe()  # before the dumps, so that no change is missed
-        self._cached_at_s = time.monotonic()
+        # Before the dumps, so that no change is missed.
+        added: dict[int, bytes] = {}
+        if self._announcements is None:
+            self._announcements = link_announcements.subscribe()
+        else:
+            added = link_announcements.added_links(self._announcements, set(self._links))
+        self._links, self._cached_at_s = {}, time.monotonic()
+        for index, stats in added.items():
+            if len(stats) >= _COUNTERS.size:
+                self._announced[index] = parse_counters(stats[: _COUNTERS.size])
         links = netlink.dump(_NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
         addresses = netlink.dump(
             _NETLINK_ROUTE, _GET_ADDRESSES, dict[_AddressKey, list[str]], parse_addresses
@@ -112,6 +121,7 @@ class LinkReader:
                 ipv6=tuple(addresses.get((index, socket.AF_INET6), ())),
             )
             self._links[index] = b"", link
+        self._announced = {index: known for index, known in self._announced.items() if index in links}
 
     def _with_counters(self, index: int, counters: bytes) -> Link:
         before, link = self._links[index]
@@ -227,18 +237,6 @@ def _kind(link_info: bytes) -> str:
     """The kernel's link kind; ``""`` if the interface has none."""
     found = netlink.attributes(link_info, 0, len(link_info), (_IFLA_INFO_KIND,))
     return os.fsdecode(found.get(_IFLA_INFO_KIND, b"").partition(b"\0")[0])
-
-
-def _subscribe() -> socket.socket:
-    """A socket for the kernel's announcements of changes. Their content is not read."""
-    announcements = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE)
-    try:
-        announcements.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # minimum size: one is enough
-        announcements.bind((0, _CHANGES))
-    except OSError:
-        announcements.close()
-        raise
-    return announcements
 
 
 def _speed_mbps(device: socket.socket, name: str) -> int | None:

@@ -178,6 +178,7 @@ def _find_owners(dumps: Sequence[GroupCounts], search: OwnerSearch) -> None:
             if each.inodes.remaining:
                 found = Counter(filter(None, map(each.inodes.pop, inodes)))
                 for number, sockets in found.items():
-                    each.owners.setdefault(number, {})[pid] = sockets
+                    owners = each.owners.setdefault(number, {})
+                    owners[pid] = owners.get(pid, 0) + sockets
         if not any(each.inodes.remaining for each in dumps):
             break

@@ -20,6 +20,7 @@ from network_health.swarm.doctor.host import check_kernel, check_matrix, check_r
 from network_health.swarm.doctor.python import run_python, swarm_python
 from network_health.swarm.errors import SwarmError, last_line
 from network_health.swarm.payload import AGENT_FOLDER, SHADOW, payload_files, source
+from network_health.swarm.untrusted_file import read_regular_file
 from network_health.swarm.workspace import Workspace
 
 _AGENT_FILE = f"{AGENT_FOLDER}/network_health.py"
@@ -30,10 +31,10 @@ _PROBE = (
 )
 
 
-def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
+def examine(workspace: Path | None, directive: str | None, key: str = "") -> Iterator[Finding]:
     """All findings, in the order in which a boot would fail.
 
-    ``None`` means the default workspace, or no directive.
+    ``None`` means the default workspace, or no directive; ``key`` is that of an encrypted directive.
     """
     python = swarm_python()
     yield check_library(python)
@@ -45,7 +46,7 @@ def examine(workspace: Path | None, directive: str | None) -> Iterator[Finding]:
     else:
         yield ok("workspace", str(place.path))
         yield from check_agent_files(place.path)
-        yield from check_directive(place.path, directive, python)
+        yield from check_directive(place.path, directive, key, python)
     yield check_rights()
     yield from check_kernel()
     yield check_matrix()
@@ -89,10 +90,9 @@ def check_agent_files(workspace: Path) -> Iterator[Finding]:
         ]
         if (workspace / SHADOW).exists():
             wrong.append(f"{SHADOW} hides the library from the agent")
-    except PermissionError as error:
-        yield fault("agent", str(error), "run this as root, or as the user that boots the swarm")
-        return
     except (SwarmError, OSError) as error:
+        if isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError):
+            do = "run this as root, or as the user that boots the swarm"
         yield fault("agent", str(error), do)
         return
     if wrong:
@@ -102,6 +102,9 @@ def check_agent_files(workspace: Path) -> Iterator[Finding]:
 
 
 def _state(path: Path, wanted: bytes) -> str:
-    if not path.is_file():
+    if not path.exists():
         return "is missing"
-    return "" if path.read_bytes() == wanted else "has another version, or was changed"
+    if not path.is_file():
+        return "is not a regular file"
+    same = path.stat().st_size == len(wanted) and read_regular_file(path) == wanted
+    return "" if same else "has another version, or was changed"

@@ -1,13 +1,10 @@
 """Checks a directive before it is booted, without running it.
 
-Which node holds a role is decided as in ``get_nodes_by_role`` and ``get_service_managers`` of the framework;
-which handlers a node has, by the functions that its agent's source defines.
+Which node holds a role is decided as in ``get_nodes_by_role`` and ``get_service_managers`` of the framework.
 """
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import os
 import shlex
 from collections import Counter
@@ -18,33 +15,42 @@ from typing import Any
 
 from network_health.settings import Settings, SettingsOutcome
 from network_health.swarm.directive import AGENT, Node, nodes, read_directive, unread_parts
+from network_health.swarm.doctor.agent_source import check_encrypted, check_sources
 from network_health.swarm.doctor.export import check_export
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
+from network_health.swarm.doctor.handler import check_handler
+from network_health.swarm.encrypted_directive import is_encrypted_file
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.framework import framework_folder
 from network_health.swarm.receivers import SETTLE_S
 from network_health.swarm.spawn_records import DETECTIVE
 
 _SERVICES = "service-manager"
 
 
-def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator[Finding]:
+def check_directive(workspace: Path, name: str | None, key: str, python: Path) -> Iterator[Finding]:
     """All findings about one directive of the workspace; without a name, which directives there are.
 
-    ``python`` is the one that will run the swarm.
+    ``key`` decrypts the directive if it is encrypted. ``python`` is the one that will run the swarm.
     """
     folder = workspace / "boot_directives"
-    if not name:
+    path = _path(folder, name) if name else None
+    yield from check_encrypted(workspace, path)
+    if path is None:
         yield _choice(folder)
         return
-    path = _path(folder, name)
     try:
-        directive = read_directive(path)
+        directive = read_directive(path, key)
     except SwarmError as error:
         known = ", ".join(_directives(folder)) or "none runs this agent"
-        yield fault("directive", str(error), f"name a directive of {folder}: {known}")
+        do = f"name a directive of {folder}: {known}"
+        if is_encrypted_file(path):
+            do = "add --key with the key that matrixswarm-encrypt-directive printed"
+        yield fault("directive", str(error), do)
         return
     tree = list(nodes(directive))
     yield from check_places(path)
+    yield from check_sources(tree, workspace, path)
     yield from check_configs(tree)
     agents = [node for node in tree if node.agent == AGENT]
     if not agents:
@@ -60,10 +66,9 @@ def check_directive(workspace: Path, name: str | None, python: Path) -> Iterator
 
 def _path(folder: Path, name: str) -> Path:
     """The absolute path of a directive: a name as ``matrixswarm-boot --directive`` takes it, or a file."""
-    of_workspace, path = folder / f"{name.removesuffix('.py')}.py", Path(name)
-    is_path = (
-        "/" in name or name.endswith(".json") or (os.path.isfile(path) and not os.path.isfile(of_workspace))
-    )
+    file = name if name.endswith(".json") else f"{name.removesuffix('.py')}.py"
+    of_workspace, path = folder / file, Path(name)
+    is_path = "/" in name or (os.path.isfile(path) and not os.path.isfile(of_workspace))
     return path.absolute() if is_path else of_workspace
 
 
@@ -93,7 +98,7 @@ def _choice(folder: Path) -> Finding:
 
 def check_places(path: Path) -> Iterator[Finding]:
     """Whether the directive boots unencrypted: for that, the framework's package must contain it, too."""
-    framework = _framework()
+    framework = framework_folder()
     if path.suffix != ".py" or framework is None:
         return
     in_package = framework / "boot_directives" / path.name
@@ -169,7 +174,7 @@ def check_reports(
     if not receivers:
         yield fault("reports", f"no node holds the role {role!r}: no report of {uid} will be delivered", do)
     for node in receivers:
-        yield _handler(node, settings.report_handler, workspace)
+        yield check_handler(node, settings.report_handler, workspace)
 
 
 def _holds(node: Node, role: str) -> bool:
@@ -184,45 +189,6 @@ def _holds(node: Node, role: str) -> bool:
 
 def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _handler(node: Node, handler: str, workspace: Path) -> Finding:
-    """Whether a node has ``handler``: a method of its agent, or a module in its agent's ``factory``."""
-    folder = workspace / "agent" / node.agent
-    source = folder / f"{node.agent}.py"
-    factory = folder / "factory" / handler.split(".")[-1]
-    try:
-        known = _functions(source)
-        elsewhere = factory.is_dir() or factory.with_suffix(".py").exists() or handler in _inherited()
-    except (OSError, SyntaxError, ValueError) as error:
-        says = f"the source of {node.universal_id} cannot be read: {error}"
-        if isinstance(error, PermissionError):
-            return fault("handler", says, "run this as the user that boots the swarm")
-        return fault("handler", says, f"put the agent {node.agent} into {folder.parent}")
-    receiver = f"{node.universal_id} ({node.agent})"
-    if handler in known or elsewhere:
-        return ok("handler", f"{receiver} receives the reports and has the handler {handler}")
-    commands = ", ".join(sorted(name for name in known if name.startswith("cmd_"))) or "none"
-    do = f"set report_handler to one that it has ({commands}), or give the role to another node"
-    return fault("handler", f"{receiver} has no handler {handler}: it drops every report", do)
-
-
-def _functions(source: Path) -> set[str]:
-    tree = ast.parse(source.read_bytes())
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-
-
-def _inherited() -> set[str]:
-    """The handlers of every agent: the methods of the framework's own class."""
-    framework = _framework()
-    return _functions(framework / "core" / "boot_agent.py") if framework else set()
-
-
-def _framework() -> Path | None:
-    """The folder of the framework's package."""
-    package = importlib.util.find_spec("matrixswarm")
-    folders = package.submodule_search_locations if package else None
-    return Path(folders[0]) if folders else None
 
 
 def _known(config: object) -> Mapping[Any, Any]:

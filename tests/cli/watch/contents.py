@@ -6,10 +6,12 @@ from network_health import Report
 from network_health.cli.watch.state import CheckResult
 
 
-def link(name="eth0", out=0.0, into=0.0, up=True, reset=False):
-    """One of ``metrics.interfaces``, with the fields that the view reads."""
+def link(name="eth0", out=0.0, into=0.0, up=True):
+    """One of ``metrics.interfaces``, with the fields that the view reads; a rate of ``None`` is unknown."""
     rates = {"tx_rate_mbps": out, "rx_rate_mbps": into}
-    return {"iface": name, "up": up, "counters_reset": reset} | rates
+    unknown = [key for key, rate in rates.items() if rate is None]
+    entry = {"iface": name, "up": up} | {key: rate or 0 for key, rate in rates.items()}
+    return entry | ({"unknown": unknown} if unknown else {})
 
 
 def process(pid=1, name="init", cpu=0.0, mib=1.0, **more):
@@ -29,9 +31,9 @@ def traffic(pid=1, name="init", out=0.0, into=0.0, **more):
     } | more
 
 
-def alert(check="connections", subject="host", severity="WARNING", since=1_000_000.0):
-    """One of ``metrics.alerts``."""
-    return {"check": check, "subject": subject, "severity": severity, "since": since}
+def alert(check="connections", subject="host", severity="WARNING", lasted_s=0.0):
+    """One of ``metrics.alerts``, which began 20,000 days ago by a wrong clock."""
+    return {"check": check, "subject": subject, "severity": severity, "since": 0.0, "lasted_s": lasted_s}
 
 
 def content(details="Network health within normal bounds.", timestamp=1_000_000.0, **metrics):
@@ -54,7 +56,7 @@ NAMES = st.text(max_size=20) | st.sampled_from(
 )
 RATES = st.sampled_from([0, 0.0, 0.01]) | st.floats(0, 1e9)
 LINKS = st.lists(
-    st.builds(link, NAMES, RATES, RATES, st.booleans(), st.booleans()),
+    st.builds(link, NAMES, st.none() | RATES, st.none() | RATES, st.booleans()),
     max_size=30,
     unique_by=lambda each: each["iface"],
 )

@@ -68,9 +68,11 @@ def test_a_cell_shows_the_peak_of_its_slot():
 
 def test_a_missing_value_is_unknown():
     """A gap between checks, a new interface, a counter reset: none of them is shown as 0."""
-    kept = history((0, [link()]), (30, [link(), link("eth1", reset=True)]), (40, [link("eth1", out=2)]))
+    kept = history((0, [link()]), (30, [link(), link("eth1", out=None, into=3)]), (40, [link("eth1", out=2)]))
     assert kept.rates("eth0", "tx_rate_mbps", 5) == [0.0, None, None, 0.0, None]
     assert kept.rates("eth1", "tx_rate_mbps", 2) == [None, 2.0]
+    assert kept.rates("eth1", "rx_rate_mbps", 2) == [3.0, 0.0]
+    assert kept.peaks() == {"eth1": 3.0}
     assert kept.rates("eth9", "tx_rate_mbps", 2) == [None, None]
 
 

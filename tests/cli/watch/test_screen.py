@@ -16,7 +16,7 @@ from tests.cli.watch.contents import alert, content, link, partial_contents, pro
 
 BUSY = content(
     "High connection count: 12 > 10 (80% on :8080 owned by nginx[7])",
-    alerts=[alert(since=999_930.0)],
+    alerts=[alert(lasted_s=70.0)],
     culprits={
         "connections": {
             "owners": [{"pid": 7, "name": "nginx", "percent": 80.0}, {"pid": 9, "name": "app", "percent": 5}]

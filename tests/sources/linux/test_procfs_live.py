@@ -12,8 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from network_health.model import ProcessDetails
 from network_health.sources import portable
 from network_health.sources.linux.procfs import ProcessReader, read_process_details
+from network_health.sources.linux.protocols import read_protocols
 from tests import isolated
 from tests.fixtures import record
 from tests.sources.linux import referees
@@ -41,6 +43,13 @@ def processes(tmp_path):
 
 def read():
     return {sample.pid: sample for sample in ProcessReader().read().processes}
+
+
+def details_of_psutil(pid):
+    of = psutil.Process(pid).as_dict(["name", "io_counters", "username", "cmdline"])
+    io, line = of["io_counters"], of["cmdline"]
+    program = line[0].rpartition("/")[2] if line else None
+    return ProcessDetails(of["name"], io.read_bytes, io.write_bytes, of["username"], program)
 
 
 def test_every_process_of_ps_is_listed(processes):
@@ -82,8 +91,9 @@ def test_details_are_those_of_psutil(processes):
     """Full name, I/O, user and program are the same as from psutil, also with special characters."""
     pids = list(processes.values())
     seen, expected = referees.at_one_moment(
-        lambda: portable.read_process_details(pids), lambda: read_process_details(pids)
+        lambda: {pid: details_of_psutil(pid) for pid in pids}, lambda: read_process_details(pids)
     )
+    assert portable.read_process_details(pids) == seen
     # psutil takes a command line with spaces as one program
     spaced = processes[b"a (b) c) 1 2"]
     assert (seen.pop(spaced).command, expected.pop(spaced).command) == ("a", "a (b) c) 1 2")
@@ -106,7 +116,7 @@ def test_a_kernel_thread_is_that_of_psutil():
             thread.create_time(), abs=1.01
         )
         assert seen.rss_bytes == thread.memory_info().rss == 0
-        assert details == portable.read_process_details([2])
+        assert details == portable.read_process_details([2]) == {2: details_of_psutil(2)}
         assert (details[2].user, details[2].command) == ("root", None)
 
     in_child(compare)
@@ -182,14 +192,15 @@ def test_a_reader_sees_what_changed(processes):
 
 
 def test_no_process_at_all_is_an_error():
-    """A ``/proc`` without any process is an error, not a host without processes."""
+    """Without a ``/proc`` there is an error that says so, not a host without processes."""
 
     def hidden():
         assert ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         subprocess.run(["mount", "-t", "tmpfs", "none", "/proc"], check=True)
-        with pytest.raises(OSError, match="EACCES"):
-            ProcessReader().read()
+        for read_processes in (ProcessReader().read, portable.read_processes, read_protocols):
+            with pytest.raises(FileNotFoundError, match="/proc is not mounted"):
+                read_processes()
 
     in_child(hidden)
 

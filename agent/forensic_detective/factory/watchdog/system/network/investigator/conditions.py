@@ -53,7 +53,7 @@ def find_conditions(report: dict[str, Any]) -> list[Condition]:
     """The findings of a report: the most severe first, a cause before its effect."""
     sentences = [s for s in clean(report.get("details"), 200_000).split("; ") if s]
     alerts = [alert for alert in as_list(metrics_of(report).get("alerts")) if isinstance(alert, dict)]
-    found = [_of_alert(alert, i, len(alerts), sentences, report) for i, alert in enumerate(alerts)]
+    found = [_of_alert(alert, i, len(alerts), sentences) for i, alert in enumerate(alerts)]
     if not found:
         found = [_of_sentence(sentence, severity(report)) for sentence in sentences]
     found = sorted(found, key=_rank)[:_MAX_FINDINGS]
@@ -64,9 +64,7 @@ def _rank(condition: Condition) -> int:
     return _RANKS.get(condition.severity, len(_RANKS))
 
 
-def _of_alert(
-    alert: dict[str, Any], place: int, count: int, sentences: list[str], report: dict[str, Any]
-) -> Condition:
+def _of_alert(alert: dict[str, Any], place: int, count: int, sentences: list[str]) -> Condition:
     check, subject = clean(alert.get("check"), 40), clean(alert.get("subject"), 20)
     value, limit = number(alert.get("value")), number(alert.get("limit"))
     if count == len(sentences):  # one sentence per alert, in the same order
@@ -74,8 +72,7 @@ def _of_alert(
     else:
         own = [s for s in sentences if subject and s.startswith(f"{subject} ")]
         text = own[0] if len(own) == 1 else f"{subject} {check}: {as_text(value)} > {as_text(limit)}"
-    now, since = number(report.get("timestamp")), number(alert.get("since"))
-    lasted = now - since if now is not None and since is not None and since > 0 else None
+    lasted = number(alert.get("lasted_s"))
     return Condition(
         check=check,
         subject=subject,

@@ -1,0 +1,51 @@
+"""Checks whether a node has the handler for the agent's reports, without running its agent.
+
+The handlers of a node are the functions that its agent's source defines, the modules in its agent's
+``factory``, and the methods of the framework's own class.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from network_health.swarm.directive import Node
+from network_health.swarm.doctor.agent_source import source_of
+from network_health.swarm.doctor.finding import Finding, fault, ok
+from network_health.swarm.errors import SwarmError
+from network_health.swarm.framework import framework_folder
+from network_health.swarm.python_source import functions
+from network_health.swarm.untrusted_file import read_regular_file
+
+
+def check_handler(node: Node, handler: str, workspace: Path) -> Finding:
+    """Whether ``node``, which receives the reports, has ``handler``."""
+    folder = workspace / "agent" / node.agent
+    source = folder / f"{node.agent}.py"
+    factory = folder / "factory" / handler.split(".")[-1]
+    try:
+        known = functions(source, source_of(node, workspace))
+        elsewhere = factory.is_dir() or factory.with_suffix(".py").exists() or handler in _inherited()
+    except (SwarmError, OSError, ValueError) as error:
+        return _unreadable(node, folder, error)
+    receiver = f"{node.universal_id} ({node.agent})"
+    if handler in known or elsewhere:
+        return ok("handler", f"{receiver} receives the reports and has the handler {handler}")
+    commands = ", ".join(sorted(name for name in known if name.startswith("cmd_"))) or "none"
+    do = f"set report_handler to one that it has ({commands}), or give the role to another node"
+    return fault("handler", f"{receiver} has no handler {handler}: it drops every report", do)
+
+
+def _unreadable(node: Node, folder: Path, error: Exception) -> Finding:
+    says = f"the source of {node.universal_id} cannot be read: {error}"
+    if isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError):
+        return fault("handler", says, "run this as the user that boots the swarm")
+    return fault("handler", says, f"put the agent {node.agent} into {folder.parent}")
+
+
+def _inherited() -> set[str]:
+    """The handlers of every agent: the methods of the framework's own class."""
+    framework = framework_folder()
+    if framework is None:
+        return set()
+    path = framework / "core" / "boot_agent.py"
+    return functions(path, read_regular_file(path))

@@ -5,6 +5,7 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from network_health.attribution.tcp_window import Window
 
 from network_health.attribution import (
     connection_culprits,
@@ -14,7 +15,6 @@ from network_health.attribution import (
     process_traffic,
     rate_culprits,
 )
-from network_health.attribution.tcp_window import Window
 from network_health.model import (
     BYTE_COUNTER,
     Cost,

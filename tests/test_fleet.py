@@ -115,8 +115,9 @@ def test_no_rule_goes_untested(tmp_path, name):
     expression = re.compile(r"expr: .*?(?=\n        (?:for|labels):)", re.DOTALL)
     for instead in ("expr: vector(0) == 1", 'expr: label_replace(vector(1), "extra", "x", "", "")'):
         (tmp_path / RULES.name).write_text(text[:start] + expression.sub(instead, text[start:], count=1))
-        assert promtool("check", "rules", tmp_path / RULES.name).returncode == 0
-        assert promtool("test", "rules", RULES_TEST.name, cwd=tmp_path).returncode == 1
+        done = promtool("test", "rules", RULES_TEST.name, cwd=tmp_path)
+        assert done.returncode == 1
+        assert f"alertname: {name}" in done.stdout + done.stderr  # not an error in the changed rules
 
 
 def test_the_dashboard_is_consistent():

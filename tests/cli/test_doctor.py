@@ -14,7 +14,7 @@ import pytest
 from network_health.swarm.doctor import checks, host
 from network_health.swarm.doctor import python as doctor_python
 from network_health.swarm.payload import source
-from tests.cli.command import at_a_terminal, run
+from tests.cli.command import at_a_terminal, run, run_here
 from tests.rights import as_nobody
 
 AGENT = "agent/network_health/network_health.py"
@@ -43,7 +43,7 @@ def examined(workspace, *children):
     )
     path = workspace / "boot_directives" / "mine.py"
     path.write_text(text)
-    return run("doctor", workspace, "--directive", "mine")
+    return run_here("doctor", workspace, "--directive", "mine")
 
 
 def agent(config="{}", uid="n"):
@@ -93,12 +93,12 @@ def test_without_a_directive_the_doctor_lists_them(installed):
 def test_the_agents_file(workspace, spoil, says):
     """Missing, changed or hidden: the fault goes away when its advice is followed."""
     spoil(workspace / AGENT)
-    ((subject, said, do),) = faults(run("doctor", workspace))
+    ((subject, said, do),) = faults(run_here("doctor", workspace))
     assert subject == "agent"
     assert said.endswith(says)
     assert do == f"network-health install {workspace}"
-    assert run(*do.split()[1:]).returncode == 0
-    assert faults(run("doctor", workspace)) == []
+    assert run_here(*do.split()[1:]).returncode == 0
+    assert faults(run_here("doctor", workspace)) == []
 
 
 @pytest.mark.parametrize(
@@ -220,9 +220,10 @@ def test_computed_settings_are_noted(installed):
 def test_how_a_directive_boots(installed):
     """A directive of the framework boots as plain text; one of the workspace alone has to be encrypted."""
     own = next(Path(matrixswarm.__file__).parent.joinpath("boot_directives").glob("gatekeeper-demo.py"))
-    first = {f[1]: f for f in found(run("doctor", installed, "--directive", own.stem))}["boot"]
+    first = {f[1]: f for f in found(run_here("doctor", installed, "--directive", own.stem))}["boot"]
     assert first[0] == "ok"
-    second = {f[1]: f for f in found(run("doctor", installed, "--directive", "network_health_demo"))}["boot"]
+    done = run_here("doctor", installed, "--directive", "network_health_demo")
+    second = {f[1]: f for f in found(done)}["boot"]
     assert second[0] == "note"
     assert "matrixswarm-encrypt-directive" in second[3]
 
@@ -230,7 +231,7 @@ def test_how_a_directive_boots(installed):
 @pytest.mark.parametrize("name", ["absent", "../../../etc/passwd", "/dev/zero", ".", "x\ny"])
 def test_a_directive_that_cannot_be_read(installed, name):
     """The fault lists the directives that can be read."""
-    wrong = faults(run("doctor", installed, "--directive", name))
+    wrong = faults(run_here("doctor", installed, "--directive", name))
     assert wrong[0][0] == "directive"
     assert "network_health_demo" in wrong[0][2]
 
@@ -291,7 +292,7 @@ def test_a_pipe_among_the_directives_is_ignored(workspace):
     """The doctor does not wait for it."""
     os.mkfifo(workspace / "boot_directives" / "pipe.py")
     began = time.monotonic()
-    assert faults(run("doctor", workspace)) == []
+    assert faults(run_here("doctor", workspace)) == []
     assert time.monotonic() - began < 4
 
 

@@ -1,5 +1,6 @@
 """The distribution, built once from the tracked files alone, and an environment for each Python."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -46,16 +47,23 @@ def tracked_files():
 
 
 class Built:
-    """``sdist``, ``wheel`` (made from the ``tree``) and ``wheel_of_sdist``; made of ``files``."""
+    """``sdist``, ``wheel`` (made from the ``tree``) and ``wheel_of_sdist``; made of ``files``.
+
+    The first worker of a test run that needs them builds them in ``folder``, for all.
+    """
 
     def __init__(self, folder):
         self.files = tracked_files()
         self.tree = tree = folder / "tree"
-        for name in self.files:
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tree / name)
-        self._build(tree, folder / "dist")
-        self._build(tree, folder / "from_tree", "--wheel")
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not tree.exists():
+                for name in self.files:
+                    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(ROOT / name, tree / name)
+                self._build(tree, folder / "dist")
+                self._build(tree, folder / "from_tree", "--wheel")
         (self.sdist,) = (folder / "dist").glob("*.tar.gz")
         (self.wheel_of_sdist,) = (folder / "dist").glob("*.whl")
         (self.wheel,) = (folder / "from_tree").glob("*.whl")
@@ -125,7 +133,8 @@ class Environment:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """The distribution."""
-    return Built(tmp_path_factory.mktemp("built"))
+    folder = tmp_path_factory.getbasetemp()
+    return Built((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "built")
 
 
 @pytest.fixture(scope="session", params=pythons.VERSIONS)

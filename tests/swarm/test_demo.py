@@ -14,9 +14,7 @@ CLOSED = "\nThe connections are closed.\n\n"
 
 def report(severity, age_s=0.0):
     """A report of a check that began so many seconds ago."""
-    details = (
-        "High connection count: 4001 > 1001" if severity == "WARNING" else "within bounds"
-    )
+    details = "High connection count: 4001 > 1001" if severity == "WARNING" else "within bounds"
     return {"severity": severity, "details": details, "metrics": {}, "timestamp": time.time() - age_s}
 
 

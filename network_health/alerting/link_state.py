@@ -2,14 +2,15 @@
 
 Guarantees:
 - A link is reported as down only if it was seen up: by this monitor, or by the one whose state it continues.
-  Its operational state decides; if that is
-  unknown, its UP flag. A link that an administrator took down is down as well.
+  Its operational state decides; if that is unknown, its UP flag. A link that an administrator took down is
+  down as well.
 - A removed link is not down. A removed physical link (no kind, not ``lo``, its index under no other name) is
   gone until it returns or is excluded. A virtual link, or one of unknown kind, may come and go.
 - A link is flapping after more than 2 carrier changes in 2 minutes. If checks are further apart, it takes
   more than 2 for each 2 minutes begun. The kernel counts the changes, so none between two checks is missed.
   Flapping ends after 2 minutes without a change. A link has only one finding: gone, flapping or down.
-- A changed index, or a counter that went back, means that the link was created again.
+- A link is the same as long as its index is, whatever its name. A changed index, or a counter that went back,
+  means that it was created again.
 - A bridge has no findings: it is up only while one of its ports is up.
 - The size of the state is bounded by the existing links and `MAX_GONE`.
 """
@@ -69,10 +70,10 @@ def update(
     before: LinkStates, interfaces: Sequence[Interface], settings: Settings, now_s: float
 ) -> LinkStates:
     """The state after one more reading, made at ``now_s`` on the clock of ``before.at_s``."""
-    renamed = _renamed(before, interfaces)
+    by_index = {link.index: link for link in before.present.values() if link.index is not None}
     present = {
         i.link.name: _tracked(
-            before.present.get(i.link.name) or renamed.get(i.link.name), i.link, before.at_s, now_s
+            by_index.get(i.link.index) or before.present.get(i.link.name), i.link, before.at_s, now_s
         )
         for i in interfaces
     }
@@ -87,12 +88,6 @@ def update(
         if name not in present and link.index not in indexes and not is_excluded(name, excluded)
     ]
     return LinkStates(now_s, present, dict(gone[-MAX_GONE:]))
-
-
-def _renamed(before: LinkStates, interfaces: Sequence[Interface]) -> dict[str, TrackedLink]:
-    """By their new name, the links that had another name before."""
-    names = {i.link.index: i.link.name for i in interfaces if i.link.name not in before.present}
-    return {names[link.index]: link for link in before.present.values() if names and link.index in names}
 
 
 def findings(states: LinkStates) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from network_health.settings import SettingsOutcome
 from network_health.sources import boot_id
 from network_health.swarm.config_folder import ConfigFolder
 from network_health.swarm.live_config import Identity, difference, origin, refusal, unwrap
-from network_health.swarm.ordered_delivery import OrderedDelivery, packets_at_once
+from network_health.swarm.ordered_delivery import OrderedDelivery
 from network_health.swarm.packet_gate import PacketGate
 from network_health.swarm.receivers import Receivers
 
@@ -181,7 +181,9 @@ class AgentService:
         passed = self._delivery.send(
             receiver,
             lambda: self._node.pass_content(receiver, handler, content),
-            at_once=packets_at_once(self.monitor.settings.check_interval_sec, len(self.outbox)),
+            at_once=self._delivery.packets_at_once(
+                self.monitor.settings.check_interval_sec, len(self.outbox)
+            ),
             out_of_order=self.outbox.alerts > _BACKLOG,
         )
         if passed and receiver not in self._served:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import runpy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from network_health import Monitor
@@ -67,8 +67,7 @@ def _show(screen: _Screen, inbox: Inbox, threshold: int, sockets: int) -> None:
     screen.line(f"\nOpening {connections} loopback connections; the limit is {threshold} sockets.\n")
     with Breach(connections):
         _await_report(screen, inbox, _breached, "a warning of the breach")
-    screen.line("\nThe connections are closed.\n")
-    last = _await_report(screen, inbox, lambda report: not _breached(report), "the return to healthy")
+    last = _await_end(screen, inbox, time.time())
     if last["severity"] != "INFO":
         screen.line("\nThe connections are within their limit again; the other findings are about this host.")
     screen.line("")
@@ -80,12 +79,36 @@ def _breached(report: Content) -> bool:
 
 def _await_report(screen: _Screen, inbox: Inbox, wanted: Callable[[Content], bool], what: str) -> Content:
     """Show every report that is received, until one is ``wanted``."""
+    for report in _received(inbox, what):
+        screen.line(describe(report))
+        if wanted(report):
+            break
+    return report
+
+
+def _await_end(screen: _Screen, inbox: Inbox, closed_s: float) -> Content:
+    """Show every report until one has no breach, after the reports that were on their way at ``closed_s``."""
+    is_announced = False
+    for report in _received(inbox, "the return to healthy"):
+        is_late = _breached(report) and report["timestamp"] < closed_s
+        if not is_late and not is_announced:
+            screen.line("\nThe connections are closed.\n")
+            is_announced = True
+        screen.line(describe(report))
+        if not _breached(report):
+            break
+    return report
+
+
+def _received(inbox: Inbox, what: str) -> Iterator[Content]:
+    """The reports as they are received.
+
+    Raises:
+        SwarmError: ``what`` was not received in time.
+    """
     deadline = time.monotonic() + _REPORT_S
     while time.monotonic() < deadline:
-        for report in inbox.received():
-            screen.line(describe(report))
-            if wanted(report):
-                return report
+        yield from inbox.received()
         time.sleep(0.02)
     raise SwarmError(f"{what} did not reach {DETECTIVE} within {_REPORT_S:.0f} s")
 

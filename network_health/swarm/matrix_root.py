@@ -6,6 +6,7 @@ and ``/matrix/spawn.log`` included, unless another universe uses them by then.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.untrusted_file import read_regular_file
 
 MATRIX = Path("/matrix")
 
@@ -92,8 +94,9 @@ def _remove_root() -> None:
         _MARKER.touch()
 
 
-def _line_count(path: Path) -> int:
+def _line_count(path: Path) -> float:
+    """Infinite for a log that is too large to be that of one universe, or no file."""
     try:
-        return len(path.read_bytes().splitlines())
-    except FileNotFoundError:
-        return 0
+        return len(read_regular_file(path).splitlines())
+    except SwarmError as error:
+        return 0 if isinstance(error.__cause__, FileNotFoundError) else math.inf

@@ -38,6 +38,7 @@ class OrderedDelivery:
         self._clock = clock
         self._touched_s = self._passed_s = clock()
         self._not_taken: dict[str, frozenset[str]] = {}
+        self._is_behind = False
 
     def send(
         self, node: str, pass_packet: Callable[[], bool], *, at_once: int = 1, out_of_order: bool = False
@@ -55,6 +56,14 @@ class OrderedDelivery:
         # Another sender's packet may be among these: then the next one waits for it as well.
         self._not_taken[node] = waiting | (self._incoming(node) - before)
         return passed
+
+    def packets_at_once(self, interval_s: float, waiting: int) -> int:
+        """How many reports to pass at once, if one is made every ``interval_s`` and ``waiting`` of them wait.
+
+        With one at a time, a node would fall further and further behind an agent as fast as its listener.
+        """
+        self._is_behind = interval_s <= POLL_S and waiting > (1 if self._is_behind else _BEHIND)
+        return 1 + int(POLL_S // interval_s) if self._is_behind else 1
 
     def pause_s(self) -> float:
         """How long to wait before the next try: as long as since a packet was passed, up to a second.
@@ -80,13 +89,3 @@ class OrderedDelivery:
         except OSError:  # no folder yet
             return frozenset()
         return frozenset(name for name in names if name.endswith(".json"))
-
-
-def packets_at_once(interval_s: float, waiting: int) -> int:
-    """How many reports a node gets at once, if one is made every ``interval_s`` and ``waiting`` of them wait.
-
-    With one at a time, a node would fall further and further behind an agent that is as fast as its listener.
-    """
-    if interval_s > POLL_S or waiting <= _BEHIND:
-        return 1
-    return 1 + int(POLL_S // interval_s)

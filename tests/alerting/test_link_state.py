@@ -96,6 +96,18 @@ def test_a_removed_link_is_not_down():
     ]
 
 
+def test_a_link_that_gets_another_name_is_still_down():
+    """Also if another link takes its name; the alert of the old name has an end of its own."""
+    host, eth0 = CheckedHost(), {"kind": "", "index": 2}
+    assert details(host, [nic(**eth0)], [nic(up=False, **eth0)], [nic("wan0", up=False, **eth0)]) == [
+        QUIET,
+        "eth0 is down",
+        "wan0 is down",
+    ]
+    other = nic("wan0", kind="", index=3)
+    assert details(host, [nic(up=False, **eth0), other]) == ["eth0 is down"]
+
+
 def test_a_link_created_again_while_down_keeps_its_alert():
     """The alert recovers when the link is up, not when it is created."""
     host = CheckedHost()

@@ -149,6 +149,17 @@ def test_the_note_of_a_rate_counts_bytes(hidden_bytes, note):
     assert attribution.evidence["tx_rate"][0].get("note") == note
 
 
+def test_losses_of_removed_interfaces_are_forgotten(monkeypatch):
+    """What was reported is remembered only of interfaces that exist: others come and go for years."""
+    monkeypatch.setattr(lookup.linux, "read_loss_kinds", lambda: {2: {"rx_crc": 9}, 3: {}})
+    reported = lookup.ReportedLosses({2: {"rx_crc": 4}, 3: {}, 9: {"rx_crc": 1}}, {})
+    interface = Interface(Link("eth0", up=True, index=2))
+    snapshot = Snapshot(0.0, (interface,), None, None, (), Cost(0.0, {}, {}))
+    look = lookup.Lookup(Finder(), reported, snapshot, Settings(), None)
+    (found,), _ = look.attribute([Finding("packet_errors", "eth0", "eth0 errors: TX=0 RX=5 drops=0", 5, 0)])
+    assert (found.culprit, reported.kinds) == (" (rx_crc)", {2: {"rx_crc": 9}, 3: {}})
+
+
 def test_the_note_says_that_owners_are_not_visible():
     """The note is at the end of the clause and in the evidence, beside the coverage."""
     groups = listening(80, HIDDEN), accepted(80, PEER, 1, HIDDEN)

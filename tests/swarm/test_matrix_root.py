@@ -29,6 +29,12 @@ def run(root, universe, nodes=2):
             log.write(f"2026-01-01 :: node-{number}\n")
 
 
+def sparse(path):
+    """A file of 10 GB that needs no space."""
+    path.touch()
+    os.truncate(path, 10 << 30)
+
+
 def test_what_was_created_is_removed(root):
     """The universe's folder, the log and /matrix itself are removed."""
     claimed = claim("ours")
@@ -112,3 +118,13 @@ def test_no_right_to_write(root, exists):
             return error
 
     assert as_nobody(attempt).endswith(f"cannot write: run `{' '.join(['sudo', *sys.argv])}`")
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), sparse])
+def test_a_log_that_another_user_shaped(root, plant):
+    """A pipe, a device or 10 GB in place of the log is not read, and stays."""
+    root.mkdir()
+    claimed = claim("ours")
+    plant(root / "spawn.log")
+    release(claimed)
+    assert os.listdir(root) == ["spawn.log"]

@@ -297,6 +297,19 @@ def test_a_dumb_terminal():
         assert live.text.startswith("network-health watch: TERM names no terminal to draw on;")
 
 
+def test_without_a_thread():
+    """Where the system starts no thread, the command says so, and leaves the terminal as it is."""
+    refused = (
+        "import sys, threading\ndef start(_): raise RuntimeError('no thread')\nthreading.Thread.start = start"
+    )
+    with LiveScreen(*patched(refused), "watch", *QUICK) as live:
+        assert live.end() == 1
+        assert live.text.replace("\n", "") == (
+            "network-health: the system cannot start a thread, which the view needs: no thread"
+        )
+        assert b"\x1b" not in live.written
+
+
 @pytest.fixture
 def without_rich(tmp_path):
     """An environment in which rich cannot be imported."""

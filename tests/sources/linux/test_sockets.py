@@ -1,5 +1,6 @@
 """Sockets and their owners: recordings, tables, and a comparison with ``ss``."""
 
+import contextlib
 import os
 import random
 import socket
@@ -396,3 +397,23 @@ def test_drops_of_a_queueing_discipline_are_a_kind(namespace):
     assert f"dropped {seen['qdisc']}," in host.tool("tc", "-s", "qdisc", "show", "dev", "va")
     assert seen["qdisc"] > 5
     assert host.links()["va"]["stats64"]["tx"]["dropped"] == 0
+
+
+@pytest.mark.root
+def test_closed_sockets_are_taken_in_parts(namespace, monkeypatch):
+    """If sockets are closed faster than they are read, the rest is read the next time."""
+    monkeypatch.setattr(closed_sockets, "_MAX_TAKEN", 4)
+
+    def take_twice():
+        with contextlib.closing(closed_sockets.ClosedSockets()) as closed:
+            server = socket.create_server(("127.0.0.1", 0))
+            for _ in range(3):
+                client = socket.create_connection(server.getsockname())
+                accepted, _ = server.accept()
+                for end in (client, accepted):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    end.close()
+            time.sleep(0.3)  # the kernel sends its messages late
+            return [(len(sockets), is_whole) for sockets, is_whole in (closed.take(), closed.take())]
+
+    assert namespace().call(take_twice) == [(4, False), (2, True)]

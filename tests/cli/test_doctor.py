@@ -110,7 +110,7 @@ def test_the_agents_file(workspace, spoil, says):
             *(
                 "settings",
                 "n: conn_threshold: 'x' is not allowed, so the default is used",
-                "give a whole number of",
+                "give a number of connections from",
             ),
         ),
         (

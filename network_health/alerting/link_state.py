@@ -70,7 +70,8 @@ def update(
     before: LinkStates, interfaces: Sequence[Interface], settings: Settings, now_s: float
 ) -> LinkStates:
     """The state after one more reading, made at ``now_s`` on the clock of ``before.at_s``."""
-    by_index = {link.index: link for link in before.present.values() if link.index is not None}
+    known = before.present.values()
+    by_index: dict[int | None, TrackedLink] = {each.index: each for each in known if each.index is not None}
     present = {
         i.link.name: _tracked(
             by_index.get(i.link.index) or before.present.get(i.link.name), i.link, before.at_s, now_s

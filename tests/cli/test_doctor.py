@@ -36,14 +36,14 @@ def faults(done):
     return wrong
 
 
-def examined(workspace, *children):
+def examined(workspace, *children, run=run_here):
     """The doctor's check of a directive with these nodes."""
     text = (
         f'import os\nmatrix_directive = {{"universal_id": "matrix", "children": [{", ".join(children)}]}}\n'
     )
     path = workspace / "boot_directives" / "mine.py"
     path.write_text(text)
-    return run_here("doctor", workspace, "--directive", "mine")
+    return run("doctor", workspace, "--directive", "mine")
 
 
 def agent(config="{}", uid="n"):

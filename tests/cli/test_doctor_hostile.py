@@ -57,7 +57,7 @@ def test_hostile_sources_of_receivers(workspace, short_of_memory):
         (workspace / "agent" / name).mkdir()
         make(workspace / "agent" / name / f"{name}.py")
     receivers = [f'{{"universal_id": "{n}", "name": "{n}", "config": {{{ROLE}}}}}' for n in HOSTILE]
-    done = examined(workspace, *receivers, agent())
+    done = examined(workspace, *receivers, agent(), run=run)
     said = [says for subject, says, _ in faults(done) if subject == "handler"]
     folder = workspace / "agent"
     assert [line.partition(" cannot be read: ")[0] for line in said] == [

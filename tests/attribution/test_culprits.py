@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network_health.attribution.tcp_window import Window
+from network_health.attribution.traffic_window import Window
 
 from network_health.attribution import (
     connection_culprits,

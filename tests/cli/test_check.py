@@ -228,14 +228,14 @@ def test_a_finding_is_worse_than_a_failure():
 
 def test_all_errors_are_reported_together():
     """Each is one sentence on stderr; nothing is on stdout, and the status is 3."""
-    words = "stray --conn-threshold many --conn-treshold 5 --tx-threshold-mbps=-1 --json --nag --seconds 0"
+    words = "stray --conn-threshold many --conn-treshold 5 --tx-threshold-mbps=fast --json --nag --seconds 0"
     words += " --link-down-alerts maybe --top-n-procs --redact cats --universal-id --config"
     done = run("check", *words.split())
     assert done.returncode == UNKNOWN
     assert done.stdout == ""
     lines = [line.removeprefix("network-health check: ") for line in done.stderr.splitlines()]
     starts = ["'stray': ", "--conn-treshold: unknown", "--nag: unknown", "--seconds: '0'"]
-    starts += ["--tx-threshold-mbps: '-1'", "--conn-threshold: 'many'", "--top-n-procs needs a value"]
+    starts += ["--tx-threshold-mbps: 'fast'", "--conn-threshold: 'many'", "--top-n-procs needs a value"]
     starts += ["--link-down-alerts: 'maybe'", "--redact: 'cats'"]
     starts += ["--config needs a value: give a file", "--universal-id needs a value: give a node"]
     assert sorted(start for start in starts for line in lines if line.startswith(start)) == sorted(starts)

@@ -5,7 +5,6 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network_health.attribution.traffic_window import Window
 
 from network_health.attribution import (
     connection_culprits,
@@ -15,6 +14,7 @@ from network_health.attribution import (
     process_traffic,
     rate_culprits,
 )
+from network_health.attribution.traffic_window import Window
 from network_health.model import (
     BYTE_COUNTER,
     Cost,

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests import isolated, swarm_logs
-from tests.netns import Namespace, run
+from tests.netns import Namespace
 from tests.sharing import LongestFirst, seconds_of
 
 
@@ -73,13 +73,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("root") or item.get_closest_marker("swarm"):
             item.add_marker(pytest.mark.skip(reason="needs root"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _folders_in_memory(tmp_path_factory):
-    """On a host of its own the folders of tests are in memory: some tests wait mostly for the disk."""
-    if isolated.VARIABLE in os.environ:
-        run("mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

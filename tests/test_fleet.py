@@ -106,22 +106,18 @@ def test_the_rules_fire_when_they_should():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "instead",
-    ["expr: vector(0) == 1", 'expr: label_replace(vector(1), "extra", "x", "", "")'],
-    ids=["never", "always"],
-)
-def test_no_rule_goes_untested(tmp_path, instead):
-    """The rules' tests fail for each rule that never fires, or always."""
+@pytest.mark.parametrize("name", rule_names())
+def test_no_rule_goes_untested(tmp_path, name):
+    """The rules' tests fail if a rule never fires, or always."""
     (tmp_path / RULES_TEST.name).write_text(RULES_TEST.read_text())
+    text = RULES.read_text()
+    start = text.index(f"alert: {name}\n")
     expression = re.compile(r"expr: .*?(?=\n        (?:for|labels):)", re.DOTALL)
-    rules, changed = expression.subn(instead, RULES.read_text())
-    assert changed == len(rule_names())
-    (tmp_path / RULES.name).write_text(rules)
-    done = promtool("test", "rules", RULES_TEST.name, cwd=tmp_path)
-    assert done.returncode == 1
-    failed = re.findall(r"alertname: (\w+)", done.stdout + done.stderr)
-    assert set(failed) == set(rule_names())
+    for instead in ("expr: vector(0) == 1", 'expr: label_replace(vector(1), "extra", "x", "", "")'):
+        (tmp_path / RULES.name).write_text(text[:start] + expression.sub(instead, text[start:], count=1))
+        done = promtool("test", "rules", RULES_TEST.name, cwd=tmp_path)
+        assert done.returncode == 1
+        assert f"alertname: {name}" in done.stdout + done.stderr  # not an error in the changed rules
 
 
 def test_the_dashboard_is_consistent():

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -132,27 +131,14 @@ class Environment:
 
 
 @pytest.fixture(scope="session")
-def disk():
-    """A folder that commands on the outside see as well, beside the installer's cache."""
-    with tempfile.TemporaryDirectory(prefix="network-health-packaging-") as folder:
-        yield Path(folder)
-
-
-@pytest.fixture
-def tmp_path(disk):
-    """As pytest's own, but there."""
-    return Path(tempfile.mkdtemp(dir=disk))
-
-
-@pytest.fixture(scope="session")
-def built(disk, tmp_path_factory):
+def built(tmp_path_factory):
     """The distribution."""
-    shared = "PYTEST_XDIST_WORKER" in os.environ
-    return Built((tmp_path_factory.getbasetemp().parent if shared else disk) / "built")
+    folder = tmp_path_factory.getbasetemp()
+    return Built((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "built")
 
 
 @pytest.fixture(scope="session", params=pythons.VERSIONS)
-def environment(request, built, disk):
+def environment(request, built, tmp_path_factory):
     """The wheel alone, without extras, on each Python that the distribution is for."""
     version, tested = request.param, request.config.stash[_TESTED]
     try:
@@ -163,4 +149,4 @@ def environment(request, built, disk):
             pytest.fail(f"{error}; install it, as with pyenv or uv, so that CI sees every Python")
         pytest.skip(str(error))
     tested[version] = f"tested with {path}"
-    return Environment(Path(tempfile.mkdtemp(prefix=f"python{version}-", dir=disk)), version, built.wheel)
+    return Environment(tmp_path_factory.mktemp(f"python{version}-"), version, built.wheel)

@@ -1,5 +1,7 @@
 """What is in the wheel and in the sdist, and that nothing else is."""
 
+import re
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -105,3 +107,26 @@ def test_an_sdist_can_be_installed(built, tmp_path):
         "python", "-c", "from network_health.swarm.payload import payload_files as f; print(*f())"
     )
     assert "agent/network_health/network_health.py" in said.split()
+
+
+SCRIPT = """
+from network_health import Monitor, Settings
+report = Monitor(Settings.from_mapping({"conn_threshold": 2000})).check()
+reveal_type(report.details)
+"""
+
+
+def test_the_types_are_seen_by_mypy(environment, tmp_path):
+    """A user's script is checked against the installed library, strictly, its mistakes found."""
+    script = tmp_path / "script.py"
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", tmp_path / "cache"]
+    command += ["--python-executable", environment.python, script]
+
+    def mypy(text):
+        script.write_text(text)
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    good = mypy(SCRIPT)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert re.search(r'Revealed type is "(builtins\.)?str"', good.stdout)
+    assert mypy(SCRIPT + "report.details + 1\nMonitor(settings=7)\n").stdout.count(": error:") == 2

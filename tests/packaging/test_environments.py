@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -30,13 +28,6 @@ AT_A_TERMINAL = "import pty, sys; pty.spawn(sys.argv[1:])"
 #: What other programs on this host do is not this test's to judge.
 QUIET = ("--conn-threshold", "1000000", "--exclude-interfaces", "*")
 TOML = 'top_n_procs = 2\nconn_threshold = 1000000\nexclude_interfaces = ["*"]\n'
-
-#: What a user of the library may write.
-SCRIPT = """
-from network_health import Monitor, Settings
-report = Monitor(Settings.from_mapping({"conn_threshold": 2000})).check()
-reveal_type(report.details)
-"""
 
 
 @pytest.fixture(scope="session")
@@ -102,22 +93,6 @@ def test_demo(environment):
         "WARNING"
     }
     assert "Nothing is left of it." in told
-
-
-def test_the_types_are_seen_by_mypy(environment, tmp_path):
-    """A user's script is checked against the installed library, strictly, its mistakes found."""
-    script = tmp_path / "script.py"
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", tmp_path / "cache"]
-    command += ["--python-executable", environment.python, script]
-
-    def mypy(text):
-        script.write_text(text)
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    good = mypy(SCRIPT)
-    assert good.returncode == 0, good.stdout + good.stderr
-    assert re.search(r'Revealed type is "(builtins\.)?str"', good.stdout)
-    assert mypy(SCRIPT + "report.details + 1\nMonitor(settings=7)\n").stdout.count(": error:") == 2
 
 
 def test_toml_without_the_extra(environment):

@@ -110,11 +110,13 @@ def test_a_method_that_a_packet_names_is_not_called(swarm, tmp_path):
     """Neither one that writes a file, nor one that starts a thread; the first one is logged."""
     threads = len(os.listdir(f"/proc/{swarm.pid(UID)}/task"))
     place = {"path": str(tmp_path), "address": "a", "drop": "b", "name": "c.json"}
+    incoming = swarm.comm / UID / "incoming"
+    # One after the other: the framework takes files that lie there together in no order.
     for handler, content in (("save_directive", place), ("start_dynamic_throttle", 0)):
         packet = {"handler": handler, "content": content}
         order(swarm, "boss-1", UID, "incoming", "standard.command.packet", packet)
-    incoming = swarm.comm / UID / "incoming"
-    eventually(lambda: not list(incoming.glob("*.json")))
+        eventually(lambda: not list(incoming.glob("*.json")))
+        eventually(lambda: said(swarm, "Command refused: "))
     sender = "'boss-1'" if swarm.key_of else "an unknown sender"
     refused = said(swarm, "Command refused: ")
     assert len(refused) == 1

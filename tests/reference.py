@@ -4,7 +4,7 @@ import importlib.util
 import os
 import socket
 import sys
-from collections import namedtuple
+from collections import Counter, namedtuple
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +15,8 @@ from unittest.mock import patch
 import matrixswarm
 import psutil
 from matrixswarm.core.boot_agent import BootAgent
+
+from network_health.model import Connections
 
 IfStat = namedtuple("IfStat", "isup speed mtu")
 Io = namedtuple("Io", "bytes_sent bytes_recv packets_sent packets_recv errin errout dropin dropout")
@@ -91,9 +93,14 @@ def psutil_says(world):
         patch("network_health.sources.portable.time.monotonic", lambda: world.clock_s),
         patch("network_health.sources.portable._name", lambda process: process.name),
         patch("network_health.sources.portable._command", lambda process: process.name),
+        patch("network_health.sources.linux.read_connections_from_proc", _connections),
         patch.object(socket, "if_nameindex", list),
     ):
         yield
+
+
+def _connections():
+    return Connections(Counter(each.status for each in psutil.net_connections(kind="inet")))
 
 
 def reference_module():

@@ -18,9 +18,8 @@ from network_health.model import PortUse, Socket, SocketGroup
 
 
 def new_since(before: Mapping[Any, int], after: Mapping[Any, int]) -> Counter[Any]:
-    """The increase of each counter; a counter that went back started again at 0."""
-    new = Counter({key: n - before.get(key, 0) if n >= before.get(key, 0) else n for key, n in after.items()})
-    return +new
+    """The increase of each counter; of a counter that went back it is unknown, and counts as 0."""
+    return +Counter({key: n - before.get(key, 0) for key, n in after.items()})
 
 
 def of_kinds(name: str, kinds: Counter[str]) -> Culprits:

@@ -1,8 +1,8 @@
 """Reads the host with psutil, on any platform and where the kernel denies access to its own interfaces.
 
 See psutil's documentation of ``net_if_stats``, ``net_io_counters``, ``net_connections`` and ``Process``.
-Guarantees: names have at most `MAX_NAME` characters. On Linux they are not read with psutil: it reads a whole
-command line, which its process can make gigabytes long.
+Guarantees: names have at most `MAX_NAME` characters. On Linux neither they nor the connections are read with
+psutil: it reads a whole command line, which its process can make gigabytes long, and all descriptors.
 """
 
 from __future__ import annotations
@@ -85,6 +85,10 @@ def read_connections() -> Connections:
         OSError: the system denies access.
         psutil.Error: the system denies access (macOS requires root).
     """
+    if sys.platform == "linux":
+        from network_health.sources.linux import read_connections_from_proc
+
+        return read_connections_from_proc()
     return Connections(Counter(c.status for c in psutil.net_connections(kind="inet")))
 
 

@@ -10,6 +10,7 @@ from network_health.sources.linux.connection_counts import read_connections
 from network_health.sources.linux.conntrack import read_conntrack_sources
 from network_health.sources.linux.link_loss import read_loss_kinds
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
+from network_health.sources.linux.proc_sockets import read_connections_from_proc
 from network_health.sources.linux.procfs import (
     ProcessReader,
     read_command,
@@ -38,6 +39,7 @@ __all__ = [
     "read_command",
     "read_connected_to",
     "read_connections",
+    "read_connections_from_proc",
     "read_conntrack_sources",
     "read_container_and_unit",
     "read_listeners",

@@ -53,7 +53,7 @@ def read_cgroup_path(cgroup_id: int) -> str:
 def parse_cgroup(text: str) -> str:
     """The most specific path: of the unified hierarchy, else of systemd's, else the longest one."""
     paths = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # the name of a cgroup may have any other character that ends a line
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
         paths[controllers] = path
     for controllers in ("", "name=systemd"):

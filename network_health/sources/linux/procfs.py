@@ -104,6 +104,15 @@ def read_name(pid: int) -> str:
     return full_name(name, (_read_command_line(folder) or b"") if len(name) >= _CUT_AT else b"")
 
 
+def read_user(pid: int) -> str | None:
+    """The user of a process; ``None`` if it has ended, or is not visible for this user.
+
+    Raises:
+        KernelFormatError: its ``status`` has an unknown format.
+    """
+    return _read_user(Path("/proc", str(pid)))
+
+
 def read_command(pid: int) -> str | None:
     """The program of a process; ``None`` if it is not known."""
     line = _read_command_line(Path("/proc", str(pid)))
@@ -167,7 +176,8 @@ def parse_io(io: bytes) -> tuple[int, int]:
 
 
 def parse_uid(status: bytes) -> int:
-    """The real user id in ``status``.
+    """The real user id in ``status``. Its first line has the name, in which a process may put anything but a
+    newline: the kernel escapes that, and no other character that ends a line.
 
     Raises:
         KernelFormatError: it is missing.
@@ -185,7 +195,7 @@ def user_name(uid: int) -> str:
 
 def _number(text: bytes, key: bytes, source: str) -> int:
     """The first number of the line that starts with ``key``."""
-    for line in text.splitlines():
+    for line in text.split(b"\n"):
         if line.startswith(key):
             word = line[len(key) :].split(None, 1)[:1]
             if word and word[0].isdigit():
@@ -194,15 +204,20 @@ def _number(text: bytes, key: bytes, source: str) -> int:
 
 
 def _details(folder: Path, name: str) -> ProcessDetails:
-    line, io, status = _read_command_line(folder), _read(folder / "io"), _read(folder / "status")
+    line, io = _read_command_line(folder), _read(folder / "io")
     read_bytes, write_bytes = (None, None) if io is None else parse_io(io)
     return ProcessDetails(
         name=full_name(name, line or b""),
         read_bytes=read_bytes,
         write_bytes=write_bytes,
-        user=None if status is None else user_name(parse_uid(status)),
+        user=_read_user(folder),
         command=None if line is None else parse_command(line),
     )
+
+
+def _read_user(folder: Path) -> str | None:
+    status = _read(folder / "status")
+    return None if status is None else user_name(parse_uid(status))
 
 
 def _read_stat(path: str, folder: int | None = None) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from network_health.sources.linux import connection_counts, netlink
+from network_health.sources.linux import connection_counts, netlink, proc_sockets
 from network_health.sources.linux.connection_counts import TcpTotals, by_state, count_sockets
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.inet_diag import STATES
@@ -222,3 +222,23 @@ def test_an_interrupted_dump_is_no_result():
 def test_tw_is_used_only_if_it_is_per_namespace(release, expected):
     """Old kernels count the TIME_WAIT sockets of all namespaces together."""
     assert connection_counts._tw_is_per_namespace(release) is expected
+
+
+@pytest.mark.parametrize(
+    ("protocol", "line", "state"),
+    [
+        ("tcp", "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000", "LISTEN"),
+        ("tcp", "1: 0100007F:1F90 0100007F:C001 0C 0", "SYN_RECV"),
+        ("udp", "  7: 00000000:14E9 00000000:0000 07 0", "NONE"),
+    ],
+)
+def test_a_line_of_proc_has_the_state_of_its_socket(protocol, line, state):
+    """The state is in hexadecimal; a half-open connection may have the kernel's internal state 12."""
+    assert proc_sockets.parse_state(protocol, line) == state
+
+
+@pytest.mark.parametrize("line", ["", "0: a b", "0: a b zz", "0: a b FF 1"])
+def test_an_unknown_line_of_proc_is_an_error(line):
+    """A line without a known state is refused with one error."""
+    with pytest.raises(KernelFormatError):
+        proc_sockets.parse_state("tcp", line)

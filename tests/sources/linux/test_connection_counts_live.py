@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from network_health.sources.linux import connection_counts, inet_diag, netlink
+from network_health.sources.linux import connection_counts, inet_diag, netlink, proc_sockets
 from network_health.sources.linux.inet_diag import STATES
 from tests.sources.linux import referees
 from tests.sources.linux.tun_peer import EVERY_STATE, Peer, every_state
@@ -63,6 +63,20 @@ def test_every_state_has_the_counts_of_ss_and_psutil(namespace):
     for (seen, states), expected in namespace().call(watch):
         assert seen == expected == EVERY_STATE
         assert states == [FEW]
+
+
+def test_the_text_files_of_proc_count_the_same(namespace):
+    """Where the kernel denies the dumps, lines are counted, and no descriptors are read."""
+
+    def watch():
+        peer = Peer()
+        every_state(peer)
+        found = proc_sockets.read_connections_from_proc().by_status, referees.sockets_of_psutil()
+        peer.close()
+        return found
+
+    seen, expected = namespace().call(watch)
+    assert dict(seen) == expected == EVERY_STATE
 
 
 def test_a_full_dump_counts_the_same(namespace):

@@ -2,7 +2,8 @@
 
 See psutil's documentation of ``net_if_stats``, ``net_io_counters``, ``net_connections`` and ``Process``.
 Guarantees: names have at most `MAX_NAME` characters. On Linux neither they nor the connections are read with
-psutil: it reads a whole command line, which its process can make gigabytes long, and all descriptors.
+psutil: it reads a whole command line, which its process can make gigabytes long, and all descriptors. Nor is
+the user: psutil takes it from the name of a process that is called so.
 """
 
 from __future__ import annotations
@@ -131,13 +132,12 @@ def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
 
 
 def _details(process: psutil.Process) -> ProcessDetails:
-    info = process.as_dict(["io_counters", "username"])
-    io, user = info.get("io_counters"), info["username"]
+    io = process.as_dict(["io_counters"]).get("io_counters")
     return ProcessDetails(
         name=_name(process),
         read_bytes=io.read_bytes if io else None,
         write_bytes=io.write_bytes if io else None,
-        user=user and bounded_name(user),
+        user=_user(process),
         command=_command(process),
     )
 
@@ -150,6 +150,17 @@ def _name(process: psutil.Process) -> str | None:
             return read_name(process.pid)
         return bounded_name(process.name())
     except (psutil.AccessDenied, PermissionError):
+        return None
+
+
+def _user(process: psutil.Process) -> str | None:
+    if sys.platform == "linux":
+        from network_health.sources.linux import read_user
+
+        return read_user(process.pid)
+    try:
+        return bounded_name(process.username())
+    except psutil.AccessDenied:
         return None
 
 

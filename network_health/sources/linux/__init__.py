@@ -16,6 +16,7 @@ from network_health.sources.linux.procfs import (
     read_command,
     read_name,
     read_process_details,
+    read_user,
     require_proc,
     user_name,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "read_protocols",
     "read_socket_groups",
     "read_tcp_bytes",
+    "read_user",
     "require_proc",
     "user_name",
 ]

@@ -1,4 +1,4 @@
-"""What a process makes as large as it likes is read up to a limit: its command line, descriptors, cgroups."""
+"""What a process makes as large as it likes is read up to a limit, and its name is never taken for more."""
 
 import os
 import resource
@@ -64,6 +64,16 @@ def test_a_long_name_is_cut(read):
     cut = CUT_NAME.decode() + "x" * (MAX_NAME - 1 - len(CUT_NAME)) + "…"
     assert (found.name, getattr(found, "command", cut)) == (cut, cut)
     assert len(cut) == 255
+
+
+@pytest.mark.parametrize("name", [b"a\rUid:\t0", b"a\rUid:\tx", b"Uid:\t0\t0\t0"])
+@pytest.mark.parametrize("reader", ["kernel", "psutil"])
+def test_a_name_does_not_forge_the_user(reader, name):
+    """A name that looks like the line with the user changes neither the user nor makes it unreadable."""
+    with process_with(name, b"x", 1 << 12) as pid:
+        found = READERS[reader](pid)
+        uid = os.stat(f"/proc/{pid}").st_uid
+    assert (found.name, found.user) == (name.decode(), procfs.user_name(uid))
 
 
 def test_a_name_with_many_arguments_is_complete(tmp_path):

@@ -130,6 +130,7 @@ def test_a_truncated_stat_is_an_error_or_complete(cut):
         (procfs.parse_uid, b"", "status"),
         (procfs.parse_uid, b"Name:\tx\nUid:\n", "status"),
         (procfs.parse_uid, b"Name:\tUid: 5\n", "status"),
+        (procfs.parse_uid, b"Name:\tx\rUid:\t5\n", "status"),
     ],
 )
 def test_files_without_the_value_are_an_error(parse, text, source):

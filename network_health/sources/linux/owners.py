@@ -31,7 +31,8 @@ class SocketOwners:
 class OwnerSearch:
     """Iterates over processes, the lowest pid first, until the clock reaches ``deadline_s``.
 
-    ``access_denied`` and ``timed_out`` say whether processes were left out so far.
+    ``access_denied`` and ``timed_out`` say whether processes were left out so far. Without a descriptor or
+    memory, the search ends as if the time was up.
     """
 
     def __init__(self, deadline_s: float, now: Callable[[], float] = time.monotonic) -> None:
@@ -42,7 +43,7 @@ class OwnerSearch:
         """Pid, and the inodes of its sockets; a process with many descriptors comes several times in a row.
 
         Raises:
-            OSError: ``/proc`` is missing.
+            OSError: ``/proc`` is missing, or no descriptor is left.
         """
         for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
             try:
@@ -53,8 +54,11 @@ class OwnerSearch:
                         return
             except PermissionError:
                 self.access_denied = True
-            except OSError:  # the process has ended
+            except (FileNotFoundError, ProcessLookupError):  # the process has ended
                 continue
+            except OSError:  # no descriptor or no memory left: what was not found is not without an owner
+                self.timed_out = True
+                return
 
 
 class OwnerFinder:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import random
 import socket
 import struct
@@ -304,6 +305,22 @@ def test_a_search_ends_at_its_deadline():
         assert late.timed_out
         assert late.pids in ({}, {inode: os.getpid()})
         assert finder.find([inode], 1.0, now=lambda: 0.0).pids == {inode: os.getpid()}
+
+
+def test_an_owner_that_no_descriptor_was_left_to_find_is_found_later():
+    """A search that ran out of descriptors does not conclude that a socket has no owner."""
+    with socket.socket() as mine:
+        inode = os.fstat(mine.fileno()).st_ino
+        finder, limits = owners.OwnerFinder(), resource.getrlimit(resource.RLIMIT_NOFILE)
+        only = os.dup(mine.fileno())
+        os.close(only)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (only + 1, limits[1]))
+        try:
+            none_left = finder.find([inode], time.monotonic() + 10)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert none_left == owners.SocketOwners({}, timed_out=True)
+        assert finder.find([inode], time.monotonic() + 10).pids == {inode: os.getpid()}
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Finds the container or systemd unit of a process or socket, from ``/proc/<pid>/cgroup``; see cgroups(7).
 
 Guarantees: the names come from the path alone, in the formats of systemd, Docker, Podman, Kubernetes and LXC.
-A path in another format gives no name. The kernel limits a name to 255 bytes, and a user with cgroups of his
-own may nest them as deep as he likes: of a longer path no name is found.
+A path in another format gives no name. At most `_CGROUP_BYTES` are read, because a user can nest cgroups
+without a limit: the names at the end of a longer path are not found.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_container_and_unit(pid: int) -> ContainerAndUnit:
 def read_cgroup_path(cgroup_id: int) -> str:
     """The path of the cgroup with this id (the inode of its folder); empty if it is not found.
 
-    Of more than 20,000 cgroups the nearest to the root are searched.
+    At most 20,000 cgroups are searched, those nearest to the root first.
     """
     for top in _HIERARCHIES:
         if (top / "cgroup.controllers").exists():
@@ -53,7 +53,7 @@ def read_cgroup_path(cgroup_id: int) -> str:
 def parse_cgroup(text: str) -> str:
     """The most specific path: of the unified hierarchy, else of systemd's, else the longest one."""
     paths = {}
-    for line in text.split("\n"):  # the name of a cgroup may have any other character that ends a line
+    for line in text.rstrip("\n").split("\n"):  # a name may have any other character that ends a line
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
         paths[controllers] = path
     for controllers in ("", "name=systemd"):

@@ -2,8 +2,8 @@
 
 import contextlib
 import os
-import resource
 import random
+import resource
 import socket
 import struct
 import time
@@ -354,6 +354,7 @@ def test_containers_and_units_are_found_in_paths(path, expected):
         ("4:memory:/docker/x\n2:cpu:/\n0::/\n", "/docker/x"),
         ("", ""),
         ("nonsense\n", ""),
+        ("0::/a.scope\x0c0::/b.service\n", "/a.scope\x0c0::/b.service"),
     ],
 )
 def test_the_most_specific_path_is_used(text, path):

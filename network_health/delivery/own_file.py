@@ -1,8 +1,8 @@
-"""Reads and writes files of this user, in folders into which something else may have been put.
+"""Reads and writes files of this user, in folders where other programs may create files, too.
 
 Guarantees: a link is never followed. Only a regular file of this user with a single name is read or
-overwritten; for everything else there is `NotOwnFile`. No call waits for another process, as for one that
-opens a FIFO. At most ``limit`` bytes are read.
+overwritten; everything else raises `NotOwnFile`. No call waits for another process, for example at a FIFO.
+At most ``limit`` bytes are read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_own(path: Path, limit: int = MAX_BYTES) -> bytes:
         NotOwnFile: see the module.
         OSError: the file cannot be read.
     """
-    handle = _open(path, os.O_RDONLY, limit)
+    handle = open_own(path, os.O_RDONLY, limit)
     with open(handle, "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:  # it has grown since it was opened
@@ -47,14 +47,20 @@ def overwrite_own(path: Path, data: bytes) -> None:
         NotOwnFile: see the module; nothing was written.
         OSError: the file cannot be written.
     """
-    handle = _open(path, os.O_WRONLY | os.O_CREAT, len(data))
+    handle = open_own(path, os.O_WRONLY | os.O_CREAT, len(data))
     try:
         os.write(handle, data)
     finally:
         os.close(handle)
 
 
-def _open(path: Path, flags: int, limit: int) -> int:
+def open_own(path: Path, flags: int, limit: int = MAX_BYTES) -> int:
+    """The descriptor of a file; with ``O_CREAT`` a new one has mode 0600.
+
+    Raises:
+        NotOwnFile: see the module.
+        OSError: the file cannot be opened.
+    """
     try:
         handle = os.open(path, flags | SAFE_FLAGS, 0o600)
     except OSError as error:

@@ -1,24 +1,25 @@
 """Lets only one process of an agent work at a time, even if the framework starts two.
 
-The framework starts an agent again when its heartbeat is a minute old, which on a busy host can be that of a
+The framework starts an agent again when its heartbeat is a minute old. On a busy host this can happen to a
 running agent. The second process ends within seconds, but could make a check in that time.
 
-From flock(2), on a file of the agent's own, mode 0600, which no other user can open to lock it. The lock ends
-with the process that has it; the file says which process that is.
+The lock is flock(2) on a file of mode 0600, so that no other user can open and lock it. It ends with the
+process that has it; the file says which process that is.
 
-Guarantees: nothing here raises. Where the file cannot be locked, every process may work, and the log says so.
-If the process that has the lock is not one of this agent's, the log says so within half a minute.
+Guarantees: nothing here raises. If the file cannot be locked, every process makes checks, and the log says
+so. If a process of another program has the lock, the log says so within half a minute.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+
+from network_health.delivery import open_own
 
 fcntl: ModuleType | None
 try:
@@ -31,8 +32,6 @@ LOCK = "network-health-lock"
 SETTLE_S = 10.0
 #: Room for two numbers. Of one length, so that a full disk does not keep it from being overwritten.
 _RECORD_BYTES = 64
-#: Neither a link is followed, nor is a FIFO waited for. Python adds ``O_CLOEXEC`` itself.
-_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class SingleInstance:
@@ -59,7 +58,7 @@ class SingleInstance:
         if self._handle is not None or fcntl is None:
             return True
         try:
-            handle = _open(self._path)
+            handle = open_own(self._path, os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -87,15 +86,15 @@ class SingleInstance:
         if pid and pid[0].isdigit() and record == _record(int(pid[0])):
             self._strange_since_s = None
             self._log_once(
-                "Another process of this agent is running: this one begins when that has ended.", "INFO"
+                "Another process of this agent is running: this one waits until that one has ended.", "INFO"
             )
             return
         if self._strange_since_s is None:
             self._strange_since_s = self._clock()
         if self._clock() - self._strange_since_s >= SETTLE_S:
             self._log_once(
-                f"The lock {self._path} is held by a process that is not this agent's: nothing is checked "
-                "until that has ended. The command lslocks shows it",
+                f"Another program has locked {self._path}: this agent makes no checks until that process has "
+                "ended. The command lslocks shows it",
                 "WARNING",
             )
 
@@ -103,20 +102,6 @@ class SingleInstance:
         if message not in self._logged:
             self._logged.add(message)
             self._log(message, level=level)
-
-
-def _open(path: Path) -> int:
-    """Open the file, or create it.
-
-    Raises:
-        OSError: it cannot be opened, or something else has its name.
-    """
-    handle = os.open(path, _FLAGS, 0o600)
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
-        os.close(handle)
-        raise OSError("it is not a file of the agent's own")
-    return handle
 
 
 def _record(pid: int) -> bytes:

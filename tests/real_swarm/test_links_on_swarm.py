@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import time
 
@@ -56,8 +57,8 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Two pairs that are up."""
-    planned = Pair(), Pair()
+    """Three pairs that are up."""
+    planned = Pair(), Pair(), Pair()
     try:
         for pair in planned:
             pair.make()
@@ -151,6 +152,27 @@ def test_a_veth_taken_down_is_one_warning_and_one_recovery(swarm, pairs):
     assert (warning["severity"], warning["details"]) == ("WARNING", f"{name} is down")
     assert recovery["severity"] == "INFO"
     assert f" Recovered: {name} link after " in recovery["details"]
+    first, last = said(swarm, name)
+    assert first.endswith(f"WARNING: {name} is down")
+    assert f"Recovered: {name} link after " in last
+
+
+def test_an_agent_killed_while_a_link_is_down_still_reports_its_end(swarm, pairs):
+    """After ``kill -9`` the swarm's new process goes on with the alert: not new, and as old as it is."""
+    name, began = pairs[2].name, time.time()
+    pairs[2].switch("down")
+    eventually(lambda: told(swarm, ON_CHANGE, name, began) == [["down"]], PATIENCE_S)
+    killed = swarm.pid(ON_CHANGE)
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: swarm.pid(ON_CHANGE) not in (None, killed), PATIENCE_S)
+    checked(swarm, time.time(), 3)
+    pairs[2].switch("up")
+    eventually(lambda: told(swarm, ON_CHANGE, name, began)[-1:] == [["recovered"]], PATIENCE_S)
+
+    course = told(swarm, ON_CHANGE, name, began)
+    assert course == [["down"]] * (len(course) - 1) + [["recovered"]]
+    (recovery,) = reports(swarm, ON_CHANGE, began)[-1]["metrics"]["recovered"]
+    assert recovery["lasted_s"] > 60  # the swarm needs a minute for the new process
     first, last = said(swarm, name)
     assert first.endswith(f"WARNING: {name} is down")
     assert f"Recovered: {name} link after " in last

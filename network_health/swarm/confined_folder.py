@@ -31,7 +31,7 @@ _SEARCH = _FOLDER | getattr(os, "O_PATH", 0)
 class ConfinedFolder:
     """A context manager; ``path`` is absolute. The folder ``scratch`` in it is created when it is needed.
 
-    All methods raise `SwarmError` if a component of a name is a link or no folder, and else `OSError`.
+    All methods raise `SwarmError` if a component of a name is a link or not a folder, else `OSError`.
     """
 
     def __init__(self, path: Path, scratch: str) -> None:
@@ -65,6 +65,8 @@ class ConfinedFolder:
         with self._parent(name) as (folder, last):
             descriptor = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe was put there meanwhile
+                return None
             content = file.read(MAX_BYTES + 1)
         return content if len(content) <= MAX_BYTES else None
 

@@ -25,6 +25,9 @@ from network_health.swarm.untrusted_file import read_bytes
 
 AGENT = "network_health"
 _NAME = "matrix_directive"
+#: A file that is not larger than `python_source.MAX_BYTES` has fewer literals. With names that are used twice
+#: in the values of other names, and so on, a few lines would have billions.
+_MOST_VALUES = 1 << 18
 
 Directive = dict[Any, Any]
 
@@ -164,6 +167,7 @@ class _Reader:
         self._stores: Counter[str] = Counter()
         self._uses: dict[str, ast.Name] = {}
         self._evaluating: set[str] = set()
+        self._values_left = _MOST_VALUES
         items = {id(item) for node in ast.walk(module) for item in _children(node)}
         for node in ast.walk(module):
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -186,6 +190,9 @@ class _Reader:
         return result
 
     def _value(self, node: ast.expr) -> Any:  # noqa: ANN401 - any literal, or Unread
+        self._values_left -= 1
+        if self._values_left < 0:
+            raise ValueError(f"its names stand for more than {_MOST_VALUES} values")
         if isinstance(node, ast.Dict):
             return self._dict(node)
         if isinstance(node, ast.List | ast.Tuple | ast.Set):

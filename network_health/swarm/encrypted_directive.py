@@ -15,6 +15,8 @@ from network_health.swarm.errors import SwarmError
 from network_health.swarm.untrusted_file import read_regular_file
 
 _PARTS = ("nonce", "tag", "ciphertext")
+#: A file may take a second to read, and there can be as many as somebody puts there.
+_MOST_FILES = 100
 
 
 def is_envelope(content: object) -> bool:
@@ -49,8 +51,13 @@ def decrypted(path: Path, data: bytes, key: str) -> bytes:
 def encrypted_directives(workspace: Path) -> list[Path]:
     """The encrypted directives in ``boot_directives/``."""
     return [
-        path for path in sorted((workspace / "boot_directives").glob("*.json")) if is_encrypted_file(path)
+        path for path in directive_files(workspace / "boot_directives", ".json") if is_encrypted_file(path)
     ]
+
+
+def directive_files(folder: Path, suffix: str) -> list[Path]:
+    """The first 100 files by name that may be directives."""
+    return sorted(folder.glob(f"*{suffix}"))[:_MOST_FILES]
 
 
 def is_encrypted_file(path: Path) -> bool:
@@ -64,8 +71,8 @@ def is_encrypted_file(path: Path) -> bool:
 def encrypt_again(workspace: Path, encrypted: Path, tool: str = "matrixswarm-encrypt-directive") -> str:
     """The command that encrypts a directive again, with the agents that are in the workspace now.
 
-    The tool embeds nothing, without a word, if it takes another folder for the workspace. It looks for a file
-    ``.swarm`` in the current folder and above it first, then at ``MATRIXSWARM_PATH``.
+    If the tool finds another workspace, it embeds nothing and reports no error. It looks first for a file
+    ``.swarm`` in the current folder and above it, then at ``MATRIXSWARM_PATH``.
     """
     plain = shlex.quote(str(encrypted.with_suffix(".py")))
     out = shlex.quote(str(encrypted))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from network_health.swarm.errors import SwarmError
-from network_health.swarm.untrusted_file import read_bytes
+from network_health.swarm.untrusted_file import read_regular_file
 
 _POINTER = ".swarm"
 _GLOBAL_POINTER = ".matrixswarm_pointer"
@@ -111,7 +111,7 @@ def _candidates(start: Path) -> Iterator[Path]:
 
 
 def _target(pointer: Path) -> Path:
-    name = read_bytes(pointer).decode("utf-8", "surrogateescape").strip()
+    name = read_regular_file(pointer).decode("utf-8", "surrogateescape").strip()
     if not name:
         raise SwarmError(f"the pointer {pointer} is empty")
     return Path(name)
@@ -126,7 +126,7 @@ def _resolved(path: Path) -> Path:
 
 def _install_path(path: Path) -> Path:
     try:
-        content = json.loads(read_bytes(path))
+        content = json.loads(read_regular_file(path))
     except (ValueError, RecursionError) as error:
         raise SwarmError(f"{path}, which the framework needs for a boot, is not JSON") from error
     home = content.get("install_path") if isinstance(content, dict) else None

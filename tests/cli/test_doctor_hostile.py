@@ -5,8 +5,10 @@ import resource
 
 import pytest
 
+from network_health.swarm.encrypted_directive import directive_files
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.python_source import MAX_BYTES, parse_source
+from network_health.swarm.workspace import Workspace
 from tests.cli.command import run
 from tests.cli.test_doctor import AGENT, ROLE, agent, examined, faults, found
 
@@ -111,3 +113,30 @@ def test_a_deep_source_is_parsed_or_refused(tmp_path, source):
     except SwarmError as error:
         outcome = str(error)
     assert outcome in {1, f"{tmp_path}/x.py is not Python that can be read: it is nested too deeply"}
+
+
+def test_names_that_stand_for_billions_of_values(workspace):
+    """Names that are used twice in the values of other names are one fault, and are passed over in a list."""
+    names = "".join(f"a{i} = [a{i - 1}, a{i - 1}]\n" for i in range(1, 40))
+    path = workspace / "boot_directives" / "names.py"
+    path.write_text(f"a0 = 1\n{names}matrix_directive = {{'universal_id': a39}}\n")
+    done = run("doctor", workspace, "--directive", "names")
+    assert [(subject, said) for subject, said, _ in faults(done)] == [
+        ("directive", f"{path} is not Python that can be read: its names stand for more than 262144 values")
+    ]
+    assert found(done)[-1][1] == "/matrix"
+
+
+def test_of_very_many_directives_the_first_are_read(tmp_path):
+    """There can be as many files as somebody puts there: the first 100 by name are enough."""
+    for number in range(150):
+        (tmp_path / f"{number:03}.json").symlink_to("x")
+    assert directive_files(tmp_path, ".json") == [tmp_path / f"{number:03}.json" for number in range(100)]
+
+
+def test_a_device_in_place_of_the_map_is_not_opened(workspace):
+    """Opening some devices has an effect, as of a watchdog; the map that the framework needs is no device."""
+    (workspace / ".matrix").unlink()
+    (workspace / ".matrix").symlink_to("/dev/full")
+    with pytest.raises(SwarmError, match=r"\.matrix is not a regular file"):
+        Workspace.at(workspace)

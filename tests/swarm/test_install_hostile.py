@@ -5,11 +5,13 @@ import json
 import os
 import shutil
 import signal
+import stat
 from pathlib import Path
 
 import pytest
 
 from network_health.cli.main import main
+from network_health.swarm.confined_folder import ConfinedFolder
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.installation import install, uninstall
 from network_health.swarm.workspace import Workspace
@@ -198,3 +200,13 @@ def test_links_that_come_and_go_meanwhile(workspace, outside):
         os.waitpid(child, 0)
     assert snapshot(outside) == before
     assert refused > 0
+
+
+def test_a_pipe_that_is_put_in_place_of_a_file_meanwhile(tmp_path, monkeypatch):
+    """It is no file that was installed: nothing is read from it, and nothing waits for it."""
+    os.mkfifo(tmp_path / "pipe")
+    writer = os.open(tmp_path / "pipe", os.O_RDWR | os.O_NONBLOCK)
+    monkeypatch.setattr(ConfinedFolder, "_kind", lambda self, name: stat.S_IFREG)  # as it was before
+    with ConfinedFolder(tmp_path, "scratch") as folder:
+        assert folder.read("pipe") is None
+    os.close(writer)

@@ -19,7 +19,7 @@ from network_health.swarm.doctor.agent_source import check_encrypted, check_sour
 from network_health.swarm.doctor.export import check_export
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.handler import check_handler
-from network_health.swarm.encrypted_directive import is_encrypted_file
+from network_health.swarm.encrypted_directive import directive_files, is_encrypted_file
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.framework import framework_folder
 from network_health.swarm.receivers import SETTLE_S
@@ -74,7 +74,7 @@ def _path(folder: Path, name: str) -> Path:
 
 def _directives(folder: Path) -> list[str]:
     """The names of the directives that have a node of this agent."""
-    return sorted(path.stem for path in folder.glob("*.py") if path.is_file() and _runs_the_agent(path))
+    return [path.stem for path in directive_files(folder, ".py") if path.is_file() and _runs_the_agent(path)]
 
 
 def _runs_the_agent(path: Path) -> bool:
@@ -170,9 +170,9 @@ def check_reports(
         if receivers:
             named = ", ".join(node.universal_id for node in receivers)
             when = f"{SETTLE_S:.0f} s after the start"
-            yield note("reports", f"no node holds the role {role!r}: {when} reports are sent to {named}", do)
+            yield note("reports", f"no node has the role {role!r}: {when} reports are sent to {named}", do)
     if not receivers:
-        yield fault("reports", f"no node holds the role {role!r}: no report of {uid} will be delivered", do)
+        yield fault("reports", f"no node has the role {role!r}: no report of {uid} will be delivered", do)
     for node in receivers:
         yield check_handler(node, settings.report_handler, workspace)
 

@@ -174,7 +174,7 @@ def test_no_packet_reaches_an_attribute_of_the_agent(agent, tmp_path, monkeypatc
     assert list(incoming.iterdir()) == []
     assert called == []
     (refused,) = [line for line in lines if "refused" in line]
-    assert refused.endswith(", and this agent answers to no such command.")
+    assert refused.endswith(", which this agent does not accept.")
     agent.gate._clock = agent.gate._refusals._clock = lambda: time.monotonic() + 60
     agent.gate.log_counts()
-    assert lines[-1].startswith(f"Command refused: {len(names)} more of an unknown sender in ")
+    assert lines[-1].startswith(f"Command refused: {len(names)} more from an unknown sender in ")

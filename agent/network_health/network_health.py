@@ -27,7 +27,7 @@ PACKET_LINES = ("Packet passed to ", "[PASS-PACKET]", "Failed during pass_packet
 
 
 class Agent(BootAgent):
-    """Watches the host's network and reports to every node that holds the role."""
+    """Watches the host's network and reports to every node that has the role."""
 
     #: The methods that a command packet may name: this agent answers to none.
     HANDLERS = ()
@@ -68,7 +68,7 @@ class Agent(BootAgent):
             self.service.work(config, identity)
 
     def send_status_report(self, status, severity, details, metrics=None, timestamp=None):
-        """Report to every node that holds the role; what cannot be delivered now waits on disk.
+        """Report to every node that has the role; what cannot be delivered now waits on disk.
 
         ``timestamp`` is the time of the observation, epoch seconds; by default now.
         """
@@ -89,7 +89,7 @@ class Agent(BootAgent):
         return process_metrics(self.service.monitor.processes.run().value or ())
 
     def nodes_of_role(self, role):
-        """The universal_ids of the nodes that hold a role."""
+        """The universal_ids of the nodes that have a role."""
         return [node["universal_id"] for node in self.get_nodes_by_role(role)]
 
     def pass_content(self, receiver, handler, content):

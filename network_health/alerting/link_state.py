@@ -6,9 +6,9 @@ Guarantees:
   down as well.
 - A removed link is not down. A removed physical link (no kind, not ``lo``, its index under no other name) is
   gone until it returns or is excluded. A virtual link, or one of unknown kind, may come and go.
-- A link is flapping after more than 2 carrier changes in 2 minutes. If checks are further apart, it takes
-  more than 2 for each 2 minutes begun. The kernel counts the changes, so none between two checks is missed.
-  Flapping ends after 2 minutes without a change. A link has only one finding: gone, flapping or down.
+- A link is flapping after more than 2 carrier changes in 2 minutes. If checks are further apart, 2 are
+  allowed for each started period of 2 minutes. The kernel counts the changes, so none is missed. Flapping
+  ends after 2 minutes without a change. A link has only one finding: gone, flapping or down.
 - A link is the same as long as its index is, whatever its name. A changed index, or a counter that went back,
   means that it was created again.
 - A bridge has no findings: it is up only while one of its ports is up.

@@ -27,7 +27,7 @@ _STATES: tuple[Literal["breached", "clearing", "unknown"], ...] = ("breached", "
 
 
 def to_plain(state: AlertState) -> dict[str, Any]:
-    """The state, but for when the last report was due: a new process begins with a report."""
+    """The state without the time of the last report: a new process always begins with a report."""
     links, settings = state.links, state.settings or Settings()
     return {
         "alerts": [_plain_alert(alert) for alert in state.alerts.values()],
@@ -46,8 +46,8 @@ def to_plain(state: AlertState) -> dict[str, Any]:
 def from_plain(plain: Mapping[str, Any], clock: Clock, *, same_boot: bool) -> AlertState:
     """The state that `to_plain` was given.
 
-    Of another boot no index and no carrier count is kept, and a link that is missing now is not gone: while
-    the host was off, it may have been removed.
+    After a boot of the host, indexes and carrier counts are dropped, and a link that is missing now is not
+    gone: it may have been removed while the host was off.
 
     Raises:
         ValueError, TypeError, KeyError: ``plain`` is not a result of `to_plain`.

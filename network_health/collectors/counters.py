@@ -1,9 +1,10 @@
-"""Compares the counters of an interface in two readings, each counter alone. Pure.
+"""Compares the counters of an interface in two readings, each counter separately. Pure.
 
 Guarantees:
 - A counter that went back has no increase. What was counted in that window is unknown.
-- If it reaches its earlier value again within `HICCUP_S`, and did not move in between, the low value was a
-  wrong reading: its increase is that over the earlier value. Otherwise it was reset, and counts from there.
+- If it reaches its earlier value again within `HICCUP_S`, and did not increase in between, the low value was
+  wrong: its increase is counted from the earlier value. Otherwise it was reset: its increase is counted from
+  the low value.
 - A 32-bit counter that wrapped has its true increase. A counter has wrapped if all counters of the interface
   are below 2^32, and if bytes and packets of its direction allow it.
 """

@@ -2,10 +2,10 @@
 
 Guarantees:
 - An interface is the same as before if its index is the same; a new name changes nothing.
-- Each counter is compared alone, as `network_health.collectors.counters` says.
+- Each counter is compared separately, as `network_health.collectors.counters` says.
 - A physical interface has no rate above its link speed: such a rate is unknown.
-- New errors of an interface that was not there before count from what the kernel announced it with. Without
-  an announcement its history is unknown, and what it has at first is not new.
+- New errors of a new interface are counted from the counters in the kernel's announcement. Without an
+  announcement they are counted from its first reading.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Replaces a file as a whole: a reader finds the old content or the new one, never a part.
 
-Guarantees: whatever has the file's name is replaced and never written to, a link's target neither. The name
-of the temporary file cannot be guessed. A failed write leaves no partial file. A process killed at any
-instant cannot break this; a power cut can, unless ``durable`` is set.
+Guarantees: whatever has the file's name is replaced, never written to. If it is a link, its target is not
+changed. The name of the temporary file cannot be guessed. A failed write leaves no partial file. All this is
+also true if the process is killed at any time, and with ``durable`` also after a power cut.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ Guarantees:
   power continues with it. A node may then get it twice, with the same ``metrics.report_id``.
 - Each node gets its reports oldest first. After a failed send it gets no more in the same pass.
 - A report that is not durable gets a file only if it still waits after a pass: one that is accepted at once
-  costs no write. The file is not flushed to the disk.
+  costs no write. This file is not flushed to the disk.
 - At most `MOST_ALERTS` durable reports and `MOST_INFO` others wait; of each kind the oldest is dropped.
 - While the folder cannot be written, reports wait in memory and are lost when the process ends. A delivered
   report whose file cannot be removed is sent again by the next process. A file that cannot be read does not
   delay newer reports. One log line says when this begins, one when it ends.
-- A node that is no longer a receiver and cannot be reached for an hour is given up. Its reports that no other
-  node has go to the current receivers.
+- A node that is no longer a receiver and cannot be reached for an hour gets no more reports. Those of its
+  reports that no other node has go to the current receivers.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Outbox:
             send: ``send(node, content)`` returns True if ``node`` has the report now, False if the node
                 cannot be reached, None to try again in the next pass without a log line. Its exceptions
                 pass through; no report is lost.
-            receivers: the nodes that hold the role now; empty when unknown.
+            receivers: the nodes that have the role now; empty when unknown.
         """
         self._load()
         failed: set[str] = set()
@@ -165,8 +165,9 @@ class Outbox:
             if not report.recipients and report.reached:
                 self._remove(report)
         self._log(
-            f"{node} is no longer a receiver and cannot be reached: given up. Of the {len(affected)} reports "
-            f"that waited for it, those that no other node has go to the current receivers"
+            f"{node} is no longer a receiver and cannot be reached: it gets no more reports. Of the "
+            f"{len(affected)} reports that waited for it, those that no other node has "
+            "go to the current receivers"
         )
 
     def _drop_excess(self) -> None:

@@ -1,7 +1,7 @@
-"""Limits how many reports of one kind wait. Pure but for the log.
+"""Limits the number of waiting reports of one kind. Pure, except for the log.
 
-Guarantees: the oldest are dropped. One log line says when that begins, one how many were dropped when at most
-half as many wait again.
+Guarantees: the oldest are dropped. One log line says when this begins. When at most half of the limit waits
+again, one log line says how many were dropped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records which nodes take reports. Pure but for the clock and the log.
+"""Records which nodes accept reports. Pure, except for the clock and the log.
 
 Guarantees: one log line says that a node cannot be reached, one that it can be again.
 """
@@ -36,7 +36,7 @@ class Reachability:
             self._log(f"{node} cannot be reached: its reports wait until it can")
 
     def lost(self, receivers: Collection[str]) -> list[str]:
-        """Nodes that are to be given up; each is returned once. Empty ``receivers`` are unknown."""
+        """Nodes that get no more reports; each is returned once. Empty ``receivers`` mean: not known."""
         if not receivers:
             return []
         now_s = self._clock()

@@ -1,8 +1,8 @@
 """Creates the ids of reports: agent, boot, number, as in ``net-health-1-5d2c0f3b9a41-000017``.
 
-Guarantees: no id is given twice. A respawned agent continues the numbers without a gap. After a boot, and
-when the file cannot be read or written, numbers start at 1 under a new boot part: the end of the boot id
-and four random digits. Anything else that is found in the file's place is removed, with a log line.
+Guarantees: no id is given twice. A restarted agent continues the numbers without a gap. After a boot of the
+host, and if the file cannot be read or written, numbers start at 1 and the boot part is new: the end of the
+boot id and four random digits. Anything else with the file's name is removed, with a log line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Saves what a monitor has reported, so that an agent that starts again continues from it.
+"""Saves what a monitor has reported, so that a restarted agent continues from it.
 
 Guarantees: error counters and interface indexes of an earlier boot are never loaded. No method raises because
 of the file. Call `save` after the check's report is in the outbox: an agent killed in between reports its
@@ -122,7 +122,7 @@ def _shift_s(at_s: float, timestamp: float, now_s: float, *, same_boot: bool) ->
 
 
 def _highest(known: Baseline) -> Counters:
-    """The counters to continue from: a low reading of a moment is not kept."""
+    """The counters to continue from: a value that was low for a moment only is not saved."""
     return known.counters if known.highest is None else known.highest
 
 

@@ -1,8 +1,8 @@
 """Stores waiting reports: one JSON file each, in a folder that others may use as well.
 
 Guarantees: only files that this module has named are touched. Their names sort by age. What is damaged, or
-is not a file of this user, is renamed and never loaded; the newest few are kept. No number of a file makes
-a later report unreadable.
+is not a file of this user, is renamed and never loaded; the newest few are kept. A file whose name has a
+very high number does not make later reports unreadable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DAMAGED_SUFFIX = ".damaged"
 _DAMAGED_KEPT = 5
 #: Many more than can wait: the rest was put there by another program.
 _MOST_FILES = 1000
-#: No agent makes so many reports. The numbers above, up to twelve digits, are room for the reports after one.
+#: No agent makes so many reports. If another program has used a higher number, up to twelve digits are left.
 _HIGHEST_NUMBER = 10**11
 _NAME = re.compile(r"network-health-([0-9]{12})-[0-9]+\.report")
 _DAMAGED_NAME = re.compile(_NAME.pattern + re.escape(_DAMAGED_SUFFIX))
@@ -100,7 +100,7 @@ class Spool:
             self.last_order += 1
             new = self._path(self.last_order)
         report.order = self.last_order
-        self._log(f"A waiting report has a number that no agent gives: {old.name}, now {new.name}")
+        self._log(f"A waiting report has too high a number: {old.name}, now {new.name}")
         with contextlib.suppress(OSError):  # it keeps its name, and is read again under it
             report.path = old.replace(new)
 

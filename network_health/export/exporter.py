@@ -1,9 +1,9 @@
 """Exports the metrics of each report as ``prometheus_textfile`` and ``prometheus_listen`` say.
 
-Guarantees: no method raises. No output is waited for longer than `_TIMEOUT_S`. A problem is logged when it
-changes, and the output is tried again at every check. Unless a setting asks, nothing listens and the client
-library is not loaded. The file stays when the process ends, so that its alerts do not look resolved; a file
-that the settings no longer name is removed.
+Guarantees: no method raises, or waits longer than `_TIMEOUT_S` for an output. A problem is logged when it
+changes, and the output is tried again at every check. If both settings are off, nothing listens and the
+client library is not loaded. The file stays when the process ends, so that its alerts do not look resolved; a
+file that the settings no longer name is removed.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class Settings:
         True,
         rules.boolean(),
         "switch",
-        "Add to each finding in the text of a report who is behind it. The metrics have it in any case.",
+        "Add the culprit of each finding to the text of a report. The metrics have it in any case.",
     )
     process_network: str = _setting(
         "auto",

@@ -45,7 +45,7 @@ class Node(Protocol):
         """Show the framework that the worker is alive."""
 
     def nodes_of_role(self, role: str) -> list[str]:
-        """The universal_ids of the nodes that hold a role."""
+        """The universal_ids of the nodes that have a role."""
 
     def send_status_report(
         self, status: str, severity: str, details: str, metrics: Mapping[str, Any], timestamp: float
@@ -139,8 +139,8 @@ class AgentService:
     def _reconfigure(self, config: Mapping[str, object] | None, identity: Identity | None) -> None:
         """Apply a pushed config completely or not at all, and log which.
 
-        The framework keeps a value that was refused, and sends it again with each later push. It refuses a
-        push only once; then the rest is applied.
+        The framework keeps a value that was refused, and sends it again with each later push. Such a value
+        refuses only the first push; later pushes are applied without it.
         """
         if not config:
             return
@@ -164,7 +164,7 @@ class AgentService:
         self.monitor.settings = outcome.settings
         self._schedule.change_interval(outcome.settings.check_interval_sec)
         changes = [difference(before, outcome.settings)]
-        changes += [f"passed over, because it was refused before: {error}" for error in outcome.errors]
+        changes += [f"ignored, because it was refused before: {error}" for error in outcome.errors]
         changes += outcome.warnings
         self._node.log(f"Live config applied: {'; '.join(changes)} (pushed by {asked_by})")
         self._exporter.apply(outcome.settings)

@@ -1,4 +1,4 @@
-"""Makes one line of a log from a text that others have shaped: a setting, a packet, a process. Pure.
+"""Makes one log line from a text that may have any content: of a setting, a packet, a process. Pure.
 
 Guarantees: the line is printable, can be encoded, and has at most `MAX_CHARS` characters and a count of
 those that were left out.

@@ -3,9 +3,9 @@
 The framework's listener reads the folder every 3 s, in no particular order, and only after the folder has
 changed: a packet that came before the listener started stays there until something else changes the folder.
 
-Guarantees: a packet is passed only when fewer than ``at_once`` of those before have still to be taken, also
-across a restart of the sender; with 1, a node gets its packets in order. Passing `out_of_order` skips that
-wait. A folder in which packets stay is touched, so that the listener reads it.
+Guarantees: a packet is passed only while fewer than ``at_once`` earlier packets wait in the node's folder,
+also after a restart of the sender; with 1, a node gets its packets in order. With ``out_of_order`` it is
+passed in any case. A folder in which packets stay is touched, so that the listener reads it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Checks each packet that the framework reads for the agent, before anything acts on it.
+"""Checks each packet that the framework reads for the agent, before the framework acts on it.
 
 The framework calls any method of the agent that a command names, and loads a module of that name if there is
-none. Of several config packets it hands on one, with the identity of whoever sent the last.
+none. If there are several config packets, it passes one of them on, with the identity of the last sender.
 
-Guarantees: a command reaches only the handlers that the agent names. A config packet is handed on only with
-the identity of its own sender, and only if this sender may command the agent. In each drop zone, packets that
-are refused take about `BUDGET_S` of each `WINDOW_S` at most, and are logged at a bounded rate.
+Guarantees: a command reaches only the handlers that the agent names. A config packet is passed on only with
+the identity of its own sender, and only if this sender may change the settings. In each folder, refused
+packets take about `BUDGET_S` of each `WINDOW_S` at most, and are logged at a bounded rate.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class PacketGate:
 
     @property
     def is_flooded(self) -> bool:
-        """Whether a config was refused in the last `WINDOW_S`: then reading the next ones can wait."""
+        """Whether a config was refused in the last `WINDOW_S`: then the next one waits for a check."""
         return self._clock() - self._refused_config_s < WINDOW_S
 
     def guard(self, reader: Reader) -> Reader:
@@ -121,7 +121,7 @@ class PacketGate:
             return _UNREADABLE
         if isinstance(handler, str) and handler in self._handlers:
             return None
-        return f"{_sender(identity)} named {shown(handler)}, and this agent answers to no such command"
+        return f"{_sender(identity)} sent the command {shown(handler)}, which this agent does not accept"
 
     def _reason_of_config(self, _: dict[str, Any], identity: Identity | None) -> str | None:
         return refusal(identity, encrypted=self._encrypted)
@@ -152,7 +152,7 @@ class _Guard:
         if started_s - self._window_s >= WINDOW_S:
             self._window_s, self._spent_s = started_s, 0.0
         if self._spent_s >= BUDGET_S:
-            self._refuse(self._zone, _UNKNOWN, "it was not read, because too many others had to be refused")
+            self._refuse(self._zone, _UNKNOWN, "it was not read, because too many others were refused")
             return _RefusedPacket(self._zone.nothing)
         packet, identity = self._receive(), self._get_identity()
         content = None if packet is None else packet.get_packet()

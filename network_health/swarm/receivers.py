@@ -1,8 +1,8 @@
 """Finds the nodes that receive the reports.
 
-Guarantees: the nodes that hold the role are the receivers. Only while no node holds the default role, and
-after `SETTLE_S`, these are the nodes that run the framework's ``forensic_detective``. That no node holds the
-role is logged after `SETTLE_S`, with what to add to the directive, and every change of it after that.
+Guarantees: the nodes that have the role are the receivers. If no node has the default role for `SETTLE_S`,
+the receivers are the nodes that run the framework's ``forensic_detective``. If no node has the role for
+`SETTLE_S`, the log says so, and what to add to the directive; later it says when that changes.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Receivers:
             self._role, self._vacant_since_s = role, time.monotonic()
         if nodes:
             if self._logged:
-                self._log(f"The role {shown(role)} is held by {', '.join(nodes)}: reports go there")
+                self._log(f"The role {shown(role)} now has the nodes {', '.join(nodes)}: reports go there")
                 self._logged = ""
             return nodes
         if time.monotonic() - self._vacant_since_s < SETTLE_S:
             return []
         detectives = detective_nodes(self._comm) if role == Settings().report_to_role else []
-        goes_to = f"go to {', '.join(detectives)}" if detectives else "wait until one does"
+        goes_to = f"go to {', '.join(detectives)}" if detectives else "wait until one has it"
         self._log(
-            f"No node holds the role {shown(role)}; reports {goes_to}. To choose the receiver, "
+            f"No node has the role {shown(role)}; reports {goes_to}. To choose the receiver, "
             f'add to the config of its node: "service-manager": [{{"role": [{json.dumps(role)}]}}]'
         )
         return detectives

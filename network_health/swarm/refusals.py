@@ -1,7 +1,7 @@
-"""Logs packets that are refused, at a bounded rate however many come.
+"""Logs refused packets, at a bounded rate.
 
-Guarantees: the first packet of each sender is logged at once, later ones as a count at most once a minute.
-At most `MAX_SENDERS` senders are kept apart. May be used by several threads.
+Guarantees: the first packet of each sender is logged at once, later ones as a number, at most once a minute.
+After `MAX_SENDERS` senders, all others are counted together. May be used by several threads.
 """
 
 from __future__ import annotations
@@ -48,5 +48,5 @@ class Refusals:
                 return
             self._counted_s = self._clock()
             for (kind, sender), count in self._counted.items():
-                self._warn(f"{kind} refused: {count} more of {sender} in {seconds:.0f} s")
+                self._warn(f"{kind} refused: {count} more from {sender} in {seconds:.0f} s")
             self._counted.clear()

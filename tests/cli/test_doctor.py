@@ -139,14 +139,14 @@ def test_the_agents_file(workspace, spoil, says):
             [DETECTIVE, agent('{"report_to_role": "hive.other"}')],
             *(
                 "reports",
-                "no node holds the role 'hive.other': no report of n will be delivered",
+                "no node has the role 'hive.other': no report of n will be delivered",
                 '"role": ["hive.other"]',
             ),
         ),
         (
             [agent(f"{{{ROLE}}}")],
             "reports",
-            "no node holds the role 'hive.forensics.data_feed'",
+            "no node has the role 'hive.forensics.data_feed'",
             "add to the config",
         ),
         (

@@ -77,7 +77,7 @@ def test_a_bad_push_changes_nothing(swarm):
     mistake = "check_interval_sec: 'soon' is not allowed"
     assert len(said(swarm, f"Live config refused: {mistake}")) == 1
     update_agent(swarm, "boss-1", UID, conn_threshold=999998)
-    eventually(lambda: said(swarm, "conn_threshold 999999 -> 999998; passed over, because"))
+    eventually(lambda: said(swarm, "conn_threshold 999999 -> 999998; ignored, because"))
     assert len(said(swarm, f"refused before: {mistake}")) == 1
     update_agent(swarm, "boss-1", UID, conn_threshold=999999, check_interval_sec=3)
     eventually(lambda: "settings_errors" not in caught(swarm, "catcher-1", UID)[-1]["metrics"])
@@ -121,7 +121,7 @@ def test_a_method_that_a_packet_names_is_not_called(swarm, tmp_path):
     refused = said(swarm, "Command refused: ")
     assert len(refused) == 1
     assert refused[0].endswith(
-        f"Command refused: {sender} named 'save_directive', and this agent answers to no such command."
+        f"Command refused: {sender} sent the command 'save_directive', which this agent does not accept."
     )
     assert list(tmp_path.iterdir()) == []
     assert len(os.listdir(f"/proc/{swarm.pid(UID)}/task")) <= threads

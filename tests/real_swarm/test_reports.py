@@ -157,7 +157,7 @@ def test_the_references_directive_as_printed_reports_to_the_detective():
             ),
             90,
         )
-        told = [line for line in messages(swarm, "net-health-1") if "No node holds the role" in line]
+        told = [line for line in messages(swarm, "net-health-1") if "No node has the role" in line]
     assert len(told) == 1
     assert '"service-manager"' in told[0]
     assert "forensic-alpha-1" in told[0]

@@ -64,8 +64,8 @@ def test_a_command_that_is_not_known_is_empty(gate, handler):
     """The framework finds no handler in it; whoever sent it is named."""
     assert Reader(gate, "incoming").read({"handler": handler, "content": {}}, MATRIX)[0] == {}
     (line,) = gate.lines
-    assert line.startswith("Command refused: 'matrix' named ")
-    assert line.endswith(", and this agent answers to no such command.")
+    assert line.startswith("Command refused: 'matrix' sent the command ")
+    assert line.endswith(", which this agent does not accept.")
     assert len(line) < 200
 
 
@@ -100,7 +100,7 @@ def test_without_encryption_everyone_may_push(gate):
     assert Reader(gate, "config").read({"top_n_procs": 1}, NOBODY)[0] == {"top_n_procs": 1}
     assert Reader(gate, "incoming").read({"handler": "log"}, NOBODY)[0] == {}
     assert gate.lines == [
-        "Command refused: an unknown sender named 'log', and this agent answers to no such command."
+        "Command refused: an unknown sender sent the command 'log', which this agent does not accept."
     ]
 
 
@@ -121,5 +121,5 @@ def test_a_flood_takes_a_part_of_the_time(gate):
     assert reader.read({"top_n_procs": 2}, MATRIX)[0] == {"top_n_procs": 2}
     assert gate.lines == [
         "Live config refused: 'other-1' may not command this agent, only 'matrix' may.",
-        "Live config refused: it was not read, because too many others had to be refused.",
+        "Live config refused: it was not read, because too many others were refused.",
     ]

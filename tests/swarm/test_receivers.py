@@ -31,7 +31,7 @@ def test_detectives_are_the_receivers_while_no_node_holds_the_default_role(swarm
     swarm.now_s = SETTLE_S
     assert [swarm.receivers.of(DEFAULT), swarm.receivers.of(DEFAULT)] == [["forensic-9"]] * 2
     (line,) = swarm.logged
-    assert line.startswith(f"No node holds the role {DEFAULT!r}; reports go to forensic-9.")
+    assert line.startswith(f"No node has the role {DEFAULT!r}; reports go to forensic-9.")
 
 
 def test_a_node_with_the_role_comes_first(swarm):
@@ -48,7 +48,7 @@ def test_no_detective_gets_reports_of_another_role(swarm):
     for swarm.now_s in (0, SETTLE_S - 1, SETTLE_S, SETTLE_S + 1):
         assert swarm.receivers.of("my.role") == []
     assert swarm.logged == [
-        "No node holds the role 'my.role'; reports wait until one does. To choose the receiver, "
+        "No node has the role 'my.role'; reports wait until one has it. To choose the receiver, "
         'add to the config of its node: "service-manager": [{"role": ["my.role"]}]'
     ]
 
@@ -69,10 +69,10 @@ def test_every_change_is_logged(swarm):
         swarm.receivers.of(DEFAULT)
         swarm.receivers.of(DEFAULT)
     assert [line.partition(". To choose")[0] for line in swarm.logged] == [
-        f"No node holds the role {DEFAULT!r}; reports wait until one does",
-        f"No node holds the role {DEFAULT!r}; reports go to forensic-9",
-        f"The role {DEFAULT!r} is held by receiver-1: reports go there",
-        f"No node holds the role {DEFAULT!r}; reports wait until one does",
+        f"No node has the role {DEFAULT!r}; reports wait until one has it",
+        f"No node has the role {DEFAULT!r}; reports go to forensic-9",
+        f"The role {DEFAULT!r} now has the nodes receiver-1: reports go there",
+        f"No node has the role {DEFAULT!r}; reports wait until one has it",
     ]
 
 

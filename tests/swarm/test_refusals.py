@@ -30,8 +30,8 @@ def test_the_first_of_each_sender_is_logged_then_a_count_every_minute(log):
     log.refusals.log_counts()
     log.refusals.log_counts()
     assert log.lines == [
-        "Command refused: 499 more of 'a' in 60 s",
-        "Command refused: 499 more of 'b' in 60 s",
+        "Command refused: 499 more from 'a' in 60 s",
+        "Command refused: 499 more from 'b' in 60 s",
     ]
 
 
@@ -43,5 +43,5 @@ def test_many_senders_are_counted_together(log):
     log.now_s = COUNT_EVERY_S
     log.refusals.log_counts()
     assert log.lines[MAX_SENDERS + 1 :] == [
-        f"Command refused: {10_000 - MAX_SENDERS - 1} more of other senders in 60 s"
+        f"Command refused: {10_000 - MAX_SENDERS - 1} more from other senders in 60 s"
     ]

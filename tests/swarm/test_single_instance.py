@@ -28,7 +28,7 @@ fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_SH)
 print(True, flush=True)
 time.sleep(60)
 """
-RUNS = "Another process of this agent is running: this one begins when that has ended."
+RUNS = "Another process of this agent is running: this one waits until that one has ended."
 
 
 class Lock:
@@ -93,8 +93,8 @@ def test_a_strange_process_with_the_lock_is_logged(tmp_path, record):
         for mine.now_s in (0, SETTLE_S - 1, SETTLE_S, SETTLE_S + 1):
             assert not mine.instance.acquire()
     line = (
-        f"The lock {tmp_path / LOCK} is held by a process that is not this agent's: nothing is checked "
-        "until that has ended. The command lslocks shows it"
+        f"Another program has locked {tmp_path / LOCK}: this agent makes no checks until that process has "
+        "ended. The command lslocks shows it"
     )
     assert mine.logged == [("WARNING", line)]
     assert mine.instance.acquire()

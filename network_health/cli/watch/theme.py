@@ -1,4 +1,4 @@
-"""Describes how one terminal is drawn on: styles, and the characters that it can show. Pure."""
+"""Describes how to draw on one terminal: styles, and the characters that it can show. Pure."""
 
 from __future__ import annotations
 

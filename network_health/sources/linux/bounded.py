@@ -1,4 +1,4 @@
-"""Reads files whose size another process decides, as that of its command line.
+"""Reads files whose size another process controls, for example its command line.
 
 Guarantees: never more than the given number of bytes is read.
 """

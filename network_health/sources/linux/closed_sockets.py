@@ -1,7 +1,7 @@
 """Receives the final state of TCP sockets when they are closed, from ``NETLINK_SOCK_DIAG`` multicast groups.
 
 See sock_diag(7) and ``SKNLGRP_INET_TCP_DESTROY`` in the kernel's sock_diag.h. Guarantees: a closed socket has
-its cookie and its final byte counts, but no inode. `ClosedSockets.take` ends, however fast sockets close.
+its cookie and its final byte counts, but no inode. `ClosedSockets.take` reads a bounded number of messages.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Finds the process that has a socket open, from the links in ``/proc/<pid>/fd``; see proc(5).
 
 Guarantees: the owner of a socket that several processes share (after a fork) is the lowest pid, usually the
-parent. A process with very many descriptors takes neither more memory nor more time than the search may have.
+parent. Memory and time of the search are bounded, even if a process has very many descriptors.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reads processes from ``/proc/<pid>``; see proc(5).
 
 Guarantees: a list of all processes takes one read per process, of ``stat``. A process name can have any byte
-except NUL, also brackets and spaces. Arguments of a command line are never returned. Of a file whose size
-the process decides, only the start is read, and names have at most `MAX_NAME` characters.
+except NUL, also brackets and spaces. Arguments of a command line are never returned. If a process
+controls the size of a file, only the start is read. Names have at most `MAX_NAME` characters.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ import gc
 import time
 from collections.abc import Sequence
 
-from network_health.attribution.lookup import CHECKS, RATES, Lookup, ReportedLosses
+from network_health.attribution.lookup import CHECKS, RATES, Lookup
+from network_health.attribution.loss_lookups import ReportedLosses
 from network_health.attribution.traffic_window import TrafficWindows, Window
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings

@@ -5,7 +5,6 @@ Guarantees: an error in the lookup for one finding is noted and does not affect 
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +13,13 @@ from functools import cached_property
 
 from network_health.attribution import (
     connection_culprits,
-    loss_culprits,
+    loss_lookups,
     ownership,
     process_traffic,
     rate_culprits,
 )
 from network_health.attribution.evidence import MIN_PERCENT, Culprits
+from network_health.attribution.loss_lookups import ReportedLosses
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.attribution.traffic_window import Window
 from network_health.model import Attribution, Finding, Owner, Snapshot, Socket, Traffic
@@ -33,24 +33,6 @@ TIMED_OUT = "not all owners found in time"
 
 #: How long the search for owners may take in one check.
 _SEARCH_S = 6.0
-
-
-@dataclass(slots=True)
-class ReportedLosses:
-    """Lifetime counters at the last report: losses by interface and kind, refused connections by listener."""
-
-    kinds: Mapping[int, Mapping[str, int]]
-    refused: Mapping[int, int]
-
-    @classmethod
-    def read(cls) -> ReportedLosses:
-        """The present counters; 0 if they cannot be read, so that the first breach reports all losses."""
-        losses = cls({}, {})
-        with contextlib.suppress(OSError, ValueError):
-            losses.kinds = linux.read_loss_kinds()
-        with contextlib.suppress(OSError, ValueError):
-            losses.refused = {each.cookie: each.drops for each in linux.read_listeners()}
-        return losses
 
 
 @dataclass
@@ -127,36 +109,16 @@ class Lookup:
             _note(hidden_bytes, carried, owners),
         )
 
-    def _packet_errors(self, finding: Finding) -> Culprits | None:
-        interface = self._interfaces.get(finding.subject)
-        if interface is None or interface.link.index is None:
-            return None
-        by_index = linux.read_loss_kinds()
-        kinds = by_index.get(interface.link.index, {})
-        are_all_new = interface.since_boot or self.settings.packet_errors == "total"
-        before = {} if are_all_new else self.reported.kinds.get(interface.link.index, {})
-        present = {index: known for index, known in self.reported.kinds.items() if index in by_index}
-        self.reported.kinds = present | {interface.link.index: kinds}
-        return loss_culprits.of_kinds(finding.subject, loss_culprits.new_since(before, kinds))
-
-    def _listeners(self, _: Finding) -> Culprits:
-        listeners = linux.read_listeners()
-        refused = {each.cookie: each.drops for each in listeners}
-        new = loss_culprits.new_since(self.reported.refused, refused)
-        self.reported.refused = refused
-        pids = self._find_owners(listeners).pids
-        owned = [(each, pids.get(each.inode)) for each in listeners]
-        return loss_culprits.of_listeners(owned, new, self._owner_of, self._count)
-
-    def _ephemeral_ports(self, _: Finding) -> Culprits | None:
-        use = self.snapshot.protocols.busiest_ports if self.snapshot.protocols else None
-        if use is None:
-            return None
-        return loss_culprits.of_route(use, self._sockets.groups, self._owner_of, self._count)
-
-    def _conntrack(self, _: Finding) -> Culprits | None:
-        addresses = linux.read_conntrack_sources()
-        return loss_culprits.of_conntrack(addresses, self._count) if addresses else None
+    def _loss(self, finding: Finding) -> Culprits | None:
+        context = loss_lookups.Context(
+            self.snapshot,
+            self.settings,
+            self.reported,
+            self._find_owners,
+            self._owner_of,
+            lambda: self._sockets.groups,
+        )
+        return loss_lookups.LOOKUPS[finding.check](context, finding)
 
     def _traffic(self) -> Traffic | None:
         window = self.window
@@ -214,11 +176,7 @@ def _note(unknown: int, total: int, search: linux.SocketListing | linux.SocketOw
 
 _LOOKUPS: Mapping[str, Callable[[Lookup, Finding], Culprits | None]] = {
     "connections": Lookup._connections,
-    "packet_errors": Lookup._packet_errors,
-    "listen_overflows": Lookup._listeners,
-    "syn_queue_drops": Lookup._listeners,
-    "ephemeral_ports": Lookup._ephemeral_ports,
-    "conntrack": Lookup._conntrack,
+    **dict.fromkeys(loss_lookups.LOOKUPS, Lookup._loss),
     **dict.fromkeys(RATES, Lookup._rate),
 }
 #: The checks whose culprits can be looked up.

@@ -10,6 +10,7 @@ from network_health.attribution import (
     connection_culprits,
     lookup,
     loss_culprits,
+    loss_lookups,
     ownership,
     process_traffic,
     rate_culprits,
@@ -141,7 +142,7 @@ def test_the_note_of_a_rate_counts_bytes(hidden_bytes, note):
     traffic = tuple(SocketTraffic(tcp(80, inode=inode, cookie=inode), n, 0) for n, inode in sent)
     snapshot = Snapshot(0.0, (interface,), None, None, (), Cost(0.0, {}, {}))
     window = Window(1.0, traffic, (), is_whole=True)
-    look = lookup.Lookup(Finder(), lookup.ReportedLosses({}, {}), snapshot, Settings(), window)
+    look = lookup.Lookup(Finder(), loss_lookups.ReportedLosses({}, {}), snapshot, Settings(), window)
     look._owners[APP1] = owner_of(APP1)
     finding = Finding("tx_rate", "eth0", "eth0 outbound 8.0 Mbps > 1 Mbps", 8.0, 1)
     (found,), attribution = look.attribute([finding])
@@ -152,7 +153,7 @@ def test_the_note_of_a_rate_counts_bytes(hidden_bytes, note):
 def test_losses_of_removed_interfaces_are_forgotten(monkeypatch):
     """What was reported is remembered only of interfaces that exist: others come and go for years."""
     monkeypatch.setattr(lookup.linux, "read_loss_kinds", lambda: {2: {"rx_crc": 9}, 3: {}})
-    reported = lookup.ReportedLosses({2: {"rx_crc": 4}, 3: {}, 9: {"rx_crc": 1}}, {})
+    reported = loss_lookups.ReportedLosses({2: {"rx_crc": 4}, 3: {}, 9: {"rx_crc": 1}}, {})
     interface = Interface(Link("eth0", up=True, index=2))
     snapshot = Snapshot(0.0, (interface,), None, None, (), Cost(0.0, {}, {}))
     look = lookup.Lookup(Finder(), reported, snapshot, Settings(), None)

@@ -20,7 +20,8 @@ LinkKey = int | str
 class Counters(NamedTuple):
     """The kernel's lifetime counters of one interface.
 
-    ``rx_drops`` is rx_dropped + rx_missed, the same as in ``/proc/net/dev`` and psutil.
+    ``rx_drops`` is rx_dropped + rx_missed, the same as in ``/proc/net/dev`` and psutil. ``rx_missed`` is the
+    part of it that the device lost; 0 if the reader cannot tell.
     """
 
     tx_bytes: int = 0
@@ -31,6 +32,7 @@ class Counters(NamedTuple):
     rx_errors: int = 0
     tx_drops: int = 0
     rx_drops: int = 0
+    rx_missed: int = 0
 
     @property
     def drops(self) -> int:
@@ -48,7 +50,14 @@ class Link:
     """One interface at one moment.
 
     ``kind`` is the kernel's link kind (``veth``, ``bridge``, ``vlan``, ``bond``, …). It is ``""`` for
-    physical interfaces and loopback, and ``None`` if it cannot be read.
+    physical interfaces and loopback, and ``None`` if it cannot be read. ``rx_nohandler`` is the number of
+    frames that arrived at the inactive port of a bond or team and that no handler took.
+
+    ``master`` is the index of the bridge, bond, team or VRF that the interface is a port of. ``lower`` is the
+    index of the interface that carries its packets again, in the same network namespace, as that of a vlan.
+    With ``delivers_to_siblings`` packets for another interface on the same ``lower`` do not reach ``lower``.
+    ``active_port`` is the only port of a bond that carries packets. ``tunnel`` has the local and the remote
+    address of a tunnel, packed; an address that is not set is empty.
     """
 
     name: str
@@ -62,6 +71,12 @@ class Link:
     kind: str | None = None
     operstate: str | None = None
     carrier_changes: int | None = None
+    rx_nohandler: int | None = None
+    master: int | None = None
+    lower: int | None = None
+    delivers_to_siblings: bool = False
+    active_port: int | None = None
+    tunnel: tuple[bytes, bytes] | None = None
 
     @property
     def key(self) -> LinkKey:
@@ -102,7 +117,8 @@ class Interface(NamedTuple):
     """A link, with its rates and new errors since the previous check.
 
     A rate or a count is ``None`` if it is unknown: without an earlier sample, or if its counter went back.
-    With ``since_boot`` the ``new_*`` counts start at the creation of the interface.
+    With ``since_boot`` the ``new_*`` counts start at the creation of the interface. ``window_s`` is the time
+    in which they were counted; ``None`` if it is unknown. ``new_rx_missed`` is a part of ``new_rx_drops``.
     """
 
     link: Link
@@ -110,10 +126,26 @@ class Interface(NamedTuple):
     rx_mbps: float | None = None
     new_tx_errors: int | None = 0
     new_rx_errors: int | None = 0
-    new_drops: int | None = 0
-    new_packets: int | None = 0
+    new_tx_drops: int | None = 0
+    new_rx_drops: int | None = 0
+    new_rx_missed: int | None = 0
+    new_tx_packets: int | None = 0
+    new_rx_packets: int | None = 0
     counters_reset: bool = False
     since_boot: bool = False
+    window_s: float | None = None
+
+    @property
+    def new_drops(self) -> int | None:
+        """The sum of both directions. If one is unknown: the other, or ``None`` if that is 0."""
+        sent, received = self.new_tx_drops, self.new_rx_drops
+        return sent or received or None if sent is None or received is None else sent + received
+
+    @property
+    def new_rx_dropped(self) -> int | None:
+        """Frames that the driver or the kernel's network stack dropped; unwanted frames are among them."""
+        drops, missed = self.new_rx_drops, self.new_rx_missed
+        return None if drops is None or missed is None else max(drops - missed, 0)
 
 
 @dataclass(frozen=True, slots=True)

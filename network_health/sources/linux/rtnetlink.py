@@ -20,7 +20,7 @@ import time
 from dataclasses import replace
 
 from network_health.model import Counters, Link, LinkReading
-from network_health.sources.linux import link_announcements, netlink
+from network_health.sources.linux import link_announcements, link_stack, netlink
 from network_health.sources.linux.errors import KernelFormatError
 
 MAX_CACHE_S = 300.0
@@ -30,12 +30,16 @@ _NEWLINK, _GETLINK, _NEWADDR, _GETADDR, _NEWSTATS, _GETSTATS = 16, 18, 20, 22, 9
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, change
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _STATS = struct.Struct("=BxxxII")  # if_stats_msg: family, index, filter
-_COUNTERS = struct.Struct("=8Q56xQ40x")  # rtnl_link_stats64: its first eight, and rx_missed_errors
+_COUNTERS = struct.Struct("=8Q56xQ64x")  # rtnl_link_stats64: its first eight, and rx_missed_errors
+_NOHANDLER = struct.Struct("=184xQ")  # rtnl_link_stats64: rx_nohandler
 
 _IFF_RUNNING = 0x40
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CARRIER_CHANGES = 3, 4, 16, 18, 35
-_OF_A_LINK = {_IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CARRIER_CHANGES}
-_IFLA_INFO_KIND = 1
+_OF_A_LINK = {
+    *(_IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CARRIER_CHANGES),
+    *(link_stack.LOWER, link_stack.MASTER, link_stack.LOWER_NAMESPACE),
+}
+_IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFLA_STATS_LINK_64 = 1
 _OPERSTATES: dict[int | None, str] = dict(
@@ -109,7 +113,7 @@ class LinkReader:
         for index, stats in added.items():
             if len(stats) >= _COUNTERS.size:
                 self._announced[index] = parse_counters(stats[: _COUNTERS.size])
-        links = netlink.dump(_NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
+        links = read_links()
         addresses = netlink.dump(
             _NETLINK_ROUTE, _GET_ADDRESSES, dict[_AddressKey, list[str]], parse_addresses
         )
@@ -139,13 +143,29 @@ class LinkReader:
                 link.kind,
                 link.operstate,
                 link.carrier_changes,
+                rx_nohandler=_NOHANDLER.unpack(counters)[0],
+                master=link.master,
+                lower=link.lower,
+                delivers_to_siblings=link.delivers_to_siblings,
+                active_port=link.active_port,
+                tunnel=link.tunnel,
             )
             self._links[index] = counters, link
         return link
 
 
+def read_links() -> dict[int, Link]:
+    """The interfaces by index, without addresses, speed and counters.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
+    """
+    return netlink.dump(_NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
+
+
 def dump_stats() -> dict[int, bytes]:
-    """The first 21 counters of each interface by index, as a rtnl_link_stats64 in the kernel's format.
+    """The first 24 counters of each interface by index, as a rtnl_link_stats64 in the kernel's format.
 
     Raises:
         OSError: the kernel denies access.
@@ -165,14 +185,17 @@ def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
         if not name:
             raise KernelFormatError(f"rtnetlink: interface {index} has no name")
         state = _number(found.get(_IFLA_OPERSTATE), 1)
+        link_kind, data = _kind(found.get(_IFLA_LINKINFO, b""))
+        stack = link_stack.parse_stack(link_kind, found, data)
         links[index] = Link(
             name=os.fsdecode(name),
             up=bool(flags & _IFF_RUNNING),
             index=index,
             mtu=_number(found.get(_IFLA_MTU), 4),
-            kind=_kind(found.get(_IFLA_LINKINFO, b"")),
+            kind=link_kind,
             operstate=_OPERSTATES.get(state),
             carrier_changes=_number(found.get(_IFLA_CARRIER_CHANGES), 4),
+            **stack._asdict(),
         )
     return False
 
@@ -209,7 +232,7 @@ def parse_stats(datagram: bytes, stats: dict[int, bytes]) -> bool:
 def parse_counters(counters: bytes) -> Counters:
     """Parse the counters of one interface from `dump_stats`."""
     rx, tx, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_drops, tx_drops, missed = _COUNTERS.unpack(counters)
-    return Counters(tx_bytes, rx_bytes, tx, rx, tx_errors, rx_errors, tx_drops, rx_drops + missed)
+    return Counters(tx_bytes, rx_bytes, tx, rx, tx_errors, rx_errors, tx_drops, rx_drops + missed, missed)
 
 
 def parse_speed(ethtool_cmd: bytes) -> int | None:
@@ -233,10 +256,11 @@ def _number(value: bytes | None, size: int) -> int | None:
     return int.from_bytes(value, sys.byteorder)
 
 
-def _kind(link_info: bytes) -> str:
-    """The kernel's link kind; ``""`` if the interface has none."""
-    found = netlink.attributes(link_info, 0, len(link_info), (_IFLA_INFO_KIND,))
-    return os.fsdecode(found.get(_IFLA_INFO_KIND, b"").partition(b"\0")[0])
+def _kind(link_info: bytes) -> tuple[str, bytes]:
+    """The kernel's link kind, ``""`` if the interface has none, and the data of this kind."""
+    found = netlink.attributes(link_info, 0, len(link_info), (_IFLA_INFO_KIND, _IFLA_INFO_DATA))
+    kind = os.fsdecode(found.get(_IFLA_INFO_KIND, b"").partition(b"\0")[0])
+    return kind, found.get(_IFLA_INFO_DATA, b"")
 
 
 def _speed_mbps(device: socket.socket, name: str) -> int | None:

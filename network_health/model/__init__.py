@@ -28,12 +28,14 @@ from network_health.model.readings import (
 from network_health.model.sockets import (
     BYTE_COUNTER,
     Attribution,
+    HalfOpen,
     Owner,
     ProcessTraffic,
     Socket,
     SocketGroup,
     SocketTraffic,
     Traffic,
+    UdpSocket,
 )
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "Counters",
     "Failure",
     "Finding",
+    "HalfOpen",
     "Interface",
     "Link",
     "LinkKey",
@@ -67,6 +70,7 @@ __all__ = [
     "SocketTraffic",
     "SoftnetCounters",
     "Traffic",
+    "UdpSocket",
     "WentBack",
     "bounded_name",
 ]

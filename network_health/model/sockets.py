@@ -56,6 +56,32 @@ class Socket(NamedTuple):
     drops: int = 0
 
 
+class UdpSocket(NamedTuple):
+    """One UDP socket that lost datagrams, or whose send buffer is filled.
+
+    ``drops`` is the number of datagrams that it lost in its lifetime. ``queued`` and ``send_limit`` are the
+    bytes that wait to be sent, and their maximum. ``remote_port`` is 0 if it is not connected.
+    """
+
+    local: bytes
+    local_port: int
+    remote: bytes
+    remote_port: int
+    inode: int
+    cookie: int
+    drops: int
+    queued: int
+    send_limit: int
+
+
+class HalfOpen(NamedTuple):
+    """The half-open connections of one local port, and the number by remote address."""
+
+    port: int
+    connections: int
+    addresses: Mapping[bytes, int]
+
+
 #: The byte counter of a socket, kept from one listing to the next: bytes sent, bytes received, inode. Packed,
 #: because there can be 100,000 sockets.
 BYTE_COUNTER = struct.Struct("=QQI")

@@ -8,6 +8,7 @@ from network_health.sources.linux.cgroups import container_and_unit, read_cgroup
 from network_health.sources.linux.closed_sockets import ClosedSockets
 from network_health.sources.linux.connection_counts import read_connections
 from network_health.sources.linux.conntrack import read_conntrack_sources
+from network_health.sources.linux.half_open import read_half_open
 from network_health.sources.linux.link_loss import read_loss_kinds
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
 from network_health.sources.linux.proc_sockets import read_connections_from_proc
@@ -25,6 +26,7 @@ from network_health.sources.linux.rtnetlink import LinkReader
 from network_health.sources.linux.socket_groups import SocketListing, SocketUser, read_socket_groups
 from network_health.sources.linux.sockets import read_connected_to, read_listeners
 from network_health.sources.linux.tcp_bytes import read_tcp_bytes
+from network_health.sources.linux.udp_sockets import read_lossy_udp_sockets
 
 __all__ = [
     "ClosedSockets",
@@ -43,8 +45,10 @@ __all__ = [
     "read_connections_from_proc",
     "read_conntrack_sources",
     "read_container_and_unit",
+    "read_half_open",
     "read_listeners",
     "read_loss_kinds",
+    "read_lossy_udp_sockets",
     "read_name",
     "read_process_details",
     "read_protocols",

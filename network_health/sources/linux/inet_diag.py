@@ -61,9 +61,12 @@ def tcp_request(states: int, extensions: int = 0, condition: bytes = b"") -> byt
     return netlink.dump_request(TCP_OF_BOTH_FAMILIES, body)
 
 
-def udp_request(family: int, states: int = ALL) -> bytes:
-    """Requests the UDP sockets of one family in these states: ESTABLISHED if connected, else CLOSE."""
-    body = struct.pack("=BBBBI48x", family, _IPPROTO_UDP, 0, 0, states)  # inet_diag_req_v2
+def udp_request(family: int, states: int = ALL, extensions: int = 0) -> bytes:
+    """Requests the UDP sockets of one family in these states: ESTABLISHED if connected, else CLOSE.
+
+    Bit n - 1 of ``extensions`` requests attribute n.
+    """
+    body = struct.pack("=BBBBI48x", family, _IPPROTO_UDP, extensions, 0, states)  # inet_diag_req_v2
     return netlink.dump_request(_OF_ONE_FAMILY, body)
 
 

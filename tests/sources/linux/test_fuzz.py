@@ -11,18 +11,24 @@ from hypothesis import strategies as st
 
 from network_health.sources.linux import (
     connection_counts,
+    half_open,
     netlink,
     procfs,
     rtnetlink,
     socket_groups,
     sockets,
     tcp_bytes,
+    udp_sockets,
 )
 from network_health.sources.linux.errors import KernelFormatError
 from tests.sources.linux import recorded
 
 settings.register_profile("readers", deadline=None, max_examples=150)
 
+LOSS_PARSERS = {
+    "sock_diag/every_state": (half_open.parse, half_open.Listing),
+    "sock_diag/udp6": (udp_sockets.parse, list),
+}
 DATAGRAM_PARSERS = {
     "sock_diag/every_state": (connection_counts.count_sockets, Counter),
     "sock_diag/many_udp4": (connection_counts.count_sockets, Counter),
@@ -62,16 +68,18 @@ def test_any_datagram_is_parsed_or_an_error(name, data):
         parse(data, empty())
 
 
-@pytest.mark.parametrize("name", DATAGRAM_PARSERS)
+@pytest.mark.parametrize(
+    ("name", "parser"), [*DATAGRAM_PARSERS.items(), *LOSS_PARSERS.items()], ids=lambda value: str(value)[:30]
+)
 @settings(settings.get_profile("readers"))
 @given(
     positions=st.lists(st.integers(0, 1 << 16), min_size=1, max_size=8),
     values=st.lists(st.integers(0, 255), min_size=1, max_size=8),
     cut=st.integers(0, 1 << 16),
 )
-def test_any_damaged_datagram_is_parsed_or_an_error(name, positions, values, cut):
+def test_any_damaged_datagram_is_parsed_or_an_error(name, parser, positions, values, cut):
     """A recorded datagram with bytes changed or cut off gives a result or a documented error."""
-    parse, empty = DATAGRAM_PARSERS[name]
+    parse, empty = parser
     for datagram in recorded.datagrams(name):
         with contextlib.suppress(KernelFormatError, OSError):
             parse(changed(datagram, positions, values)[: cut or None], empty())

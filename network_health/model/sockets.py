@@ -39,7 +39,8 @@ class Socket(NamedTuple):
     Addresses are packed, 4 or 16 bytes. ``inode`` is 0 if no process has the socket open. ``sent`` and
     ``received`` are acknowledged bytes, 0 if they were not requested. For a listener, ``waiting`` is the
     number of connections that are not accepted yet, ``backlog`` their maximum, and ``drops`` the number of
-    refused connections.
+    refused connections. ``device`` is the index of the interface that the socket is bound to, else 0.
+    ``mark`` is its firewall mark, ``None`` if the kernel does not send it (without CAP_NET_ADMIN).
     """
 
     state: str
@@ -54,6 +55,9 @@ class Socket(NamedTuple):
     waiting: int = 0
     backlog: int = 0
     drops: int = 0
+    device: int = 0
+    mark: int | None = None
+    uid: int = 0
 
 
 class UdpSocket(NamedTuple):

@@ -43,9 +43,9 @@ BODY = 72  # bytes of an inet_diag_msg; attributes may follow
 #: The prefix of an IPv4 address in an IPv6 socket.
 MAPPED = bytes(10) + b"\xff\xff"
 
-INFO, MEMORY, CGROUP = 2, 7, 21  # INET_DIAG_INFO, INET_DIAG_SKMEMINFO, INET_DIAG_CGROUP_ID
+INFO, MEMORY, MARK, CGROUP = 2, 7, 15, 21  # INET_DIAG_INFO, _SKMEMINFO, _MARK, _CGROUP_ID
 #: The minimum length of each attribute's value; a shorter one is ignored.
-_LENGTH = {INFO: 136, MEMORY: 36, CGROUP: 8}
+_LENGTH = {INFO: 136, MEMORY: 36, MARK: 4, CGROUP: 8}
 _ATTRIBUTE = struct.Struct("=HH")
 _BYTECODE = 1  # INET_DIAG_REQ_BYTECODE
 

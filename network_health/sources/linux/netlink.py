@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from network_health.sources.linux.errors import KernelFormatError
@@ -20,6 +21,7 @@ HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, por
 DONE = 3  # NLMSG_DONE
 
 _ERROR = 2  # NLMSG_ERROR
+_REQUEST = 0x001  # NLM_F_REQUEST
 _DUMP_REQUEST = 0x301  # NLM_F_REQUEST | NLM_F_ROOT | NLM_F_MATCH
 _INTERRUPTED = 0x010  # NLM_F_DUMP_INTR
 _STATUS = struct.Struct("=i")
@@ -58,6 +60,25 @@ def dump(protocol: int, request: bytes, empty: Callable[[], T], parse: Callable[
         except InterruptedError as error:
             interrupted = error
     raise interrupted
+
+
+@contextmanager
+def exchange(protocol: int) -> Iterator[Callable[[int, bytes], bytes]]:
+    """A function that sends a request with this message type and body, and returns the answer, one datagram.
+
+    All requests are sent over one socket.
+
+    Raises:
+        OSError: the kernel denies access, or does not answer in time.
+    """
+    buffer = bytearray(_BUFFER_BYTES)
+    with _connect(protocol) as kernel:
+
+        def ask(kind: int, body: bytes) -> bytes:
+            kernel.send(HEADER.pack(HEADER.size + len(body), kind, _REQUEST, 1, 0) + body)
+            return _receive(kernel, buffer)
+
+        yield ask
 
 
 def messages(datagram: bytes, offset: int = 0) -> Iterator[tuple[int, int, int]]:

@@ -12,12 +12,13 @@ from collections.abc import Collection
 
 from network_health.model import Socket
 from network_health.sources.linux import inet_diag
-from network_health.sources.linux.inet_diag import INFO, MEMORY
+from network_health.sources.linux.inet_diag import INFO, MARK, MEMORY
 
-#: Of inet_diag_msg: family, state, ports, addresses, cookie, rqueue, wqueue, inode.
-_MESSAGE = struct.Struct("=BBxxHH16s16s4xQ4xII4xI")
+#: Of inet_diag_msg: family, state, ports, addresses, bound interface, cookie, rqueue, wqueue, uid, inode.
+_MESSAGE = struct.Struct("=BBxxHH16s16sIQ4xIIII")
 _BYTES = struct.Struct("=120xQQ")  # tcp_info: tcpi_bytes_acked, tcpi_bytes_received
 _DROPS = struct.Struct("=32xI")  # SK_MEMINFO_DROPS
+_MARK = struct.Struct("=I")
 LISTEN = 10
 
 
@@ -56,7 +57,7 @@ def parse(datagram: bytes, sockets: list[Socket]) -> bool:
         OSError: the kernel reports an error.
         KernelFormatError: the datagram has an unknown format.
     """
-    layouts = inet_diag.Layouts(INFO, MEMORY)
+    layouts = inet_diag.Layouts(INFO, MEMORY, MARK)
 
     def add(start: int, end: int) -> None:
         sockets.append(parse_socket(datagram, start, layouts.of(datagram, start, end)))
@@ -70,9 +71,8 @@ def parse_socket(datagram: bytes, start: int, layout: dict[int, int]) -> Socket:
     Raises:
         KernelFormatError: its family or state is unknown.
     """
-    family, state, port, remote_port, local, remote, cookie, queued, limit, inode = _MESSAGE.unpack_from(
-        datagram, start
-    )
+    fields = _MESSAGE.unpack_from(datagram, start)
+    family, state, port, remote_port, local, remote, device, cookie, queued, limit, uid, inode = fields
     local, remote = inet_diag.addresses(family, local, remote)
     sent, received = _BYTES.unpack_from(datagram, start + layout[INFO]) if INFO in layout else (0, 0)
     (drops,) = _DROPS.unpack_from(datagram, start + layout[MEMORY]) if MEMORY in layout else (0,)
@@ -89,4 +89,7 @@ def parse_socket(datagram: bytes, start: int, layout: dict[int, int]) -> Socket:
         queued if state == LISTEN else 0,
         limit if state == LISTEN else 0,
         drops,
+        device,
+        _MARK.unpack_from(datagram, start + layout[MARK])[0] if MARK in layout else None,
+        uid,
     )

@@ -14,7 +14,7 @@ from functools import partial
 from network_health.model import BYTE_COUNTER, Socket
 from network_health.sources.linux import inet_diag
 from network_health.sources.linux.byte_counters import ByteCounters
-from network_health.sources.linux.inet_diag import INFO
+from network_health.sources.linux.inet_diag import INFO, MARK
 from network_health.sources.linux.sockets import LISTEN, parse_socket
 
 _STATE_AND_COOKIE = struct.Struct("=xB42xQ")
@@ -57,7 +57,7 @@ def parse(datagram: bytes, listing: TcpBytes) -> bool:
         OSError: the kernel reports an error.
         KernelFormatError: the datagram has an unknown format.
     """
-    layouts, before = inet_diag.Layouts(INFO), listing.before or {}
+    layouts, before = inet_diag.Layouts(INFO, MARK), listing.before or {}
 
     def add(start: int, end: int) -> None:
         state, cookie = _STATE_AND_COOKIE.unpack_from(datagram, start)

@@ -1,0 +1,182 @@
+"""Reads by which interface packets leave the host, from ``NETLINK_ROUTE``; see rtnetlink(7).
+
+Guarantees: the kernel itself looks the route up, with its policy rules. Without a route, and if the route
+depends on a value that is not known, the interface is unknown. A local destination has the loopback
+interface. At most `MAX_ROUTES` routes are looked up in one call.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from network_health.sources.linux import netlink, sysctl
+from network_health.sources.linux.errors import KernelFormatError
+
+MAX_ROUTES = 1000
+
+_NETLINK_ROUTE = 0
+_NEWROUTE, _GETROUTE, _NEWRULE, _GETRULE = 24, 26, 32, 34
+_ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg: family, lengths, tos, table, protocol, scope, type, flags
+_RULE = struct.Struct("=BBBBBxxBI")  # fib_rule_hdr: family, lengths, tos, table, action, flags
+_RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_MARK, _RTA_UID = 1, 2, 4, 16, 25
+_RTA_IP_PROTO, _RTA_SPORT, _RTA_DPORT = 27, 28, 29
+#: Route types that deliver packets: unicast, local, broadcast, anycast, multicast.
+_DELIVERING = (1, 2, 3, 4, 5)
+_ATTRIBUTE = struct.Struct("=HH")
+
+_FRA_FWMARK, _FRA_TUN_ID = 10, 12
+_PORT_RULES = {22, 23, 24, 28, 29}  # FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE, and their masks
+_UNKNOWN_RULES = {_FRA_TUN_ID, 25, 26}  # FRA_DSCP, FRA_FLOWLABEL: not known of a socket
+_OF_A_RULE = {_FRA_FWMARK, *_PORT_RULES, *_UNKNOWN_RULES}
+_FAMILIES = {4: int(socket.AF_INET), 16: int(socket.AF_INET6)}
+_HASH_POLICIES = {4: "ipv4/fib_multipath_hash_policy", 16: "ipv6/fib_multipath_hash_policy"}
+
+
+class Flow(NamedTuple):
+    """What the route of a packet depends on; addresses are packed, an empty ``source`` is not set.
+
+    ``device`` is the interface that the socket is bound to, else 0. ``ports`` are the local and the remote
+    one.
+    """
+
+    source: bytes
+    destination: bytes
+    device: int = 0
+    mark: int | None = 0
+    uid: int = 0
+    protocol: int = socket.IPPROTO_TCP
+    ports: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class Rules:
+    """On what the policy rules of one address family depend."""
+
+    on_mark: bool = False
+    on_ports: bool = False
+    on_unknown: bool = False
+
+
+def read_output_devices(flows: Sequence[Flow]) -> list[int | None]:
+    """The index of the interface by which each flow leaves; ``None`` if it is unknown.
+
+    The first flows are looked up first, so put those first that matter most.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
+    """
+    if not flows:
+        return []
+    rules = _read_rules()
+    known: dict[Flow, int | None] = {}
+    found: list[int | None] = []
+    with netlink.exchange(_NETLINK_ROUTE) as ask:
+        for each in flows:
+            flow = _needed(each, rules[len(each.destination)])
+            if flow is not None and flow not in known and len(known) < MAX_ROUTES:
+                known[flow] = _output_device(ask, flow)
+            found.append(known.get(flow) if flow is not None else None)
+    return found
+
+
+def parse_route(datagram: bytes) -> int | None:
+    """The output interface in the answer; ``None`` if the route does not deliver.
+
+    Raises:
+        OSError: there is no route.
+        KernelFormatError: the answer has an unknown format.
+    """
+    kind, start, end = next(netlink.messages(datagram))
+    if kind != _NEWROUTE or end - start < _ROUTE.size:
+        raise KernelFormatError(f"rtnetlink: a message of kind {kind} and {end - start} bytes")
+    route_type = _ROUTE.unpack_from(datagram, start)[7]
+    device = netlink.attributes(datagram, start + _ROUTE.size, end, {_RTA_OIF}).get(_RTA_OIF)
+    if route_type not in _DELIVERING or device is None:
+        return None
+    if len(device) != 4:
+        raise KernelFormatError(f"rtnetlink: an interface index of {len(device)} bytes")
+    return int(struct.unpack("=I", device)[0])
+
+
+def parse_rules(datagram: bytes, rules: dict[int, Rules]) -> bool:
+    """Add what the rules depend on to ``rules``, by length of an address; True if the dump ends here.
+
+    Raises:
+        OSError: the kernel reports an error.
+        KernelFormatError: the datagram has an unknown format.
+    """
+    lengths = {family: length for length, family in _FAMILIES.items()}
+    for kind, start, end in netlink.messages(datagram):
+        if kind == netlink.DONE:
+            return True
+        if kind != _NEWRULE or end - start < _RULE.size:
+            raise KernelFormatError(f"rtnetlink: a message of kind {kind} and {end - start} bytes")
+        family, _, _, tos, *_ = _RULE.unpack_from(datagram, start)
+        found = netlink.attributes(datagram, start + _RULE.size, end, _OF_A_RULE).keys()
+        if family in lengths:
+            of_family = rules.setdefault(lengths[family], Rules())
+            of_family.on_mark |= _FRA_FWMARK in found
+            of_family.on_ports |= bool(found & _PORT_RULES)
+            of_family.on_unknown |= bool(tos or found & _UNKNOWN_RULES)
+    return False
+
+
+def _read_rules() -> dict[int, Rules]:
+    request = netlink.dump_request(_GETRULE, _RULE.pack(0, 0, 0, 0, 0, 0, 0))
+    rules: dict[int, Rules] = {}
+    try:
+        rules = netlink.dump(_NETLINK_ROUTE, request, dict[int, Rules], parse_rules)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:  # a kernel without policy rules
+            raise
+    for length, name in _HASH_POLICIES.items():
+        of_family = rules.setdefault(length, Rules())
+        of_family.on_ports |= bool((sysctl.read_numbers(name) or (0,))[0])
+    return rules
+
+
+def _needed(flow: Flow, rules: Rules) -> Flow | None:
+    """The flow without the values that its route does not depend on; ``None`` if one of them is unknown."""
+    mark = flow.mark if rules.on_mark else 0
+    if rules.on_unknown or mark is None or (rules.on_ports and flow.ports is None):
+        return None
+    if not rules.on_ports:
+        return flow._replace(mark=mark, protocol=0, ports=None)
+    return flow._replace(mark=mark)
+
+
+def _output_device(ask: Callable[[int, bytes], bytes], flow: Flow) -> int | None:
+    answer = ask(_GETROUTE, _request(flow))
+    try:
+        return parse_route(answer)
+    except OSError:  # no route
+        return None
+
+
+def _request(flow: Flow) -> bytes:
+    bits = 8 * len(flow.destination)
+    source_bits = bits if flow.source else 0
+    body = _ROUTE.pack(_FAMILIES[len(flow.destination)], bits, source_bits, 0, 0, 0, 0, 0, 0)
+    body += _attribute(_RTA_DST, flow.destination) + _attribute(_RTA_UID, struct.pack("=I", flow.uid))
+    if flow.source:
+        body += _attribute(_RTA_SRC, flow.source)
+    if flow.device:
+        body += _attribute(_RTA_OIF, struct.pack("=I", flow.device))
+    if flow.mark:
+        body += _attribute(_RTA_MARK, struct.pack("=I", flow.mark))
+    if flow.ports:
+        local, remote = flow.ports
+        body += _attribute(_RTA_IP_PROTO, bytes([flow.protocol]))
+        body += _attribute(_RTA_SPORT, struct.pack("!H", local))
+        body += _attribute(_RTA_DPORT, struct.pack("!H", remote))
+    return body
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)

@@ -13,22 +13,32 @@ from functools import cached_property
 
 from network_health.attribution import (
     connection_culprits,
+    interface_paths,
+    interface_traffic,
     loss_lookups,
     ownership,
     process_traffic,
     rate_culprits,
 )
 from network_health.attribution.evidence import MIN_PERCENT, Culprits
-from network_health.attribution.loss_lookups import ReportedLosses
+from network_health.attribution.interface_paths import InterfacePaths
+from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.attribution.traffic_window import Window
-from network_health.model import Attribution, Finding, Owner, Snapshot, Socket, Traffic
+from network_health.model import Attribution, Finding, Holders, Owner, Snapshot, Socket, Traffic
 from network_health.settings import Settings
 from network_health.sources import linux
 
 RATES = {"tx_rate": "outbound", "rx_rate": "inbound"}
 
-ACCESS_DENIED = "owner not visible without root or CAP_SYS_PTRACE"
+ACCESS_DENIED = "owner not visible without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+NOT_HELD = "no visible process has them open"
+#: Why owners are missing, by what hides processes.
+OBSTACLES = {
+    linux.HIDEPID: "owner not visible: /proc has hidepid, needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+    linux.PID_NAMESPACE: "owner not visible from this PID namespace, run the agent in the host's",
+    None: NOT_HELD,
+}
 TIMED_OUT = "not all owners found in time"
 
 #: How long the search for owners may take in one check.
@@ -37,10 +47,10 @@ _SEARCH_S = 6.0
 
 @dataclass
 class Lookup:
-    """The lookup of one check. ``window`` has the TCP traffic, if it was read; updates ``reported``."""
+    """The lookup of one check. ``window`` has the TCP traffic, if it was read; updates ``losses``."""
 
     finder: linux.OwnerFinder
-    reported: ReportedLosses
+    losses: LossReadings
     snapshot: Snapshot
     settings: Settings
     window: Window | None
@@ -59,7 +69,7 @@ class Lookup:
         findings = tuple(self._with_culprit(each) if each.breached else each for each in findings)
         traffic = self._traffic()
         for process in traffic.processes[: self._count] if traffic else ():
-            self._owner_of(process.pid)
+            self._owner_of((process.pid, *process.shared_with))
         evidence = {**self._host_evidence, **self._interface_evidence}
         return findings, Attribution(evidence, traffic, self._owners, "; ".join(self._failures))
 
@@ -92,29 +102,37 @@ class Lookup:
         window, interface = self.window, self._interfaces.get(finding.subject)
         if window is None or interface is None:
             return None
-        owners, all_traffic = self._owned_traffic
-        traffic = rate_culprits.on_interface(interface, all_traffic, self._interfaces.values())
+        index = interface.link.index
+        if index is None or index not in window.carried:  # it is new, or its counters went back
+            return None
+        paths, routed = self._routed_traffic
         direction = RATES[finding.check]
-        carried = round(finding.value * 1e6 / 8 * window.seconds)
-        hidden = [each for each, _ in traffic if each.socket.inode and each.socket.inode not in owners.pids]
-        hidden_bytes = sum(each.sent if direction == "outbound" else each.received for each in hidden)
+        crossings, note = interface_paths.crossings(index, direction, routed, paths, window.carried)
+        way = interface_paths.DIRECTIONS[direction]
+        carried, owners = window.carried[index][way], self._owned_traffic[0]
+        hidden = sum(
+            interface_paths.bytes_of(each, way)
+            for crossing in crossings
+            for each, _ in crossing.traffic
+            if _is_hidden(each.socket, owners)
+        )
         return rate_culprits.of_rate(
             interface,
             direction,
-            traffic,
+            crossings,
             carried,
             self._owner_of,
             {each.local_port for each in window.listeners},
             self._count,
-            _note(hidden_bytes, carried, owners),
+            _note(hidden, carried, owners) or note,
         )
 
     def _loss(self, finding: Finding) -> Culprits | None:
         context = loss_lookups.Context(
             self.snapshot,
             self.settings,
-            self.reported,
-            self._find_owners,
+            self.losses,
+            lambda inodes: self.finder.find(inodes, self._deadline_s),
             self._owner_of,
             lambda: self._sockets.groups,
         )
@@ -124,12 +142,18 @@ class Lookup:
         window = self.window
         if window is None or not window.traffic:
             return None
-        carried = process_traffic.carried_bytes(self._interfaces.values(), window.seconds)
+        links = {link.index: link for link in (each.link for each in self._interfaces.values()) if link.index}
+        paths = InterfacePaths(links)
+        carried = interface_paths.carried_once(paths, window.carried, links)
         return process_traffic.by_process(self._owned_traffic[1], window.seconds, carried, window.is_whole)
 
     @cached_property
     def _sockets(self) -> linux.SocketListing:
         return linux.read_socket_groups(self._deadline_s)
+
+    @cached_property
+    def _routed_traffic(self) -> tuple[InterfacePaths, Mapping[int, Sequence[OwnedTraffic]]]:
+        return interface_traffic.read_paths(), interface_traffic.read_routed(self._owned_traffic[1])
 
     @cached_property
     def _owned_traffic(self) -> tuple[linux.SocketOwners, list[OwnedTraffic]]:
@@ -146,14 +170,27 @@ class Lookup:
         return owners, list(zip(self.window.traffic, pids, strict=True))
 
     def _find_owners(self, sockets: Iterable[Socket]) -> linux.SocketOwners:
-        return self.finder.find((each.inode for each in sockets), self._deadline_s)
+        is_closed = {each.inode: each.state == "CLOSE" for each in sockets}
+        closed = {inode for inode, closed in is_closed.items() if closed}
+        return self.finder.find(is_closed.keys() - closed, self._deadline_s, closed)
 
-    def _owner_of(self, pid: int) -> Owner:
+    def _owner_of(self, holders: Holders) -> Owner:
+        if not holders:
+            return Owner(None)
+        first, *others = (self._process(pid) for pid in holders)
+        return replace(first, shared_with=tuple(others))
+
+    def _process(self, pid: int) -> Owner:
         if pid not in self._owners:
             details = linux.read_process_details([pid]).get(pid)
             name, user = (details.name, details.user) if details else (None, None)
             self._owners[pid] = Owner(pid, name, user, *linux.read_container_and_unit(pid))
         return self._owners[pid]
+
+
+def _is_hidden(socket: Socket, owners: linux.SocketOwners) -> bool:
+    """Whether a process has the socket open, but is not visible."""
+    return socket.inode > 0 and socket.state != "CLOSE" and socket.inode not in owners.pids
 
 
 def _user_entries(users: Counter[linux.SocketUser], count: int) -> list[dict[str, object]]:
@@ -171,7 +208,7 @@ def _note(unknown: int, total: int, search: linux.SocketListing | linux.SocketOw
         return ""
     if search.timed_out:
         return TIMED_OUT
-    return ACCESS_DENIED if search.access_denied else ""
+    return ACCESS_DENIED if search.access_denied else OBSTACLES[linux.read_obstacle()]
 
 
 _LOOKUPS: Mapping[str, Callable[[Lookup, Finding], Culprits | None]] = {

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from network_health.model import BYTE_COUNTER, Interface, ProcessTraffic, Socket, SocketTraffic, Traffic
+from network_health.attribution.ownership import merged
+from network_health.model import BYTE_COUNTER, Holders, ProcessTraffic, Socket, SocketTraffic, Traffic
 
-#: The traffic of a socket, and the pid of its owner.
-OwnedTraffic = tuple[SocketTraffic, int | None]
+#: The traffic of a socket, and the processes that have it open; none if they have ended.
+OwnedTraffic = tuple[SocketTraffic, Holders | None]
 
 
 def vanished_counters(
@@ -47,14 +48,20 @@ def by_process(
     sent: Counter[int | None] = Counter()
     received: Counter[int | None] = Counter()
     sockets: Counter[int | None] = Counter()
-    for each, pid in traffic:
+    octets: Counter[Holders] = Counter()
+    for each, holders in traffic:
+        pid = holders[0] if holders else None
         sent[pid] += each.sent
         received[pid] += each.received
         sockets[pid] += 1
+        octets[holders or ()] += each.sent + each.received
+    shared = {holders[0]: holders[1:] for holders in merged(octets)}
     ranked = sorted((pid for pid in sockets if pid is not None), key=lambda p: (-sent[p] - received[p], p))
     return Traffic(
         seconds=seconds,
-        processes=tuple(ProcessTraffic(pid, sent[pid], received[pid], sockets[pid]) for pid in ranked),
+        processes=tuple(
+            ProcessTraffic(pid, sent[pid], received[pid], sockets[pid], shared[pid]) for pid in ranked
+        ),
         sent=max(carried[0], sent.total()),
         received=max(carried[1], received.total()),
         unattributed_sockets=sockets[None],
@@ -62,8 +69,10 @@ def by_process(
     )
 
 
-def carried_bytes(interfaces: Iterable[Interface], seconds: float) -> tuple[int, int]:
-    """Bytes sent and received by the interfaces with an address; one without is a part of another."""
-    mbps = [(i.tx_mbps or 0, i.rx_mbps or 0) for i in interfaces if i.link.ipv4 or i.link.ipv6]
-    octets = 1e6 / 8 * seconds
-    return round(sum(tx for tx, _ in mbps) * octets), round(sum(rx for _, rx in mbps) * octets)
+def carried_since(
+    before: Mapping[int, tuple[int, int]], now: Mapping[int, tuple[int, int]]
+) -> dict[int, tuple[int, int]]:
+    """The bytes that each interface sent and received; not of a new one, nor of a counter that went back."""
+    both = {index: (before[index], now[index]) for index in before.keys() & now.keys()}
+    grown = {index: (sent - old[0], received - old[1]) for index, (old, (sent, received)) in both.items()}
+    return {index: octets for index, octets in grown.items() if min(octets) >= 0}

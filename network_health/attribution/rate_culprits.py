@@ -1,51 +1,42 @@
 """Finds the culprits of a high rate: processes and the remote side of their connections. Pure.
 
-Guarantees: shares are of all bytes of the interface, including those whose process is unknown.
+Guarantees: shares are of all bytes of the interface, including those whose process is unknown. A process has
+only bytes that must have crossed the interface.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from network_health.attribution import evidence
 from network_health.attribution.evidence import Culprits, OwnerOf
+from network_health.attribution.interface_paths import DIRECTIONS, Crossing, bytes_of
+from network_health.attribution.ownership import merged
 from network_health.attribution.process_traffic import OwnedTraffic
-from network_health.model import Interface
+from network_health.model import Holders, Interface
+
+#: The first process that has a socket open, empty if it has ended, ``None`` if it is unknown.
+_First = Holders | None
+_Peer = tuple[bytes, int]
 
 
-def on_interface(
-    interface: Interface, traffic: Iterable[OwnedTraffic], interfaces: Iterable[Interface]
-) -> list[OwnedTraffic]:
-    """The traffic that ``interface`` carried, by the local address of the sockets.
+@dataclass(slots=True)
+class _Bytes:
+    """The bytes that crossed an interface, by process; those of each peer; and the number of peers."""
 
-    An interface without an address may be a part of any other, as the port of a bridge is. All traffic that
-    left the host counts for it.
-    """
-    name_of = {
-        ipaddress.ip_address(text.partition("%")[0]).packed: each.link.name
-        for each in interfaces
-        for text in (*each.link.ipv4, *each.link.ipv6)
-    }
-    link = interface.link
-    found = []
-    for each, pid in traffic:
-        local, remote = each.socket.local, each.socket.remote
-        if remote in name_of or ipaddress.ip_address(remote).is_loopback:
-            is_carried = link.name == "lo"
-        else:
-            is_carried = name_of.get(local) == link.name or not (link.ipv4 or link.ipv6)
-        if is_carried:
-            found.append((each, pid))
-    return found
+    of_process: Counter[_First] = field(default_factory=Counter)
+    of_peer: dict[_First, Counter[_Peer]] = field(default_factory=dict)
+    peers: dict[_First, set[_Peer]] = field(default_factory=dict)
+    holders: Counter[Holders] = field(default_factory=Counter)
 
 
 def of_rate(
     interface: Interface,
     direction: str,
-    traffic: Sequence[OwnedTraffic],
+    crossings: Sequence[Crossing],
     carried: int,
     owner_of: OwnerOf,
     listening_ports: Collection[int],
@@ -56,37 +47,64 @@ def of_rate(
 
     ``direction`` is ``outbound`` or ``inbound``; ``carried`` are all bytes of the interface in it.
     """
-    peers: dict[int | None, Counter[tuple[bytes, int]]] = {}
-    for each, pid in traffic:
-        octets = each.sent if direction == "outbound" else each.received
-        if octets:
-            socket = each.socket
-            port = 0 if socket.local_port in listening_ports else socket.remote_port
-            peers.setdefault(pid, Counter())[socket.remote, port] += octets
-    bytes_of = Counter({pid: of_peer.total() for pid, of_peer in peers.items()})
-    total = max(carried, bytes_of.total())
+    crossed = _crossed(crossings, direction, listening_ports)
+    shared = {holders[:1]: holders for holders in merged(crossed.holders)}
+    total = max(carried, crossed.of_process.total())
     preposition = "to" if direction == "outbound" else "from"
     entries: list[dict[str, Any]] = []
     parts: list[str] = []
-    for pid, octets in evidence.largest(bytes_of, count + 1):
-        owner = {} if pid is None else evidence.owner_fields(owner_of(pid))
+    for first, octets in evidence.largest(crossed.of_process, count + 1):
+        owner = {} if first is None else evidence.owner_fields(owner_of(shared.get(first, first)))
         listed: list[dict[str, Any]] = [
             {"address": evidence.address_text(address), "port": port or None, "bytes": n}
-            for (address, port), n in evidence.largest(peers[pid], count)
+            for (address, port), n in evidence.largest(crossed.of_peer[first], count)
         ]
         entries.append(
             owner | {"bytes": octets, "percent": evidence.percent_of(octets, total), "peers": listed}
         )
         if 100 * octets >= evidence.MIN_PERCENT * total and len(parts) < 2:
             by = f" by {evidence.owner_text(owner)}" if owner else ""
-            main = 2 * listed[0]["bytes"] >= octets
-            peer = evidence.endpoint_text(listed[0]) if main else f"{len(peers[pid])} peers"
+            is_main = bool(listed) and 2 * listed[0]["bytes"] >= octets
+            peer = evidence.endpoint_text(listed[0]) if is_main else f"{len(crossed.peers[first])} peers"
             parts.append(f"{100 * octets / total:.0f}%{by} {preposition} {peer}")
     result: dict[str, Any] = {
         "iface": interface.link.name,
         "direction": direction,
         "bytes": total,
         "processes": entries,
-        "coverage_percent": evidence.percent_of(bytes_of.total() - bytes_of[None], total),
+        "coverage_percent": evidence.percent_of(crossed.of_process.total() - crossed.of_process[None], total),
     }
     return evidence.clause(parts, note), result | ({"note": note} if note else {})
+
+
+def _crossed(crossings: Sequence[Crossing], direction: str, listening_ports: Collection[int]) -> _Bytes:
+    """The bytes of each process that must have crossed: all but those that may have gone elsewhere."""
+    found = _Bytes()
+    for crossing in crossings:
+        sums, holders = _by_process(crossing.traffic, direction, listening_ports)
+        found.holders += holders
+        for first, of_peer in sums.items():
+            octets = of_peer.total() - crossing.elsewhere
+            if octets > 0:
+                found.of_process[first] += octets
+                found.peers.setdefault(first, set()).update(of_peer)
+                listed = found.of_peer.setdefault(first, Counter())
+                listed += Counter({peer: n - crossing.elsewhere for peer, n in of_peer.items()})
+    return found
+
+
+def _by_process(
+    traffic: Sequence[OwnedTraffic], direction: str, listening_ports: Collection[int]
+) -> tuple[Mapping[_First, Counter[_Peer]], Counter[Holders]]:
+    """The bytes of each process by peer, and by all processes that have a socket open."""
+    sums: dict[_First, Counter[_Peer]] = {}
+    by_holders: Counter[Holders] = Counter()
+    for each, holders in traffic:
+        octets = bytes_of(each, DIRECTIONS[direction])
+        if octets:
+            socket = each.socket
+            port = 0 if socket.local_port in listening_ports else socket.remote_port
+            first = None if holders is None else holders[:1]
+            sums.setdefault(first, Counter())[socket.remote, port] += octets
+            by_holders[holders or ()] += octets
+    return sums, by_holders

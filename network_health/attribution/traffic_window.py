@@ -12,17 +12,21 @@ from dataclasses import dataclass
 
 from network_health.attribution import process_traffic
 from network_health.model import Socket, SocketTraffic
-from network_health.sources.linux import ClosedSockets, read_tcp_bytes
+from network_health.sources.linux import ClosedSockets, read_carried_bytes, read_tcp_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The traffic between two listings; ``listeners`` are those of the later one."""
+    """The traffic between two listings; ``listeners`` are those of the later one.
+
+    ``carried`` are the bytes that each interface sent and received, by index.
+    """
 
     seconds: float
     traffic: tuple[SocketTraffic, ...]
     listeners: tuple[Socket, ...]
     is_whole: bool
+    carried: Mapping[int, tuple[int, int]]
 
 
 class TrafficWindows:
@@ -37,6 +41,7 @@ class TrafficWindows:
         self._at_s: float | None = None
         self._open: Mapping[int, bytes] = {}
         self._vanished: dict[int, bytes] = {}
+        self._carried: Mapping[int, tuple[int, int]] = {}
 
     def read(self, *, is_last: bool = False) -> Window:
         """The window since the last call; the first one is empty. After ``is_last`` only `close` may follow.
@@ -46,6 +51,7 @@ class TrafficWindows:
             KernelFormatError: its answer has an unknown format.
         """
         last_s, self._at_s = self._at_s, time.monotonic()
+        carried_before, self._carried = self._carried, read_carried_bytes()
         listing = read_tcp_bytes(None if last_s is None else self._open, is_last=is_last)
         closed, is_whole = self._closed.take()
         traffic: tuple[SocketTraffic, ...] = ()
@@ -55,7 +61,9 @@ class TrafficWindows:
         if not is_last:
             self._vanished = process_traffic.vanished_counters(self._open, listing.counters, closed)
             self._open = listing.counters
-        return Window(self._at_s - (last_s or self._at_s), traffic, tuple(listing.listeners), is_whole)
+        carried = process_traffic.carried_since(carried_before, self._carried)
+        seconds = self._at_s - (last_s or self._at_s)
+        return Window(seconds, traffic, tuple(listing.listeners), is_whole, carried)
 
     def close(self) -> None:
         """Stop receiving closed sockets."""

@@ -57,7 +57,7 @@ class Link:
     index of the interface that carries its packets again, in the same network namespace, as that of a vlan.
     With ``delivers_to_siblings`` packets for another interface on the same ``lower`` do not reach ``lower``.
     ``active_port`` is the only port of a bond that carries packets. ``tunnel`` has the local and the remote
-    address of a tunnel, packed; an address that is not set is empty.
+    address of a tunnel, packed; an address that is not set is empty. ``hardware_address`` is the MAC address.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Link:
     delivers_to_siblings: bool = False
     active_port: int | None = None
     tunnel: tuple[bytes, bytes] | None = None
+    hardware_address: bytes = b""
 
     @property
     def key(self) -> LinkKey:
@@ -273,7 +274,8 @@ class Protocols:
     """The rates of the protocols since the previous check, per second, and the resources in use now.
 
     A rate is ``None`` without an earlier reading and after a counter reset. ``retransmit_percent`` is the
-    share of TCP segments that were sent again. It is ``None`` also if too few segments were sent.
+    share of TCP segments that were sent again. It is ``None`` also if too few segments were sent. The
+    counts by CPU are those since the previous check.
     """
 
     out_segments_per_sec: float | None = None
@@ -291,3 +293,5 @@ class Protocols:
     orphans: Share | None = None
     tcp_memory: Share | None = None
     busiest_ports: PortUse | None = None
+    softnet_dropped_by_cpu: Mapping[int, int] = field(default_factory=dict)
+    softnet_squeezed_by_cpu: Mapping[int, int] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from network_health.sources.linux.half_open import read_half_open
 from network_health.sources.linux.link_loss import read_loss_kinds
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
 from network_health.sources.linux.proc_sockets import read_connections_from_proc
+from network_health.sources.linux.process_visibility import HIDEPID, PID_NAMESPACE, read_obstacle
 from network_health.sources.linux.procfs import (
     ProcessReader,
     read_command,
@@ -22,14 +23,19 @@ from network_health.sources.linux.procfs import (
     user_name,
 )
 from network_health.sources.linux.protocols import read_protocols
-from network_health.sources.linux.rtnetlink import LinkReader
+from network_health.sources.linux.routes import Flow, read_output_devices
+from network_health.sources.linux.rtnetlink import LinkReader, read_carried_bytes, read_links
 from network_health.sources.linux.socket_groups import SocketListing, SocketUser, read_socket_groups
 from network_health.sources.linux.sockets import read_connected_to, read_listeners
 from network_health.sources.linux.tcp_bytes import read_tcp_bytes
 from network_health.sources.linux.udp_sockets import read_lossy_udp_sockets
+from network_health.sources.linux.unicast_addresses import read_unicast_addresses
 
 __all__ = [
+    "HIDEPID",
+    "PID_NAMESPACE",
     "ClosedSockets",
+    "Flow",
     "LinkReader",
     "OwnerFinder",
     "ProcessReader",
@@ -38,6 +44,7 @@ __all__ = [
     "SocketUser",
     "container_and_unit",
     "read_boot_id",
+    "read_carried_bytes",
     "read_cgroup_path",
     "read_command",
     "read_connected_to",
@@ -46,14 +53,18 @@ __all__ = [
     "read_conntrack_sources",
     "read_container_and_unit",
     "read_half_open",
+    "read_links",
     "read_listeners",
     "read_loss_kinds",
     "read_lossy_udp_sockets",
     "read_name",
+    "read_obstacle",
+    "read_output_devices",
     "read_process_details",
     "read_protocols",
     "read_socket_groups",
     "read_tcp_bytes",
+    "read_unicast_addresses",
     "read_user",
     "require_proc",
     "user_name",

@@ -31,12 +31,14 @@ _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _STATS = struct.Struct("=BxxxII")  # if_stats_msg: family, index, filter
 _COUNTERS = struct.Struct("=8Q56xQ64x")  # rtnl_link_stats64: its first eight, and rx_missed_errors
+_BYTES = struct.Struct("=16xQQ")  # rtnl_link_stats64: rx_bytes, tx_bytes
 _NOHANDLER = struct.Struct("=184xQ")  # rtnl_link_stats64: rx_nohandler
 
 _IFF_RUNNING = 0x40
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CARRIER_CHANGES = 3, 4, 16, 18, 35
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO = 1, 3, 4, 16, 18
+_IFLA_CARRIER_CHANGES = 35
 _OF_A_LINK = {
-    *(_IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CARRIER_CHANGES),
+    *(_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_CARRIER_CHANGES),
     *(link_stack.LOWER, link_stack.MASTER, link_stack.LOWER_NAMESPACE),
 }
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
@@ -149,6 +151,7 @@ class LinkReader:
                 delivers_to_siblings=link.delivers_to_siblings,
                 active_port=link.active_port,
                 tunnel=link.tunnel,
+                hardware_address=link.hardware_address,
             )
             self._links[index] = counters, link
         return link
@@ -162,6 +165,17 @@ def read_links() -> dict[int, Link]:
         KernelFormatError: its answer has an unknown format.
     """
     return netlink.dump(_NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
+
+
+def read_carried_bytes() -> dict[int, tuple[int, int]]:
+    """The bytes that each interface sent and received in its lifetime, by index.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
+    """
+    received_and_sent = ((index, _BYTES.unpack_from(stats)) for index, stats in dump_stats().items())
+    return {index: (sent, received) for index, (received, sent) in received_and_sent}
 
 
 def dump_stats() -> dict[int, bytes]:
@@ -196,6 +210,7 @@ def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
             operstate=_OPERSTATES.get(state),
             carrier_changes=_number(found.get(_IFLA_CARRIER_CHANGES), 4),
             **stack._asdict(),
+            hardware_address=found.get(_IFLA_ADDRESS, b""),
         )
     return False
 

@@ -29,7 +29,7 @@ def packed(address):
 
 def group(state, local, remote, count, owner):
     """A group of TCP sockets; ``owner`` is a pid, ``None`` if no process has them open, or `HIDDEN`."""
-    owners = {} if owner in (None, HIDDEN) else {owner: count}
+    owners = {} if owner in (None, HIDDEN) else {(owner,): count}
     return SocketGroup("tcp", state, *local, *remote, count, count if owner is None else 0, owners)
 
 
@@ -89,7 +89,7 @@ class FakeKernel:
 
     def find(self, inodes):
         if self.sees_owners:
-            return SocketOwners({inode: OWNERS[inode] for inode in inodes if inode in OWNERS})
+            return SocketOwners({inode: (OWNERS[inode],) for inode in inodes if inode in OWNERS})
         return SocketOwners({}, access_denied=True)
 
     def loss_kinds(self):
@@ -113,7 +113,7 @@ def patched_by(kernel, monotonic):
         f"{linux}.read_container_and_unit": lambda pid: PLACES[pid],
         f"{linux}.read_process_details": lambda pids: {pid: PROCESSES[pid] for pid in pids},
         f"{linux}.user_name": {33: "www-data", 34: "backup", 1000: "1000", 0: "root"}.get,
-        f"{linux}.OwnerFinder.find": lambda self, inodes, deadline_s: kernel.find(inodes),
+        f"{linux}.OwnerFinder.find": lambda self, inodes, deadline_s, closed=(): kernel.find(inodes),
         f"{window}.read_tcp_bytes": kernel.tcp_bytes,
         f"{window}.ClosedSockets.take": lambda self: ([], kernel.sees_owners),
         f"{window}.time.monotonic": monotonic,

@@ -9,16 +9,18 @@ import ipaddress
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from network_health.model import Owner
+from network_health.model import MAX_HOLDERS, Holders, Owner
 
 #: A clause names nothing with a smaller share.
 MIN_PERCENT = 10
+#: Follows an owner that has only a part of what is named.
+OTHERS = " and others"
 
 K = TypeVar("K", bound=Hashable)
 #: The clause, and the evidence.
 Culprits = tuple[str, dict[str, Any]]
-#: Reads the owner with a pid; called only for those that are reported.
-OwnerOf = Callable[[int], Owner]
+#: Reads the first process, and those that share its sockets; called only for those that are reported.
+OwnerOf = Callable[[Holders], Owner]
 
 
 def clause(parts: Sequence[str], note: str = "") -> str:
@@ -35,9 +37,17 @@ def largest(counts: Mapping[K, int], count: int) -> list[tuple[K, int]]:
     return sorted(counts.items(), key=order)[:count]
 
 
-def percent_of(part: int, total: int) -> float:
+def percent_of(part: int, total: float) -> float:
     """A share, one decimal."""
     return round(100 * part / total, 1) if total else 0.0
+
+
+def whole(seen: int, counted: float) -> float:
+    """The total of a share: what a protocol ``counted``, if clearly less than that was ``seen`` on sockets.
+
+    Both are read a moment apart, so a small difference says nothing.
+    """
+    return counted if 10 * seen < 9 * counted else seen
 
 
 def ranked(
@@ -46,7 +56,7 @@ def ranked(
     more: Callable[[K], dict[str, Any]] = lambda _: {},
     *,
     count: int,
-    total: int,
+    total: float,
 ) -> list[dict[str, Any]]:
     """One entry for each of the largest counts: its ``fields``, the count, its share, and ``more`` fields."""
     return [
@@ -70,6 +80,11 @@ def source_text(source: bytes) -> str:
     return address_text(source) if len(source) == 4 else str(ipaddress.ip_network((source + bytes(8), 64)))
 
 
+def is_loopback(address: bytes) -> bool:
+    """Whether a packed address never leaves the host."""
+    return address[:1] == b"\x7f" if len(address) == 4 else address == bytes(15) + b"\x01"
+
+
 def endpoint_text(entry: Mapping[str, Any]) -> str:
     """``10.0.0.9:873``, ``[fd00::1]:873``, or the address alone if there is no port."""
     address, port = entry.get("address", ""), entry.get("port")
@@ -82,14 +97,27 @@ def owner_fields(owner: Owner) -> dict[str, Any]:
     """A process; without the container and the unit that it does not have."""
     fields = {"pid": owner.pid, "name": owner.name, "user": owner.user}
     places = {"container": owner.container, "unit": owner.unit}
-    return fields | {key: place for key, place in places.items() if place}
+    shared = {"shared_with": [owner_fields(each) for each in owner.shared_with]} if owner.shared_with else {}
+    return fields | {key: place for key, place in places.items() if place} | shared
 
 
 def owner_text(entry: Mapping[str, Any]) -> str:
-    """``nginx[1234]``."""
-    return f"{entry.get('name') or 'a process that has ended'}[{entry.get('pid')}]"
+    """``nginx[1234]``, ``nginx[1234] or sh[5]``, or ``nginx[1234] or 3 others that share its sockets``."""
+    name, pid = entry.get("name") or "a process that has ended", entry.get("pid")
+    text, others = f"{name}[{pid}]" if pid else name, entry.get("shared_with", ())
+    if len(others) == 1:
+        return f"{text} or {owner_text(others[0])}"
+    at_least = "at least " if len(others) == MAX_HOLDERS - 1 else ""
+    return f"{text} or {at_least}{len(others)} others that share its sockets" if others else text
 
 
 def owned_by(entry: Mapping[str, Any]) -> str:
-    """`` owned by nginx[1234]``; empty if the owner is unknown."""
-    return f" owned by {owner_text(entry)}" if entry.get("pid") else ""
+    """`` owned by nginx[1234]``, `` owned by nginx[1234] and others``; empty if the owner is unknown."""
+    others = OTHERS if "owner_percent" in entry else ""
+    return f" owned by {owner_text(entry)}{others}" if entry.get("pid") else ""
+
+
+def and_others(entry: Mapping[str, Any]) -> str:
+    """`` and 2 others``: how many more processes have sockets of this port; empty if none has."""
+    more = entry.get("more_owners", 0)
+    return f" and {more} other{'s' if more > 1 else ''}" if more else ""

@@ -27,8 +27,10 @@ from network_health.model.readings import (
 )
 from network_health.model.sockets import (
     BYTE_COUNTER,
+    MAX_HOLDERS,
     Attribution,
     HalfOpen,
+    Holders,
     Owner,
     ProcessTraffic,
     Socket,
@@ -40,6 +42,7 @@ from network_health.model.sockets import (
 
 __all__ = [
     "BYTE_COUNTER",
+    "MAX_HOLDERS",
     "MAX_NAME",
     "Attribution",
     "Baseline",
@@ -49,6 +52,7 @@ __all__ = [
     "Failure",
     "Finding",
     "HalfOpen",
+    "Holders",
     "Interface",
     "Link",
     "LinkKey",

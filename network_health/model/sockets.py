@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+#: Of the processes that share one socket, at most this number is known.
+MAX_HOLDERS = 8
+#: The pids of the processes that have a socket open, the most likely user first. Empty: they have ended.
+Holders = tuple[int, ...]
+
 
 class SocketGroup(NamedTuple):
     """The number of sockets that have protocol, state, addresses and one port in common.
@@ -14,7 +19,7 @@ class SocketGroup(NamedTuple):
     Addresses are packed, 4 or 16 bytes. Accepted connections, and sockets without a remote address, have
     ``local_port`` and a ``remote_port`` of 0. Outgoing connections have ``remote_port`` and a ``local_port``
     of 0. ``without_owner`` is the number of sockets that no process has open. ``owners`` is the number of
-    sockets by pid, of the processes that are known.
+    sockets by their holders, of the processes that are known.
     """
 
     protocol: str
@@ -25,7 +30,7 @@ class SocketGroup(NamedTuple):
     remote_port: int
     sockets: int = 1
     without_owner: int = 0
-    owners: Mapping[int, int] = {}
+    owners: Mapping[Holders, int] = {}
 
     @property
     def owner_unknown(self) -> int:
@@ -101,23 +106,32 @@ class SocketTraffic(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The process that has a socket open, and its container or systemd unit; ``None`` is unknown."""
+    """The process that has a socket open, and its container or systemd unit; ``None`` is unknown.
 
-    pid: int
+    A process without a pid has ended. ``shared_with`` are other processes that have the same sockets open:
+    any of them may use them.
+    """
+
+    pid: int | None
     name: str | None = None
     user: str | None = None
     container: str | None = None
     unit: str | None = None
+    shared_with: tuple[Owner, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessTraffic:
-    """The bytes that the TCP sockets of one process carried in a window; ``sockets`` is their number."""
+    """The bytes that the TCP sockets of one process carried in a window; ``sockets`` is their number.
+
+    The processes ``shared_with`` have some of these sockets open, too.
+    """
 
     pid: int
     sent: int
     received: int
     sockets: int
+    shared_with: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,18 @@ def read_name(pid: int) -> str:
     return full_name(name, (_read_command_line(folder) or b"") if len(name) >= _CUT_AT else b"")
 
 
+def read_start_time(pid: int) -> float | None:
+    """When a process started, in ticks since boot; ``None`` if it has ended.
+
+    Raises:
+        KernelFormatError: its ``stat`` has an unknown format.
+    """
+    try:
+        return parse_stat(_read_stat(f"/proc/{pid}/stat")).started
+    except OSError:
+        return None
+
+
 def read_user(pid: int) -> str | None:
     """The user of a process; ``None`` if it has ended, or is not visible for this user.
 

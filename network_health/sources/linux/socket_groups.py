@@ -16,7 +16,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from network_health.model import SocketGroup
+from network_health.model import Holders, SocketGroup
 from network_health.sources.linux import inet_diag, netlink
 from network_health.sources.linux.inode_index import InodeIndex
 from network_health.sources.linux.owners import OwnerSearch
@@ -43,7 +43,7 @@ SocketUser = tuple[int, int]
 class SocketListing:
     """All sockets; owners are missing if the search was denied access to a process, or timed out.
 
-    With ``access_denied``, ``users`` counts the sockets without a known owner by user.
+    ``users`` counts the sockets without a known owner by user, if they are at least a tenth.
     """
 
     groups: tuple[SocketGroup, ...]
@@ -57,8 +57,7 @@ class GroupCounts:
     """The groups of one dump. Ports are in network byte order.
 
     ``numbers`` maps family, state, local port, remote port and addresses to the number of a group, from 1.
-    By this number, ``counts`` has the sockets, ``with_inode`` those with an inode, and ``owners`` the sockets
-    of each pid.
+    By this number, ``counts`` has the sockets, and ``with_inode`` those with an inode.
     """
 
     protocol: str
@@ -67,7 +66,6 @@ class GroupCounts:
     counts: list[int] = field(default_factory=lambda: [0])
     with_inode: list[int] = field(default_factory=lambda: [0])
     inodes: InodeIndex = field(default_factory=InodeIndex)
-    owners: dict[int, dict[int, int]] = field(default_factory=dict)
 
 
 def read_socket_groups(deadline_s: float) -> SocketListing:
@@ -87,7 +85,8 @@ def read_socket_groups(deadline_s: float) -> SocketListing:
     _find_owners(dumps, search)
     users: Counter[SocketUser] = Counter()
     for (_, request, _), each in zip(_SOURCES, dumps, strict=True):
-        if search.access_denied and each.inodes.remaining:
+        not_held = each.inodes.not_held()
+        if not search.timed_out and not_held and 10 * not_held >= len(each.inodes):
             parse = partial(parse_users, each.inodes)
             users += inet_diag.dump(request(inet_diag.ALL), Counter[SocketUser], parse)
     groups = tuple(group for each in dumps for group in take_groups(each))
@@ -139,7 +138,7 @@ def parse_users(inodes: InodeIndex, datagram: bytes, users: Counter[SocketUser])
 
     def add(start: int, end: int) -> None:
         uid, inode = _UID_INODE.unpack_from(datagram, start)
-        if inode in inodes:
+        if inodes.is_not_held(inode):
             at = layouts.of(datagram, start, end).get(inet_diag.CGROUP)
             (cgroup,) = (0,) if at is None else _CGROUP_ID.unpack_from(datagram, start + at)
             users[uid, cgroup] += 1
@@ -153,6 +152,10 @@ def take_groups(groups: GroupCounts) -> Iterator[SocketGroup]:
     Raises:
         KernelFormatError: the family or the state of a group is unknown.
     """
+    owners: dict[int, dict[Holders, int]] = {}
+    for (number, holders), sockets in groups.inodes.counts().items():
+        if holders:
+            owners.setdefault(number, {})[holders] = sockets
     while groups.numbers:
         (family, state, port, remote_port, addresses), number = groups.numbers.popitem()
         local, remote = inet_diag.addresses(family, addresses[:16], addresses[16:])
@@ -165,20 +168,15 @@ def take_groups(groups: GroupCounts) -> Iterator[SocketGroup]:
             socket.ntohs(remote_port),
             groups.counts[number],
             groups.counts[number] - groups.with_inode[number],
-            groups.owners.get(number, {}),
+            owners.get(number, {}),
         )
 
 
 def _find_owners(dumps: Sequence[GroupCounts], search: OwnerSearch) -> None:
-    """Assign each socket to the first process that has it open."""
+    """Assign each socket to the processes that have it open. All are searched: several may have it."""
     for each in dumps:
         each.inodes.sort()
-    for pid, inodes in search:
-        for each in dumps:
-            if each.inodes.remaining:
-                found = Counter(filter(None, map(each.inodes.pop, inodes)))
-                for number, sockets in found.items():
-                    owners = each.owners.setdefault(number, {})
-                    owners[pid] = owners.get(pid, 0) + sockets
-        if not any(each.inodes.remaining for each in dumps):
-            break
+    indexes = [each.inodes for each in dumps if len(each.inodes)]
+    for pid, links in search if indexes else ():
+        for index in indexes:
+            index.hold(pid, links)

@@ -149,7 +149,7 @@ def test_sockets_of_all_parts_belong_to_the_process(namespace):
         pid = open_sockets(count_of_sockets)
         try:
             groups = read_socket_groups(time.monotonic() + 60).groups
-            return sum(each.owners.get(pid, 0) for each in groups)
+            return sum(each.owners.get((pid,), 0) for each in groups)
         finally:
             os.kill(pid, 9)
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import resource
 import socket
 import struct
 import time
@@ -83,21 +82,35 @@ def test_connections_are_grouped_by_one_port():
     }
 
 
-def test_inodes_are_removed_once():
-    """Each inode has its group once, in any order; an unknown inode has none."""
+def test_each_inode_has_its_holders():
+    """Inodes have their group and the processes that have them open, in any order; others stay without."""
     chance = random.Random(5)
     known = {inode: chance.randrange(1, 1 << 20) for inode in chance.sample(range(1, 1 << 32), 1000)}
-    inodes = InodeIndex()
+    index = InodeIndex()
     for inode, group in known.items():
-        inodes.add(inode, group)
-    inodes.sort()
-    left = list(known)[500:]
-    assert [inodes.pop(inode) for inode in list(known)[:500]] == list(known.values())[:500]
-    assert [inodes.pop(inode) for inode in list(known)[:500]] == [0] * 500
-    assert inodes.remaining == 500
-    assert all(inode in inodes for inode in left)
-    assert not any(inode in inodes for inode in list(known)[:500])
-    assert [inodes.pop(0), inodes.pop((1 << 32) - 1)] == [0, known.get((1 << 32) - 1, 0)]
+        index.add(inode, group)
+    index.sort()
+    inodes = list(known)
+    index.hold(7, [*inodes[:500], 0, (1 << 32) - 1])
+    index.hold(8, reversed(inodes[250:500]))
+    index.hold(7, inodes[:500])
+    sets = [(7,)] * 250 + [(7, 8)] * 250 + [()] * 500
+    assert index.counts() == Counter(zip(known.values(), sets, strict=True))
+    assert (index.not_held(), len(index)) == (500, 1000)
+    assert [index.is_not_held(inode) for inode in [*inodes, 0]] == [False] * 500 + [True] * 500 + [False]
+
+
+def test_sockets_that_share_an_inode_have_the_same_holders():
+    """Each of them is counted in its group; of many processes the first eight are kept."""
+    index = InodeIndex()
+    for group in (1, 2, 2):
+        index.add(11, group)
+    index.add(12, 2)
+    index.sort()
+    for pid in range(1, 21):
+        index.hold(pid, [11])
+    first = tuple(range(1, 9))
+    assert index.counts() == {(1, first): 1, (2, first): 2, (2, ()): 1}
 
 
 PARSERS = {
@@ -185,11 +198,11 @@ def test_groups_have_their_owners(namespace):
     found = {(g.protocol, g.state, g.local_port, g.remote, g.remote_port): g for g in listing.groups}
     seen = {key: (g.sockets, g.without_owner, dict(g.owners)) for key, g in found.items()}
     assert seen == {
-        ("tcp", "LISTEN", 9000, bytes(4), 0): (1, 0, {pid: 1}),
-        ("tcp", "ESTABLISHED", 9000, here, 0): (5, 1, {pid: 4}),  # one is not accepted yet
-        ("tcp", "ESTABLISHED", 0, here, 9000): (5, 0, {pid: 5}),
-        ("udp", "NONE", 53, bytes(4), 0): (1, 0, {pid: 1}),
-        ("udp", "NONE", 0, here, 53): (1, 0, {pid: 1}),
+        ("tcp", "LISTEN", 9000, bytes(4), 0): (1, 0, {(pid,): 1}),
+        ("tcp", "ESTABLISHED", 9000, here, 0): (5, 1, {(pid,): 4}),  # one is not accepted yet
+        ("tcp", "ESTABLISHED", 0, here, 9000): (5, 0, {(pid,): 5}),
+        ("udp", "NONE", 53, bytes(4), 0): (1, 0, {(pid,): 1}),
+        ("udp", "NONE", 0, here, 53): (1, 0, {(pid,): 1}),
     }
     assert (listing.timed_out, listing.users) == (False, Counter())
 
@@ -278,49 +291,6 @@ def test_lost_messages_about_closed_sockets_are_reported(namespace, monkeypatch)
         return closed.take()[1]
 
     assert namespace().call(run) is False
-
-
-def test_the_lowest_pid_is_the_owner_of_a_shared_socket():
-    """The owner of a socket that a child process inherited is the parent."""
-    with socket.socket() as shared:
-        inode = os.fstat(shared.fileno()).st_ino
-        child = os.fork()
-        if child == 0:
-            time.sleep(10)
-            os._exit(0)
-        try:
-            found = owners.OwnerFinder().find([inode, 1], time.monotonic() + 10)
-        finally:
-            os.kill(child, 9)
-            os.waitpid(child, 0)
-    assert found.pids == {inode: min(os.getpid(), child)}
-
-
-def test_a_search_ends_at_its_deadline():
-    """If the deadline is reached at the first process, owners can be unknown, but none is wrong."""
-    with socket.socket() as mine:
-        inode = os.fstat(mine.fileno()).st_ino
-        finder = owners.OwnerFinder()
-        late = finder.find([inode], 0.0, now=lambda: 1.0)
-        assert late.timed_out
-        assert late.pids in ({}, {inode: os.getpid()})
-        assert finder.find([inode], 1.0, now=lambda: 0.0).pids == {inode: os.getpid()}
-
-
-def test_an_owner_that_no_descriptor_was_left_to_find_is_found_later():
-    """A search that ran out of descriptors does not conclude that a socket has no owner."""
-    with socket.socket() as mine:
-        inode = os.fstat(mine.fileno()).st_ino
-        finder, limits = owners.OwnerFinder(), resource.getrlimit(resource.RLIMIT_NOFILE)
-        only = os.dup(mine.fileno())
-        os.close(only)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (only + 1, limits[1]))
-        try:
-            none_left = finder.find([inode], time.monotonic() + 10)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        assert none_left == owners.SocketOwners({}, timed_out=True)
-        assert finder.find([inode], time.monotonic() + 10).pids == {inode: os.getpid()}
 
 
 @pytest.mark.parametrize(

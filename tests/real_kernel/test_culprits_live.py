@@ -141,8 +141,8 @@ def test_without_rights_ports_and_peers_are_named(namespace):
     """The report of another user has ports, peers and users, and says that owners are not visible."""
     content = namespace().call(flood_seen_by_another_user, [])
     assert content["details"] == (
-        "High connection count: 101 > 50 (50% on :8080, 50% from 127.0.0.1, "
-        "owner not visible without root or CAP_SYS_PTRACE)"
+        "High connection count: 101 > 50 (100% on :8080, "
+        "owner not visible without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH)"
     )
     found = content["metrics"]["culprits"]["connections"]
     assert (found["coverage_percent"], found["owners"]) == (0.0, [])

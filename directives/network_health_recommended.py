@@ -23,6 +23,7 @@ matrix_directive = {
                 "exclude_interfaces": ["lo"],
                 "retransmit_threshold_percent": 2,
                 "listen_overflow_threshold_per_sec": 1,
+                "listen_drop_threshold_per_sec": 1,
                 "syn_queue_threshold_per_sec": 1,
                 "udp_error_threshold_per_sec": 10,
                 "softnet_threshold_per_sec": 10,

@@ -39,9 +39,10 @@ def is_known(check: str, seen: Protocols) -> bool:
 def _rates(seen: Protocols, settings: Settings) -> Iterator[_Metric]:
     again, listen = settings.retransmit_threshold_percent, settings.listen_overflow_threshold_per_sec
     syn, udp = settings.syn_queue_threshold_per_sec, settings.udp_error_threshold_per_sec
-    softnet = settings.softnet_threshold_per_sec
+    softnet, dropped = settings.softnet_threshold_per_sec, settings.listen_drop_threshold_per_sec
     yield "retransmits", "TCP retransmits", seen.retransmit_percent, "%", again
     yield "listen_overflows", "Listen queue overflows", seen.listen_overflows_per_sec, "/s", listen
+    yield "listen_drops", "Listen drops", seen.listen_drops_per_sec, "/s", dropped
     yield "syn_cookies", "SYN cookies sent", seen.syn_cookies_sent_per_sec, "/s", syn
     yield "syn_queue_drops", "SYN queue drops", seen.syn_queue_full_drops_per_sec, "/s", syn
     yield "udp_receive", "UDP receive buffer errors", seen.udp_receive_buffer_errors_per_sec, "/s", udp

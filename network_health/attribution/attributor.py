@@ -1,7 +1,8 @@
 """Decides what to read for the culprits of a check, and keeps the data that the next check needs.
 
-Guarantees: without a breach, only the byte counters of TCP sockets are read, and only as the setting
-``process_network`` allows. The sentence of a finding is not changed; only its clause is added.
+Guarantees: without a breach, only the byte counters of TCP sockets are read, as the setting
+``process_network`` allows, and the drop counters of sockets whose limit is set. The sentence of a finding
+is not changed; only its clause is added.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from network_health.attribution.lookup import CHECKS, RATES, Lookup
-from network_health.attribution.loss_lookups import ReportedLosses
+from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.traffic_window import TrafficWindows, Window
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
@@ -33,7 +34,7 @@ class Attributor:
     def __init__(self) -> None:
         self._owners = OwnerFinder()
         self._windows: TrafficWindows | None = None
-        self._reported = ReportedLosses.read()
+        self._losses = LossReadings.read()
 
     def attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings
@@ -44,6 +45,20 @@ class Attributor:
             OSError: the kernel denies access.
             KernelFormatError: its answer has an unknown format.
         """
+        try:
+            return self._attribute(findings, snapshot, settings)
+        finally:
+            self._losses.end_check(snapshot, settings)
+
+    def close(self) -> None:
+        """Stop receiving closed sockets."""
+        if self._windows is not None:
+            self._windows.close()
+        self._windows = None
+
+    def _attribute(
+        self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings
+    ) -> tuple[tuple[Finding, ...], Attribution] | None:
         window = self._window_since_last_check(snapshot, settings)
         checks = {finding.check for finding in findings if finding.breached}
         if settings.process_network != "off" and window is None and checks & RATES.keys():
@@ -52,16 +67,10 @@ class Attributor:
             window = None
         if window is None and not checks & CHECKS - RATES.keys():
             return None
-        result = Lookup(self._owners, self._reported, snapshot, settings, window).attribute(findings)
+        result = Lookup(self._owners, self._losses, snapshot, settings, window).attribute(findings)
         if not _has_few_sockets(snapshot):
             gc.collect()  # Python would keep the memory of a large listing for later use
         return result
-
-    def close(self) -> None:
-        """Stop receiving closed sockets."""
-        if self._windows is not None:
-            self._windows.close()
-        self._windows = None
 
     def _window_since_last_check(self, snapshot: Snapshot, settings: Settings) -> Window | None:
         """``None`` in the first check, and if the settings do not allow the reading."""

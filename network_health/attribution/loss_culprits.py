@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from network_health.attribution import evidence
 from network_health.attribution.evidence import Culprits, OwnerOf
 from network_health.attribution.ownership import with_likely_owners
-from network_health.model import PortUse, Socket, SocketGroup
+from network_health.model import Holders, PortUse, SocketGroup
 
 
 def new_since(before: Mapping[Any, int], after: Mapping[Any, int]) -> Counter[Any]:
@@ -29,37 +29,16 @@ def of_kinds(name: str, kinds: Counter[str]) -> Culprits:
     return evidence.clause(parts), {"iface": name, "kinds": dict(ordered)}
 
 
-def of_listeners(
-    listeners: Iterable[tuple[Socket, int | None]], refused: Counter[int], owner_of: OwnerOf, count: int
-) -> Culprits:
-    """The listeners with most refused connections (``refused`` is by cookie), then those with full queues.
-
-    Each listener is given with the pid of its owner.
-    """
-    total = refused.total()
-    candidates = [
-        (refused[each.cookie], each.waiting / max(each.backlog, 1), each, pid) for each, pid in listeners
-    ]
-    candidates = [c for c in candidates if c[0] or c[1] > 0.5]
-    candidates.sort(key=lambda c: (-c[0], -c[1], c[2].local_port))
-    entries: list[dict[str, Any]] = [
-        {"address": evidence.address_text(each.local), "port": each.local_port}
-        | {"waiting": each.waiting, "backlog": each.backlog}
-        | {"refused": n, "percent": evidence.percent_of(n, total)}
-        | (evidence.owner_fields(owner_of(pid)) if pid is not None else {})
-        for n, _, each, pid in candidates[:count]
-    ]
-    parts = []
-    for first in entries[:1]:
-        share = f"{first['percent']:.0f}% " if first["refused"] else ""
-        parts = [f"{share}on :{first['port']}{evidence.owned_by(first)}"]
-        parts.append(f"{first['waiting']} waiting of {first['backlog']}")
-    return evidence.clause(parts), {"listeners": entries}
+def of_cpus(new: Mapping[int, int], count: int) -> Culprits:
+    """The CPUs that dropped most packets, or stopped receive processing most often."""
+    entries = evidence.ranked(new, lambda cpu: {"cpu": cpu}, count=count, total=sum(new.values()))
+    named = [e for e in entries[:1] if e["percent"] >= evidence.MIN_PERCENT]
+    return evidence.clause([f"{e['percent']:.0f}% on CPU {e['cpu']}" for e in named]), {"cpus": entries}
 
 
 def of_route(use: PortUse, groups: Sequence[SocketGroup], owner_of: OwnerOf, count: int) -> Culprits:
     """The owners of the ephemeral ports of one route, among the sockets of all routes."""
-    owners: Counter[int] = Counter()
+    owners: Counter[Holders] = Counter()
     states: Counter[str] = Counter()
     local, remote = (ipaddress.ip_address(text).packed for text in (use.local, use.remote))
     for each in with_likely_owners(groups):

@@ -5,33 +5,16 @@ Guarantees: only what increased since the last reading counts.
 
 from __future__ import annotations
 
-import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from network_health.attribution import loss_culprits
+from network_health.attribution import listener_culprits, loss_culprits, udp_culprits
 from network_health.attribution.evidence import Culprits, OwnerOf
+from network_health.attribution.loss_readings import LossReadings
 from network_health.model import Finding, Snapshot, Socket, SocketGroup
 from network_health.settings import Settings
 from network_health.sources import linux
-
-
-@dataclass(slots=True)
-class ReportedLosses:
-    """Lifetime counters at the last report: losses by interface and kind, refused connections by listener."""
-
-    kinds: Mapping[int, Mapping[str, int]]
-    refused: Mapping[int, int]
-
-    @classmethod
-    def read(cls) -> ReportedLosses:
-        """The present counters; 0 if they cannot be read, so that the first breach reports all losses."""
-        losses = cls({}, {})
-        with contextlib.suppress(OSError, ValueError):
-            losses.kinds = linux.read_loss_kinds()
-        with contextlib.suppress(OSError, ValueError):
-            losses.refused = {each.cookie: each.drops for each in linux.read_listeners()}
-        return losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +23,8 @@ class Context:
 
     snapshot: Snapshot
     settings: Settings
-    reported: ReportedLosses
-    find_owners: Callable[[Iterable[Socket]], linux.SocketOwners]
+    losses: LossReadings
+    find_owners: Callable[[Iterable[int]], linux.SocketOwners]
     owner_of: OwnerOf
     groups: Callable[[], Sequence[SocketGroup]]
 
@@ -57,25 +40,66 @@ def packet_errors(context: Context, finding: Finding) -> Culprits | None:
     interface = next((each for each in interfaces if each.link.name == finding.subject), None)
     if interface is None or interface.link.index is None:
         return None
-    reported, index = context.reported, interface.link.index
+    losses, index = context.losses, interface.link.index
     by_index = linux.read_loss_kinds()
     kinds = by_index.get(index, {})
     are_all_new = interface.since_boot or context.settings.packet_errors == "total"
-    before = {} if are_all_new else reported.kinds.get(index, {})
-    present = {each: known for each, known in reported.kinds.items() if each in by_index}
-    reported.kinds = present | {index: kinds}
+    before = {} if are_all_new else losses.kinds.get(index, {})
+    present = {each: known for each, known in losses.kinds.items() if each in by_index}
+    losses.kinds = present | {index: kinds}
     return loss_culprits.of_kinds(finding.subject, loss_culprits.new_since(before, kinds))
 
 
 def listeners(context: Context, _: Finding) -> Culprits:
-    """The listeners that refused connections."""
-    listening = linux.read_listeners()
-    refused = {each.cookie: each.drops for each in listening}
-    new = loss_culprits.new_since(context.reported.refused, refused)
-    context.reported.refused = refused
-    pids = context.find_owners(listening).pids
-    owned = [(each, pids.get(each.inode)) for each in listening]
-    return loss_culprits.of_listeners(owned, new, context.owner_of, context.count)
+    """The ports whose listeners refused connections, and what filled them."""
+    losses = context.losses.listeners.losses()
+    return listener_culprits.of_listeners(
+        _owned(context, losses.sockets),
+        losses.new,
+        linux.read_half_open(),
+        context.owner_of,
+        context.count,
+        _lost(context, "listen_drops_per_sec", losses.seconds),
+    )
+
+
+def syn_cookies(context: Context, _: Finding) -> Culprits:
+    """The ports with most half-open connections: the kernel counts SYN cookies not by listener."""
+    owned = _owned(context, context.losses.listeners.losses().sockets)
+    return listener_culprits.of_half_open(owned, linux.read_half_open(), context.owner_of, context.count)
+
+
+def udp_receive(context: Context, _: Finding) -> Culprits:
+    """The UDP sockets that lost datagrams."""
+    losses = context.losses.udp.losses()
+    pids = context.find_owners(each.inode for each in losses.sockets if losses.new[each.cookie]).pids
+    lost = _lost(context, "udp_receive_buffer_errors_per_sec", losses.seconds)
+    return udp_culprits.of_receivers(losses.sockets, losses.new, pids, context.owner_of, context.count, lost)
+
+
+def udp_send(context: Context, _: Finding) -> Culprits:
+    """The UDP sockets whose send buffers are full."""
+    sockets = linux.read_lossy_udp_sockets()
+    pids = context.find_owners(each.inode for each in sockets if each.queued).pids
+    return udp_culprits.of_senders(sockets, pids, context.owner_of, context.count)
+
+
+def softnet(context: Context, finding: Finding) -> Culprits | None:
+    """The CPUs on which packets were dropped, or receive processing was stopped."""
+    protocols = context.snapshot.protocols
+    new: Mapping[int, int] = getattr(protocols, f"{finding.check}_by_cpu") if protocols else {}
+    return loss_culprits.of_cpus(+Counter(new), context.count) if any(new.values()) else None
+
+
+def _owned(context: Context, sockets: Sequence[Socket]) -> list[listener_culprits.OwnedListener]:
+    pids = context.find_owners(each.inode for each in sockets).pids
+    return [(each, pids.get(each.inode)) for each in sockets]
+
+
+def _lost(context: Context, rate: str, seconds: float | None) -> float:
+    """How much was lost in the window of the check as the protocol counters have it; 0 if unknown."""
+    protocols = context.snapshot.protocols
+    return (getattr(protocols, rate) or 0) * (seconds or 0) if protocols else 0
 
 
 def ephemeral_ports(context: Context, _: Finding) -> Culprits | None:
@@ -96,7 +120,13 @@ def conntrack(context: Context, _: Finding) -> Culprits | None:
 LOOKUPS: Mapping[str, Callable[[Context, Finding], Culprits | None]] = {
     "packet_errors": packet_errors,
     "listen_overflows": listeners,
+    "listen_drops": listeners,
     "syn_queue_drops": listeners,
+    "syn_cookies": syn_cookies,
+    "udp_receive": udp_receive,
+    "udp_send": udp_send,
+    "softnet_dropped": softnet,
+    "softnet_squeezed": softnet,
     "ephemeral_ports": ephemeral_ports,
     "conntrack": conntrack,
 }

@@ -18,6 +18,7 @@ Content = Mapping[str, Any]
 PROTOCOL_LIMITS = {
     "retransmit_percent": "retransmit_threshold_percent",
     "listen_overflows_per_sec": "listen_overflow_threshold_per_sec",
+    "listen_drops_per_sec": "listen_drop_threshold_per_sec",
     "syn_cookies_sent_per_sec": "syn_queue_threshold_per_sec",
     "syn_queue_full_drops_per_sec": "syn_queue_threshold_per_sec",
     "udp_receive_buffer_errors_per_sec": "udp_error_threshold_per_sec",

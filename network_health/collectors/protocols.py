@@ -30,7 +30,7 @@ def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) ->
         new = _new(earlier, later)
         return None if new is None else round(new / seconds, 2)
 
-    dropped, squeezed = _new_softnet(before.softnet, after.softnet)
+    dropped, squeezed = (_new_by_cpu(before.softnet, after.softnet, name) for name in ("dropped", "squeezed"))
     rates: dict[str, Any] = {
         f"{name}_per_sec": rate(getattr(then, name), getattr(now, name))
         for name in (field.name for field in fields(then))
@@ -40,8 +40,10 @@ def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) ->
         in_use,
         **rates,
         retransmit_percent=_retransmit_percent(then, now, seconds),
-        softnet_dropped_per_sec=rate(0, dropped),
-        softnet_squeezed_per_sec=rate(0, squeezed),
+        softnet_dropped_per_sec=rate(0, _sum(dropped)),
+        softnet_squeezed_per_sec=rate(0, _sum(squeezed)),
+        softnet_dropped_by_cpu=_known(dropped),
+        softnet_squeezed_by_cpu=_known(squeezed),
     )
 
 
@@ -59,15 +61,17 @@ def _retransmit_percent(then: ProtocolCounters, now: ProtocolCounters, seconds: 
     return round(again / sent * 100, 2)
 
 
-def _new_softnet(
-    before: Mapping[int, SoftnetCounters], after: Mapping[int, SoftnetCounters]
-) -> tuple[int | None, int | None]:
-    both = before.keys() & after.keys()
-    dropped = [_new(before[cpu].dropped, after[cpu].dropped) for cpu in both]
-    squeezed = [_new(before[cpu].squeezed, after[cpu].squeezed) for cpu in both]
-    return _sum(dropped), _sum(squeezed)
+def _new_by_cpu(
+    before: Mapping[int, SoftnetCounters], after: Mapping[int, SoftnetCounters], name: str
+) -> dict[int, int | None]:
+    both = sorted(before.keys() & after.keys())
+    return {cpu: _new(getattr(before[cpu], name), getattr(after[cpu], name)) for cpu in both}
 
 
-def _sum(counts: list[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if counts and len(known) == len(counts) else None
+def _sum(counts: Mapping[int, int | None]) -> int | None:
+    known = _known(counts)
+    return sum(known.values()) if counts and len(known) == len(counts) else None
+
+
+def _known(counts: Mapping[int, int | None]) -> dict[int, int]:
+    return {cpu: count for cpu, count in counts.items() if count is not None}

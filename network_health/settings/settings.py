@@ -145,6 +145,10 @@ class Settings:
     listen_overflow_threshold_per_sec: float | None = _rate_limit(
         "Limit for connection attempts dropped because the accept queue is full."
     )
+    listen_drop_threshold_per_sec: float | None = _rate_limit(
+        "Limit for connection attempts that listening sockets drop for any reason: a full accept queue, or a "
+        "full SYN queue without SYN cookies."
+    )
     syn_queue_threshold_per_sec: float | None = _rate_limit(
         "Limit for SYN cookies sent, and for SYNs dropped because the SYN queue is full."
     )

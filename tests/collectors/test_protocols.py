@@ -55,6 +55,8 @@ def test_events_over_seconds_are_rates():
         udp_send_buffer_errors_per_sec=9.0,
         softnet_dropped_per_sec=2.0,
         softnet_squeezed_per_sec=4.0,
+        softnet_dropped_by_cpu={0: 20},
+        softnet_squeezed_by_cpu={0: 40},
     )
 
 
@@ -147,7 +149,9 @@ readings = st.builds(
 def test_no_two_readings_make_a_negative_rate(before, after):
     """For any counters a rate is unknown or at least 0."""
     seen = observe_protocols(before, after)
-    assert all(v is None or v >= 0 for v in (getattr(seen, f.name) for f in fields(seen)))
+    rates = [getattr(seen, f.name) for f in fields(seen) if not f.name.endswith("_by_cpu")]
+    counts = [*seen.softnet_dropped_by_cpu.values(), *seen.softnet_squeezed_by_cpu.values()]
+    assert all(v is None or v >= 0 for v in rates + counts)
 
 
 # Limits
@@ -155,6 +159,7 @@ def test_no_two_readings_make_a_negative_rate(before, after):
 BUSY = Protocols(
     retransmit_percent=3.4,
     listen_overflows_per_sec=5.2,
+    listen_drops_per_sec=5.3,
     syn_cookies_sent_per_sec=40.1,
     syn_queue_full_drops_per_sec=41.0,
     udp_receive_buffer_errors_per_sec=12.4,
@@ -169,6 +174,7 @@ BUSY = Protocols(
 LIMITS = {
     "retransmit_threshold_percent": 2,
     "listen_overflow_threshold_per_sec": 1,
+    "listen_drop_threshold_per_sec": 2,
     "syn_queue_threshold_per_sec": 1.5,
     "udp_error_threshold_per_sec": 10,
     "softnet_threshold_per_sec": 10,
@@ -180,6 +186,7 @@ LIMITS = {
 SENTENCES = {
     "retransmits": "TCP retransmits 3.4% > 2%",
     "listen_overflows": "Listen queue overflows 5.2/s > 1/s",
+    "listen_drops": "Listen drops 5.3/s > 2/s",
     "syn_cookies": "SYN cookies sent 40.1/s > 1.5/s",
     "syn_queue_drops": "SYN queue drops 41.0/s > 1.5/s",
     "udp_receive": "UDP receive buffer errors 12.4/s > 10/s",

@@ -18,6 +18,7 @@ _CAUSES = {
     "connections": ("syn_queue_drops", "syn_cookies", "listen_overflows", "ephemeral_ports"),
     "conntrack": ("syn_queue_drops", "syn_cookies", "connections"),
     "listen_overflows": ("syn_queue_drops", "syn_cookies"),
+    "listen_drops": ("syn_queue_drops", "syn_cookies", "listen_overflows"),
     "softnet_dropped": ("rx_rate",),
     "softnet_squeezed": ("rx_rate",),
     "udp_receive": ("softnet_dropped", "rx_rate"),

@@ -1,0 +1,144 @@
+"""Tests of the culprits of losses: listeners, half-open connections, UDP sockets, CPUs."""
+
+import ipaddress
+from collections import Counter
+
+import pytest
+
+from network_health.attribution import listener_culprits, loss_culprits, loss_readings, udp_culprits
+from network_health.model import Connections, Cost, HalfOpen, Owner, Snapshot, Socket, UdpSocket
+from network_health.settings import Settings
+
+HOST = bytes([10, 0, 0, 1])
+APP1, APP2 = (1001,), (1002,)
+NOTHING = Counter()
+
+
+def owner_of(holders):
+    return Owner(holders[0], f"app{holders[0] - 1000}", "www")
+
+
+def listener(port, cookie, waiting=0, backlog=128, drops=0):
+    return Socket("LISTEN", bytes(4), port, bytes(4), 0, cookie, cookie, 0, 0, waiting, backlog, drops)
+
+
+def addresses(*texts):
+    return {ipaddress.ip_address(text).packed: 1 for text in texts}
+
+
+def refusals(owned, refused, half_open=(), lost=0):
+    return listener_culprits.of_listeners(owned, Counter(refused), half_open, owner_of, 5, lost)
+
+
+def test_the_listener_with_most_refused_connections_is_named():
+    """Without newly refused connections a full queue decides; without a full queue no listener is named."""
+    owned = [(listener(80, 1, 3, 2), APP1), (listener(81, 2, 1, 9), APP2)]
+    assert refusals(owned, {1: 1, 2: 3})[0] == " (75% on :81 owned by app2[1002], 1 waiting of 9)"
+    assert refusals(owned, {})[0] == " (on :80 owned by app1[1001], 3 waiting of 2)"
+    assert refusals(owned[1:], {})[0] == ""
+
+
+def test_listeners_that_share_a_port_are_one_port():
+    """The port has what all of them refused; the process that refused most is named, and how many others."""
+    owned = [(listener(80, 1), APP1), (listener(80, 2, 9, 4), APP2), (listener(80, 3), (1003,))]
+    clause, evidence = refusals([*owned, (listener(81, 4), APP1)], {1: 40, 2: 60})
+    assert clause == " (100% on :80 owned by app2[1002] and 1 other, 9 waiting of 4)"
+    (entry,) = evidence["listeners"]
+    assert (entry["refused"], entry["sockets"], entry["more_owners"]) == (100, 3, 1)
+
+
+def test_shares_are_of_all_refused_connections():
+    """What a listener refused that is closed by now is a part of the total; a moment's difference is not."""
+    owned = [(listener(80, 1, 9, 4), APP1)]
+    assert refusals(owned, {1: 50}, lost=200)[0].startswith(" (25% on :80 ")
+    assert refusals(owned, {1: 98}, lost=100)[0].startswith(" (100% on :80 ")
+
+
+@pytest.mark.parametrize(
+    ("texts", "source"),
+    [
+        (["10.9.8.1"] * 1, "100% from 10.9.8.1"),
+        ([f"10.9.8.{n}" for n in range(100)], "100% from 10.9.8.0/24"),
+        ([f"10.9.{n}.1" for n in range(100)], "from 100 networks"),
+        ([f"2001:db8::{n:x}" for n in range(100)], "100% from 2001:db8::/64"),
+    ],
+)
+def test_half_open_connections_are_named_by_address_or_network(texts, source):
+    """Where single addresses have few, their networks are named, and if these have few, their number."""
+    half = HalfOpen(80, len(texts), addresses(*texts))
+    listeners = [(listener(80, 1, backlog=len(texts)), APP1)]
+    clause, evidence = listener_culprits.of_half_open(listeners, [half], owner_of, 5)
+    assert clause == f" (100% on :80 owned by app1[1001], {len(texts)} half-open connections, {source})"
+    (entry,) = evidence["listeners"]
+    assert (entry["half_open"], entry["percent"]) == (len(texts), 100.0)
+
+
+def test_a_flood_fills_the_listener_that_refuses():
+    """Half-open connections are named only if they fill a listener whose accept queue has room."""
+    half = [HalfOpen(80, 100, {HOST: 100}), HalfOpen(81, 9, addresses("10.9.8.2"))]
+    flooded = [(listener(80, 1, 0, 128), APP1), (listener(81, 2), APP2)]
+    assert refusals(flooded, {1: 9}, half)[0] == (
+        " (100% on :80 owned by app1[1001], 100 half-open connections, 100% from 10.0.0.1)"
+    )
+    full = [(listener(80, 1, 129, 128), APP1)]
+    assert refusals(full, {1: 9}, half)[0] == " (100% on :80 owned by app1[1001], 129 waiting of 128)"
+
+
+def udp(port, cookie, drops=0, queued=0, remote=bytes(4), remote_port=0):
+    return UdpSocket(HOST, port, remote, remote_port, cookie, cookie, drops, queued, 1000)
+
+
+def test_the_port_that_lost_most_datagrams_is_named():
+    """Sockets of one port count together; the total has what closed sockets lost."""
+    sockets = [udp(53, 1), udp(53, 2), udp(54, 3), udp(55, 4)]
+    pids = {1: APP1, 2: APP2, 3: APP2}
+    clause, evidence = udp_culprits.of_receivers(sockets, Counter({1: 60, 2: 30, 3: 10}), pids, owner_of, 5)
+    assert clause == " (90% on :53 owned by app1[1001] and 1 other)"
+    assert [(e["port"], e["count"]) for e in evidence["sockets"]] == [(53, 90), (54, 10)]
+    assert udp_culprits.of_receivers(sockets, Counter({1: 5}), pids, owner_of, 5, 100)[0] == ""
+
+
+def test_the_fullest_send_buffer_is_named():
+    """The kernel does not count by socket what was not sent: the sockets with a full buffer are named."""
+    sockets = [udp(53, 1, queued=600), udp(54, 2, 0, 900, HOST, 123), udp(55, 3, queued=10)]
+    clause, evidence = udp_culprits.of_senders(sockets, {2: APP2}, owner_of, 5)
+    assert clause == " (to 10.0.0.1:123 owned by app2[1002], 900 of 1000 bytes wait to be sent)"
+    assert [e["port"] for e in evidence["sockets"]] == [54, 53]
+
+
+def test_the_cpu_with_most_drops_is_named():
+    """With its share of all drops."""
+    assert loss_culprits.of_cpus({0: 3, 3: 97}, 5)[0] == " (97% on CPU 3)"
+
+
+class Sockets:
+    """The lists that the kernel gives, one after the other."""
+
+    def __init__(self, *drops):
+        self.left = [[udp(53, 1, n)] for n in drops]
+
+    def read(self):
+        return self.left.pop(0)
+
+
+def test_only_drops_since_the_previous_check_count():
+    """In one check the sockets are read once; without an earlier reading a sample is taken."""
+    sockets = Sockets(1000, 1007, 1009, 1010)
+    counters = loss_readings.DropCounters(sockets.read)
+    counters.end_check(is_cheap=True)
+    assert counters.losses().new == {1: 7}
+    assert counters.losses().seconds is not None
+    counters.end_check(is_cheap=False)
+    sampled = counters.losses()
+    assert (sampled.new, sampled.seconds, sockets.left) == ({1: 1}, None, [])
+
+
+def test_drops_are_read_in_every_check_only_for_a_limit_and_few_sockets():
+    """Without the limit nothing is read; with more than 1,000 UDP sockets a lookup takes a sample."""
+    limited = Settings(udp_error_threshold_per_sec=1)
+    for settings, number, reads in ((Settings(), 5, 0), (limited, 5, 1), (limited, 1001, 0)):
+        sockets = Sockets(1, 2, 3)
+        readings = loss_readings.LossReadings(udp=loss_readings.DropCounters(sockets.read))
+        connections = Connections({"NONE": number})
+        readings.end_check(Snapshot(0.0, None, connections, None, (), Cost(0.0, {}, {})), settings)
+        assert 3 - len(sockets.left) == reads

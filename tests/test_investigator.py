@@ -194,7 +194,7 @@ def test_every_check_of_the_library_has_advice(investigate):
     units = ("_threshold_percent", "_threshold_per_sec")
     limited = replace(Settings(), **{f.name: 0 for f in fields(Settings) if f.name.endswith(units)})
     checks = {finding.check for finding in protocol_findings(seen, limited)}
-    assert len(checks) == 12
+    assert len(checks) == 13
     for check in checks | {"tx_rate", "rx_rate", "packet_errors", "connections"}:
         line = investigate(report(f"x {check}", alert(check, "eth0")))[0]
         assert "See the incident file" not in line

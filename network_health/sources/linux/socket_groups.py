@@ -12,7 +12,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -87,10 +87,21 @@ def read_socket_groups(deadline_s: float) -> SocketListing:
     for (_, request, _), each in zip(_SOURCES, dumps, strict=True):
         not_held = each.inodes.not_held()
         if not search.timed_out and not_held and 10 * not_held >= len(each.inodes):
-            parse = partial(parse_users, each.inodes)
+            parse = partial(parse_users, each.inodes.is_not_held)
             users += inet_diag.dump(request(inet_diag.ALL), Counter[SocketUser], parse)
     groups = tuple(group for each in dumps for group in take_groups(each))
     return SocketListing(groups, search.access_denied, search.timed_out, users)
+
+
+def read_users(weights: Mapping[int, int]) -> Counter[SocketUser]:
+    """The users of the TCP sockets whose inode has a weight, with the sum of the weights.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
+    """
+    parse = partial(parse_users, lambda inode: weights.get(inode, 0))
+    return inet_diag.dump(inet_diag.tcp_request(inet_diag.ALL), Counter[SocketUser], parse)
 
 
 def parse_ports(datagram: bytes, ports: set[int]) -> bool:
@@ -132,16 +143,16 @@ def parse_groups(datagram: bytes, groups: GroupCounts) -> bool:
     return False
 
 
-def parse_users(inodes: InodeIndex, datagram: bytes, users: Counter[SocketUser]) -> bool:
-    """Count the sockets whose inode is in ``inodes``, by user."""
+def parse_users(weight_of: Callable[[int], int], datagram: bytes, users: Counter[SocketUser]) -> bool:
+    """Count the sockets by user; each with the weight of its inode."""
     layouts = inet_diag.Layouts(inet_diag.CGROUP)
 
     def add(start: int, end: int) -> None:
         uid, inode = _UID_INODE.unpack_from(datagram, start)
-        if inodes.is_not_held(inode):
+        if weight := weight_of(inode):
             at = layouts.of(datagram, start, end).get(inet_diag.CGROUP)
             (cgroup,) = (0,) if at is None else _CGROUP_ID.unpack_from(datagram, start + at)
-            users[uid, cgroup] += 1
+            users[uid, cgroup] += weight
 
     return inet_diag.for_each_socket(datagram, add)
 

@@ -11,13 +11,13 @@ EPOCH = 1_700_000_000.0
 def nic(name="eth0", *, tx=0.0, rx=0.0, drops=0, packets=0, up=True, counters=True, **link):
     """One interface; ``link`` has further fields of `Link`."""
     if not counters:
-        return Interface(Link(name, up=up, **link), tx, rx, None, None, None, None)
+        return Interface(Link(name, up=up, **link), tx, rx, *[None] * 7)
     return Interface(
         Link(name, up=up, counters=Counters(), **link),
         tx_mbps=tx,
         rx_mbps=rx,
-        new_drops=drops,
-        new_packets=packets,
+        new_tx_drops=drops,
+        new_tx_packets=packets,
     )
 
 

@@ -62,7 +62,7 @@ def test_every_row_has_its_test():
 def test_errors_are_reported_once(world):
     """The reference agent warns at every check; this port once, or at every check with ``"total"``."""
     agent, port, total = reference_agent({}), ours(), ours(packet_errors="total")
-    grow(world, dropin=3)
+    grow(world, dropout=3)
     finding = "eth0 errors: TX=0 RX=0 drops=3"
     assert [theirs(agent)["details"], port.check().details] == [finding, f"{finding} (since boot)"]
     for _ in range(3):

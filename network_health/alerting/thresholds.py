@@ -4,8 +4,9 @@ Guarantees:
 - A limit is breached only by a larger value, never by an equal one. An unknown value breaches nothing.
 - A value between ``clear_percent`` of its limit and the limit gives a finding with ``breached`` false; its
   sentence names the lowered limit.
-- With ``packet_error_percent`` above 0, new errors and drops are compared as a share of all packets in the
-  window, and only if there were at least `MIN_PACKETS`.
+- With ``packet_error_percent`` above 0, new errors and drops are compared as a share of the packets of their
+  own direction in the window, and only if there were at least `MIN_PACKETS` in it.
+- A few received frames that only the network stack dropped give no finding: see `_unwanted`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from dataclasses import fields, replace
 from typing import Any
 
 from network_health.alerting.protocol_limits import protocol_findings
-from network_health.model import Finding, Interface, Snapshot
+from network_health.model import Counters, Finding, Interface, Snapshot
 from network_health.settings import Settings
 
 #: With fewer packets, very few errors would be a large share.
 MIN_PACKETS = 100
+#: Switches and other hosts send frames of protocols that this host does not use, each at most twice a second.
+MAX_UNWANTED_PER_SEC = 5
+MAX_UNWANTED = 100
 
 _LIMITS = tuple(f.name for f in fields(Settings) if "threshold" in f.name or f.name == "packet_error_percent")
 
@@ -73,22 +77,53 @@ def _rate(check: str, name: str, direction: str, mbps: float | None, limit: floa
 
 
 def _errors(interface: Interface, settings: Settings) -> Iterator[Finding]:
-    counters, suffix = interface.link.counters, " (since boot)" if interface.since_boot else ""
-    tx, rx, drops = (n or 0 for n in (interface.new_tx_errors, interface.new_rx_errors, interface.new_drops))
-    limit = settings.packet_error_percent
+    name, limit = interface.link.name, settings.packet_error_percent
     if settings.packet_errors == "total":
-        tx, rx, drops = (counters.tx_errors, counters.rx_errors, counters.drops) if counters else (0, 0, 0)
-        suffix, limit = "", 0
-    if not (tx or rx or drops):
+        counters = interface.link.counters or Counters()
+        yield from _any_loss(name, counters.tx_errors, counters.rx_errors, counters.drops)
         return
-    name, lost = interface.link.name, tx + rx + drops
-    text = f"{name} errors: TX={tx} RX={rx} drops={drops}{suffix}"
+    tx, rx, drops = (n or 0 for n in (interface.new_tx_errors, interface.new_rx_errors, interface.new_drops))
+    unwanted = _unwanted(interface)
+    if tx + rx + drops == unwanted:
+        return
+    suffix = " (since boot)" if interface.since_boot else ""
     if not limit:
-        yield Finding("packet_errors", name, text, lost, 0)
+        yield from _any_loss(name, tx, rx, drops, suffix)
         return
-    if interface.new_packets is None:
-        return
-    packets = interface.new_packets + lost
-    percent = float(f"{100 * lost / packets:.3g}")
-    if packets >= MIN_PACKETS and percent > limit:
-        yield Finding("packet_errors", name, f"{text}, {percent}% of packets > {limit}%", percent, limit)
+    sent = _percent(tx + (interface.new_tx_drops or 0), interface.new_tx_packets)
+    received = _percent(rx + (interface.new_rx_drops or 0) - unwanted, interface.new_rx_packets)
+    shares = [(p, way) for p, way in ((sent, "sent"), (received, "received")) if p is not None and p > limit]
+    if shares:
+        found = " and ".join(f"{percent}% of {way} packets" for percent, way in shares)
+        text = f"{_loss_text(name, tx, rx, drops)}{suffix}, {found} > {limit}%"
+        yield Finding("packet_errors", name, text, max(shares)[0], limit)
+
+
+def _any_loss(name: str, tx: int, rx: int, drops: int, suffix: str = "") -> Iterator[Finding]:
+    lost = tx + rx + drops
+    if lost:
+        yield Finding("packet_errors", name, _loss_text(name, tx, rx, drops) + suffix, lost, 0)
+
+
+def _loss_text(name: str, tx: int, rx: int, drops: int) -> str:
+    return f"{name} errors: TX={tx} RX={rx} drops={drops}"
+
+
+def _percent(lost: int, packets: int | None) -> float | None:
+    """The share of lost packets; ``None`` if the packets are unknown or too few."""
+    if packets is None or packets + lost < MIN_PACKETS:
+        return None
+    return float(f"{100 * lost / (packets + lost):.3g}")
+
+
+def _unwanted(interface: Interface) -> int:
+    """Dropped frames that may be of a protocol that this host does not use: LLDP, loop detection.
+
+    The kernel counts each as received and in rx_dropped, like a real loss, and does not tell which it was.
+    But such frames arrive at a low rate, whatever the traffic is. So rx_dropped is a loss only if it exceeds
+    this rate. If the length of the window is unknown, the rate is, too: then it is not known to be a loss.
+    """
+    dropped, window_s = interface.new_rx_dropped or 0, interface.window_s
+    if window_s is None or dropped <= max(MAX_UNWANTED, MAX_UNWANTED_PER_SEC * window_s):
+        return dropped
+    return 0

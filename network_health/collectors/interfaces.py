@@ -21,6 +21,8 @@ from network_health.model import Baseline, Counters, Interface, Link, LinkKey, L
 ReportedCounters = Mapping[LinkKey, Baseline]
 
 _NOTHING_REPORTED = Baseline(Counters())
+#: The rates and new counts of an interface without counters.
+_UNKNOWN = (None,) * 9
 
 
 def observe_interfaces(
@@ -92,24 +94,29 @@ def _interface(
 ) -> Interface:
     now = link.counters
     if now is None:
-        return Interface(link, None, None, None, None, None, None)
+        return Interface(link, *_UNKNOWN)
     tx_mbps = rx_mbps = None
     grown = increases(before, now) if before else ()
     if before and seconds >= MIN_WINDOW_S:
         tx_mbps = None if is_return(before, now, 0) else _mbps(grown[0], seconds, link)
         rx_mbps = None if is_return(before, now, 1) else _mbps(grown[1], seconds, link)
-    new = grown if before == reported and grown else _new(reported, now)
-    _, _, tx_packets, rx_packets, tx_errors, rx_errors, tx_drops, rx_drops = new
+    is_same_window = before == reported
+    new = grown if is_same_window and grown else _new(reported, now)
+    _, _, tx_packets, rx_packets, tx_errors, rx_errors, tx_drops, rx_drops, rx_missed = new
     return Interface(
         link,
         tx_mbps,
         rx_mbps,
         tx_errors,
         rx_errors,
-        _known_total(tx_drops, rx_drops),
-        None if tx_packets is None or rx_packets is None else tx_packets + rx_packets,
+        tx_drops,
+        rx_drops,
+        rx_missed,
+        tx_packets,
+        rx_packets,
         is_recreated or None in grown,
         since_boot,
+        seconds if seconds and not since_boot and (is_same_window or before is None) else None,
     )
 
 
@@ -126,10 +133,3 @@ def _mbps(octets: int | None, seconds: float, link: Link) -> float | None:
     mbps = round(octets / seconds * 8 / 1e6, 2)
     is_too_high = link.kind == "" and link.speed_mbps is not None and mbps > link.speed_mbps
     return None if is_too_high else mbps
-
-
-def _known_total(sent: int | None, received: int | None) -> int | None:
-    """The sum of both directions. If one is unknown: the other, or ``None`` if that is 0."""
-    if sent is None or received is None:
-        return sent or received or None
-    return sent + received

@@ -168,6 +168,8 @@ def _interface(interface: Interface) -> dict[str, Any]:
         "new_tx_errs": interface.new_tx_errors,
         "new_rx_errs": interface.new_rx_errors,
         "new_drops": interface.new_drops,
+        "new_rx_dropped": interface.new_rx_dropped,
+        "rx_nohandler": link.rx_nohandler,
         "counters_reset": interface.counters_reset,
         **_unknown(interface),
     }

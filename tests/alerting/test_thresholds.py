@@ -55,7 +55,7 @@ def test_the_order_is_the_references():
     """Each interface's outbound, inbound and errors come first, then connections, then protocols."""
     protocols = Protocols(conntrack=Share(80, 100))
     findings = found(
-        eth0(tx=2.0, rx=3.0, new_drops=1),
+        eth0(tx=2.0, rx=3.0, new_tx_drops=1),
         connections=5,
         protocols=protocols,
         tx_threshold_mbps=1,
@@ -90,8 +90,9 @@ def test_the_clear_band_names_its_share_of_the_limit(value, expected):
 
 def test_every_limit_has_a_clear_band():
     """Connections, protocols and the share of packet errors have one, as rates do."""
-    assert sentences(eth0(new_drops=19, new_packets=981), packet_error_percent=2, clear_percent=90) == [
-        ("eth0 errors: TX=0 RX=0 drops=19, 1.9% of packets > 1.8% (90% of the limit)", False)
+    seen = eth0(new_tx_drops=19, new_tx_packets=981)
+    assert sentences(seen, packet_error_percent=2, clear_percent=90) == [
+        ("eth0 errors: TX=0 RX=0 drops=19, 1.9% of sent packets > 1.8% (90% of the limit)", False)
     ]
     limits = {"conn_threshold": 2000, "conntrack_threshold_percent": 75}
     assert sentences(
@@ -108,27 +109,80 @@ def test_every_limit_has_a_clear_band():
         ((0, 0, 0), 0, 0, []),
         ((1, 0, 3), 1000, 0, ["eth0 errors: TX=1 RX=0 drops=3"]),
         ((0, 0, 1), 0, 0, ["eth0 errors: TX=0 RX=0 drops=1"]),
-        ((1, 1, 3), 195, 1, ["eth0 errors: TX=1 RX=1 drops=3, 2.5% of packets > 1%"]),
+        ((2, 0, 3), 195, 1, ["eth0 errors: TX=2 RX=0 drops=3, 2.5% of sent packets > 1%"]),
         ((0, 0, 1), 99, 1, []),
-        ((0, 0, 2), 98, 1, ["eth0 errors: TX=0 RX=0 drops=2, 2.0% of packets > 1%"]),
+        ((0, 0, 2), 98, 1, ["eth0 errors: TX=0 RX=0 drops=2, 2.0% of sent packets > 1%"]),
         ((0, 0, 2), 97, 1, []),
         ((0, 0, 99), 0, 1, []),
         ((0, 0, 0), 500, 1, []),
-        ((0, 0, 1), 9999, 0.001, ["eth0 errors: TX=0 RX=0 drops=1, 0.01% of packets > 0.001%"]),
+        ((0, 0, 1), 9999, 0.001, ["eth0 errors: TX=0 RX=0 drops=1, 0.01% of sent packets > 0.001%"]),
         ((0, 0, 500), 0, 100, []),
     ],
 )
 def test_packet_errors_by_number_and_by_share(errors, packets, limit, texts):
     """With 0 every new error counts; above 0 the share does, from 100 packets on, lost ones included."""
     tx, rx, drops = errors
-    seen = eth0(new_tx_errors=tx, new_rx_errors=rx, new_drops=drops, new_packets=packets)
+    seen = eth0(new_tx_errors=tx, new_rx_errors=rx, new_tx_drops=drops, new_tx_packets=packets)
     assert sentences(seen, packet_error_percent=limit) == [(text, True) for text in texts]
 
 
 def test_errors_since_boot_are_marked():
     """Errors from before the first check are marked in the sentence."""
-    seen = eth0(new_drops=3, since_boot=True)
-    assert sentences(seen) == [("eth0 errors: TX=0 RX=0 drops=3 (since boot)", True)]
+    seen = eth0(new_rx_errors=3, since_boot=True)
+    assert sentences(seen) == [("eth0 errors: TX=0 RX=3 drops=0 (since boot)", True)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "received", "shares"),
+    [
+        ((9000, 0), (10, 150), "93.8% of received"),
+        ((10, 150), (9000, 0), "93.8% of sent"),
+        ((100, 100), (100, 300), "50.0% of sent packets and 75.0% of received"),
+        ((9000, 90), (9000, 90), None),
+        ((0, 99), (0, 99), None),
+        ((9000, 0), (None, 150), None),
+    ],
+)
+def test_each_direction_has_its_own_share(sent, received, shares):
+    """Much traffic in one direction does not hide the loss in the other one."""
+    seen = eth0(
+        new_tx_packets=sent[0], new_tx_errors=sent[1], new_rx_packets=received[0], new_rx_errors=received[1]
+    )
+    text = f"eth0 errors: TX={sent[1]} RX={received[1]} drops=0, {shares} packets > 2%"
+    assert sentences(seen, packet_error_percent=2) == ([(text, True)] if shares else [])
+
+
+@pytest.mark.parametrize(
+    ("seen", "config", "texts"),
+    [
+        ({"new_rx_drops": 15}, {}, []),
+        ({"new_rx_drops": 150}, {}, []),
+        ({"new_rx_drops": 151}, {}, ["drops=151"]),
+        ({"new_rx_drops": 100, "window_s": 1}, {}, []),
+        ({"new_rx_drops": 101, "window_s": 1}, {}, ["drops=101"]),
+        ({"new_rx_drops": 18_000, "window_s": 3600}, {}, []),
+        ({"new_rx_drops": 18_001, "window_s": 3600}, {}, ["drops=18001"]),
+        ({"new_rx_drops": 10**6, "window_s": None, "since_boot": True}, {}, []),
+        ({"new_rx_drops": 16, "new_rx_missed": 1}, {}, ["drops=16"]),
+        ({"new_rx_drops": 15, "new_tx_drops": 1}, {}, ["drops=16"]),
+        ({"new_rx_drops": 15, "new_rx_packets": 15}, {"packet_error_percent": 2}, []),
+        ({"new_rx_drops": 15, "new_rx_packets": 500}, {"packet_error_percent": 2}, []),
+        (
+            {"new_rx_drops": 150, "new_rx_packets": 150, "window_s": 1},
+            {"packet_error_percent": 2},
+            ["drops=150, 50.0% of received packets > 2%"],
+        ),
+        (
+            {"new_rx_drops": 115, "new_rx_missed": 100, "new_rx_packets": 900},
+            {"packet_error_percent": 2},
+            ["drops=115, 10.0% of received packets > 2%"],
+        ),
+    ],
+)
+def test_a_few_frames_dropped_by_the_network_stack_are_no_loss(seen, config, texts):
+    """They may be of a protocol that nobody listens to. More than 5 per second, and than 100, are a loss."""
+    expected = [(f"eth0 errors: TX=0 RX=0 {text}", True) for text in texts]
+    assert sentences(eth0(**{"window_s": 30} | seen), **config) == expected
 
 
 def test_total_errors_are_the_counters_and_have_no_share():

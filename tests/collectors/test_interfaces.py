@@ -145,7 +145,7 @@ def test_another_index_is_another_interface():
     before = reading(10, ETH0)
     after = replace(reading(11, other), announced={9: Counters()})
     (seen,) = observe_interfaces(before, reported_counters(before), after)
-    assert seen == Interface(other, None, None, 7, 0, 2, 10, counters_reset=True)
+    assert seen == Interface(other, None, None, 7, 0, 1, 1, 0, 5, 5, counters_reset=True, window_s=1.0)
 
 
 def test_a_renamed_interface_is_the_same():
@@ -203,8 +203,10 @@ def test_a_counter_that_wraps_in_every_window_has_a_rate_in_each():
 
 def test_only_new_errors_count():
     """Errors that an earlier check has reported are not reported again."""
-    seen = observed(ETH0, later(ETH0, tx_errors=1, rx_errors=2, tx_drops=3, rx_drops=4, tx_packets=9))
-    assert (seen.new_tx_errors, seen.new_rx_errors, seen.new_drops, seen.new_packets) == (1, 2, 7, 9)
+    more = {"tx_errors": 1, "rx_errors": 2, "tx_drops": 3, "rx_drops": 6, "rx_missed": 5}
+    seen = observed(ETH0, later(ETH0, tx_packets=9, rx_packets=8, **more))
+    assert seen[3:] == (1, 2, 3, 6, 5, 9, 8, False, False, 1.0)
+    assert (seen.new_drops, seen.new_rx_dropped) == (9, 1)
     assert observed(ETH0, ETH0).new_drops == 0
 
 
@@ -212,7 +214,7 @@ def test_the_first_window_runs_from_creation():
     """If nothing is known about earlier checks, all errors are reported, with ``since_boot`` set."""
     (seen,) = observe_interfaces(None, None, reading(1, ETH0))
     assert seen == Interface(
-        ETH0, new_tx_errors=1, new_rx_errors=2, new_drops=7, new_packets=3000, since_boot=True
+        ETH0, None, None, 1, 2, 3, 4, 0, new_tx_packets=1000, new_rx_packets=2000, since_boot=True
     )
 
 
@@ -220,7 +222,7 @@ def test_a_restarted_monitor_continues_from_the_saved_counters():
     """With saved counters no error is repeated or missed, although there is no rate yet."""
     saved = Counters(0, 0, 900, 2000, 1, 2, 1, 4)
     (seen,) = observe_interfaces(None, {2: Baseline(saved)}, reading(1, ETH0))
-    assert seen == Interface(ETH0, None, None, 0, 0, 2, 100)
+    assert seen == Interface(ETH0, None, None, 0, 0, 2, 0, 0, 100, 0)
 
 
 def test_a_vanished_interface_is_left_out():
@@ -231,8 +233,8 @@ def test_a_vanished_interface_is_left_out():
 def test_an_interface_without_counters_is_unknown_not_zero():
     """Without counters there is no rate, and no count of new errors."""
     bare = replace(ETH0, counters=None)
-    assert observed(bare, bare) == Interface(bare, *[None] * 6)
-    assert observed(ETH0, bare) == Interface(bare, *[None] * 6)
+    assert observed(bare, bare) == Interface(bare, *[None] * 9)
+    assert observed(ETH0, bare) == Interface(bare, *[None] * 9)
     assert observed(bare, ETH0).tx_mbps is None
 
 
@@ -274,7 +276,7 @@ def test_nothing_is_ever_negative(readings, seconds, known):
         seen = observe_interfaces(before, reported_counters(before) if known else None, after)
         assert [i.link for i in seen] == list(links)
         for i in seen:
-            assert min((*(n or 0 for n in rates_and_errors(i)), i.new_packets or 0)) >= 0
+            assert min(n or 0 for n in (*rates_and_errors(i), i.new_tx_packets, i.new_rx_packets)) >= 0
         before = after
 
 

@@ -94,7 +94,7 @@ counts = st.integers(0, 2**64 - 1)
 
 
 @given(
-    st.dictionaries(st.integers(1, 2**31) | st.text(max_size=15), st.builds(Counters, *[counts] * 8)),
+    st.dictionaries(st.integers(1, 2**31) | st.text(max_size=15), st.builds(Counters, *[counts] * 9)),
     st.booleans(),
 )
 def test_any_counters_are_loaded_unchanged(tmp_path_factory, counters, low):
@@ -225,7 +225,7 @@ def test_a_full_disk_is_logged_at_begin_and_end(saved, tmp_path, log):
 
 def reading(drops):
     """One interface with a number of dropped packets."""
-    return LinkReading(0.0, (Link("eth0", True, index=2, counters=Counters(rx_drops=drops, rx_packets=100)),))
+    return LinkReading(0.0, (Link("eth0", True, index=2, counters=Counters(tx_drops=drops, tx_packets=100)),))
 
 
 def test_a_respawned_monitor_reports_each_error_once(saved):

@@ -36,7 +36,7 @@ _KINDS = {
     19: "tx_heartbeat",
     20: "tx_window",
 }
-_COUNTERS = struct.Struct("=21Q")
+_COUNTERS = struct.Struct("=21Q24x")
 
 
 def read_loss_kinds() -> dict[int, Kinds]:

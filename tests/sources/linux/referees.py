@@ -77,6 +77,7 @@ def links():
                 "rx_errors": rx["errors"],
                 "tx_drops": tx["dropped"],
                 "rx_drops": rx["dropped"] + rx["missed_errors"],
+                "rx_missed": rx["missed_errors"],
             },
         }
     return found

@@ -89,6 +89,7 @@ def test_every_counter_has_its_own_place():
         rx_errors=at["rxe"],
         tx_drops=at["txd"],
         rx_drops=at["rxd"] + 2**40 + 15,
+        rx_missed=2**40 + 15,
     )
 
 

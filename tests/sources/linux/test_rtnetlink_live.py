@@ -1,6 +1,5 @@
 """Interfaces on a real kernel, in network namespaces, compared with ``ip`` and psutil."""
 
-import dataclasses
 import os
 import socket
 import time
@@ -17,7 +16,8 @@ from tests.sources.linux import referees
 pytestmark = pytest.mark.root
 
 GETLINK, GETADDR, GETSTATS = 18, 22, 94
-#: The fields of `Link` that psutil has.
+#: The fields of `Link` that ``ip`` has, and those that psutil has.
+OF_IP = ("index", "up", "mtu", "kind", "operstate", "carrier_changes")
 OF_PSUTIL = ("name", "index", "up", "speed_mbps", "ipv4", "ipv6", "counters", "mtu")
 
 
@@ -25,11 +25,9 @@ def like_ip(reading):
     """A reading with the fields of `referees.links`."""
     links = {}
     for link in reading.links:
-        fields = dataclasses.asdict(link)
-        name = fields.pop("name")
-        fields.pop("speed_mbps")  # ip does not have it
+        fields = {name: getattr(link, name) for name in OF_IP}
         counters = link.counters._asdict()
-        links[name] = {**fields, "counters": counters, "ipv4": list(link.ipv4), "ipv6": list(link.ipv6)}
+        links[link.name] = {**fields, "counters": counters, "ipv4": list(link.ipv4), "ipv6": list(link.ipv6)}
     return links
 
 

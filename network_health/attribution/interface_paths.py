@@ -1,7 +1,8 @@
 """Computes which interfaces carry the bytes that are routed to one of them. Pure.
 
 What crosses the upper interface crosses the lower one: a vlan, a macvlan or a tunnel has one below it, a
-bridge, a bond or a team has its ports. Which port of several carried a byte is not known.
+bridge, a bond or a team has its ports. If it is not known which of several ports carried a byte, at least the
+bytes that the other ports did not carry crossed a port.
 
 Guarantees: a byte counts for an interface only if it must have crossed it. Bytes for which routes and
 counters of the interfaces disagree count for none.
@@ -10,6 +11,7 @@ counters of the interfaces disagree count for none.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -24,18 +26,31 @@ _CARRIED_AGAIN = {
     *("ipip", "sit", "ip6tnl", "vti", "vti6", "xfrm", "wireguard", "ifb"),
 }
 _OF_PORTS = {"bridge", "bond", "team"}
+_LOOPBACK = "lo"
 _MAX_DEPTH = 8
 #: Sockets count acknowledged bytes, interfaces count sent ones: both readings differ a little.
 _TOLERANCE = 1.1
 
 ROUTES_DISAGREE = "routes and counters of the interfaces disagree about part of the bytes"
-PORT_UNKNOWN = "not known which of several ports carried part of the bytes"
+WAY_UNKNOWN = "not known by which of several interfaces part of the bytes came or went"
 
 #: The bytes that each interface sent and received in a window, by index.
 Carried = Mapping[int, tuple[int, int]]
 SENT, RECEIVED = 0, 1
 #: The direction of a finding.
 DIRECTIONS = {"outbound": SENT, "inbound": RECEIVED}
+
+
+class Way(NamedTuple):
+    """The interface that packets are routed to, and what is known about their further way.
+
+    ``below`` is the next interface below ``device``; 0 if there is none, as for packets to a sibling, and
+    ``None`` if it is not known. Without ``returns`` the answers may arrive by any other interface.
+    """
+
+    device: int
+    below: int | None = None
+    returns: bool = True
 
 
 class Crossing(NamedTuple):
@@ -58,7 +73,7 @@ class InterfacePaths:
         underlay: Mapping[int, int] = MappingProxyType({}),
         hidden_siblings: frozenset[int] = frozenset(),
     ) -> None:
-        self._links, self._hidden_siblings = links, hidden_siblings
+        self._links, self._underlay, self._hidden_siblings = links, underlay, hidden_siblings
         self._ports: dict[int, list[int]] = {}
         self._uppers: dict[int, list[int]] = {}
         for index, link in links.items():
@@ -66,7 +81,6 @@ class InterfacePaths:
                 self._ports.setdefault(link.master or 0, []).append(index)
             if link.lower in links:
                 self._uppers.setdefault(link.lower or 0, []).append(index)
-        self._underlay = underlay
 
     def below(self, index: int) -> Sequence[int]:
         """The interfaces of which one carries each packet of the interface ``index`` again."""
@@ -80,33 +94,56 @@ class InterfacePaths:
         ports = self._ports.get(index, []) if link.kind in _OF_PORTS else []
         return (link.active_port or 0,) if link.active_port in ports else ports
 
-    def is_carried_again(self, index: int) -> bool:
-        """Whether other interfaces count the bytes of this one, too."""
-        kind = self._links[index].kind
-        return bool(self.below(index)) or kind in _CARRIED_AGAIN or (kind == "vrf" and index in self._ports)
+    def lowest(self, indexes: Iterable[int]) -> list[int]:
+        """Those of the interfaces ``indexes`` whose bytes no other interface counts, too."""
+        return [
+            index
+            for index in indexes
+            if not self.below(index)
+            and self._links[index].kind not in _CARRIED_AGAIN
+            and not (self._links[index].kind == "vrf" and index in self._ports)
+        ]
 
-    def reaches(self, index: int, target: int, depth: int = 0) -> bool:
-        """Whether packets of the interface ``index`` can cross ``target``."""
+    def reaches(self, way: Way, target: int) -> bool:
+        """Whether packets can cross ``target``."""
+        if way.device == target or way.below is None:
+            return self._reaches(way.device, target, _MAX_DEPTH)
+        return self._reaches(way.below, target, _MAX_DEPTH)
+
+    def elsewhere(self, way: Way, target: int, carried: Carried, direction: int) -> float:
+        """How many bytes of ``way`` may not have crossed ``target``; infinite if all of them."""
+        if direction == RECEIVED and not way.returns:
+            others = [
+                index
+                for index in self.lowest(self._links)
+                if self._links[index].name != _LOOPBACK and not self.reaches(way, index)
+            ]
+            by_others = sum(carried[index][direction] if index in carried else math.inf for index in others)
+            return by_others + self.elsewhere(way._replace(returns=True), target, carried, direction)
+        if way.device == target or way.below is None:
+            return self._elsewhere(way.device, target, carried, direction, _MAX_DEPTH)
+        return self._elsewhere(way.below, target, carried, direction, _MAX_DEPTH)
+
+    def _reaches(self, index: int, target: int, depth: int) -> bool:
         if index == target:
             return True
-        return depth < _MAX_DEPTH and any(self.reaches(each, target, depth + 1) for each in self.below(index))
+        return depth > 0 and any(self._reaches(each, target, depth - 1) for each in self.below(index))
 
-    def elsewhere(self, index: int, target: int, carried: Carried, way: int, depth: int = 0) -> float:
-        """How many bytes of the interface ``index`` may not have crossed ``target``; infinite if all."""
+    def _elsewhere(self, index: int, target: int, carried: Carried, direction: int, depth: int) -> float:
         if index == target:
             return 0
         below = self.below(index)
-        if not below or depth == _MAX_DEPTH:
+        if not below or not depth:
             return math.inf
-        return self._to_siblings(index, carried, way) + sum(
+        return self._to_siblings(index, carried, direction) + sum(
             min(
-                carried[each][way] if each in carried else math.inf,
-                self.elsewhere(each, target, carried, way, depth + 1),
+                carried[each][direction] if each in carried else math.inf,
+                self._elsewhere(each, target, carried, direction, depth - 1),
             )
             for each in below
         )
 
-    def _to_siblings(self, index: int, carried: Carried, way: int) -> float:
+    def _to_siblings(self, index: int, carried: Carried, direction: int) -> float:
         """The bytes that may have gone to interfaces on the same lower one: those received what this sent."""
         link = self._links[index]
         if not link.delivers_to_siblings:
@@ -114,48 +151,47 @@ class InterfacePaths:
         if index in self._hidden_siblings:
             return math.inf
         siblings = [each for each in self._uppers.get(link.lower or 0, []) if each != index]
-        return sum(carried[each][1 - way] if each in carried else math.inf for each in siblings)
+        return sum(carried[each][1 - direction] if each in carried else math.inf for each in siblings)
 
 
 def crossings(
     target: int,
-    direction: str,
-    routed: Mapping[int, Sequence[OwnedTraffic]],
+    direction: int,
+    routed: Mapping[Way, Sequence[OwnedTraffic]],
     paths: InterfacePaths,
     carried: Carried,
 ) -> tuple[list[Crossing], str]:
-    """The traffic that crossed ``target``, and a note about traffic for which that is not known.
-
-    ``routed`` has the traffic by the interface that it is routed to.
-    """
-    way, found = DIRECTIONS[direction], []
-    octets_of_target = carried[target][way]
-    crossed = disagreeing = uncertain = 0
-    for index, traffic in routed.items():
-        elsewhere = paths.elsewhere(index, target, carried, way)
-        octets = sum(bytes_of(each, way) for each, _ in traffic)
-        if not octets or not paths.reaches(index, target):
+    """The traffic that crossed ``target``, and a note about traffic for which that is not known."""
+    octets_of = {way: sum(bytes_of(each, direction) for each, _ in routed[way]) for way in routed}
+    of_device: Counter[int] = Counter()
+    for way, octets in octets_of.items():
+        of_device[way.device] += octets
+    found, crossed, disagreeing, uncertain = [], 0, 0, 0
+    for way, octets in octets_of.items():
+        if not octets or not paths.reaches(way, target):
             continue
-        if octets > _TOLERANCE * carried.get(index, (0, 0))[way]:
+        if of_device[way.device] > _TOLERANCE * carried.get(way.device, (0, 0))[direction]:
             disagreeing += octets
             continue
-        uncertain += int(min(octets, elsewhere))
+        elsewhere = int(min(octets, paths.elsewhere(way, target, carried, direction)))
+        uncertain += elsewhere
         if octets > elsewhere:
-            crossed += octets - int(elsewhere)
-            found.append(Crossing(traffic, int(elsewhere)))
-    if crossed > _TOLERANCE * octets_of_target:
+            crossed += octets - elsewhere
+            found.append(Crossing(routed[way], elsewhere))
+    of_target = carried[target][direction]
+    if crossed > _TOLERANCE * of_target:
         return [], ROUTES_DISAGREE
-    if 100 * disagreeing >= MIN_PERCENT * octets_of_target:
+    if 100 * disagreeing >= MIN_PERCENT * of_target:
         return found, ROUTES_DISAGREE
-    return found, PORT_UNKNOWN if 100 * uncertain >= MIN_PERCENT * octets_of_target else ""
+    return found, WAY_UNKNOWN if 100 * uncertain >= MIN_PERCENT * of_target else ""
 
 
-def carried_once(paths: InterfacePaths, carried: Carried, indexes: Iterable[int]) -> tuple[int, int]:
+def carried_once(links: Mapping[int, Link], carried: Carried) -> tuple[int, int]:
     """The bytes that the interfaces sent and received; each byte counts once, at the lowest interface."""
-    lowest = [carried[index] for index in indexes if index in carried and not paths.is_carried_again(index)]
+    lowest = [carried[index] for index in InterfacePaths(links).lowest(links) if index in carried]
     return sum(sent for sent, _ in lowest), sum(received for _, received in lowest)
 
 
-def bytes_of(traffic: SocketTraffic, way: int) -> int:
+def bytes_of(traffic: SocketTraffic, direction: int) -> int:
     """The bytes of a socket in one direction."""
-    return traffic.sent if way == SENT else traffic.received
+    return traffic.sent if direction == SENT else traffic.received

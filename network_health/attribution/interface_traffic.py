@@ -6,49 +6,61 @@ Guarantees: at most `linux.MAX_ROUTES` routes are looked up; the sockets with mo
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from network_health.attribution.interface_paths import InterfacePaths
+from network_health.attribution.interface_paths import InterfacePaths, Way
 from network_health.attribution.process_traffic import OwnedTraffic
-from network_health.model import Link
+from network_health.model import Link, Socket
 from network_health.sources import linux
 
+#: Of packets to another interface on the same lower one.
+_NOTHING_BELOW = 0
 
-def read_paths() -> InterfacePaths:
-    """The interfaces of the calling thread's network namespace.
+
+@dataclass(frozen=True, slots=True)
+class RoutedTraffic:
+    """The interfaces of the network namespace, and the traffic by its way; without that of unknown routes."""
+
+    paths: InterfacePaths
+    by_way: Mapping[Way, Sequence[OwnedTraffic]]
+
+
+def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
+    """Look up the routes of the traffic, in the calling thread's network namespace.
 
     Raises:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
-    links = linux.read_links()
-    return InterfacePaths(links, _underlay(links), _hidden_siblings(links))
-
-
-def read_routed(traffic: Sequence[OwnedTraffic]) -> dict[int, list[OwnedTraffic]]:
-    """The traffic by the index of the interface that it is routed to; without that whose route is unknown.
-
-    Raises:
-        OSError: the kernel denies access.
-        KernelFormatError: its answer has an unknown format.
-    """
+    links, homes = linux.read_links(), _homes()
+    siblings = _sibling_addresses(links)
     ordered = sorted(traffic, key=lambda each: -each[0].sent - each[0].received)
-    flows = [
-        linux.Flow(
-            each.local,
-            each.remote,
-            each.device,
-            each.mark,
-            each.uid,
-            ports=(each.local_port, each.remote_port),
-        )
-        for each in (owned[0].socket for owned in ordered)
-    ]
-    routed: dict[int, list[OwnedTraffic]] = {}
-    for owned, device in zip(ordered, linux.read_output_devices(flows), strict=True):
-        if device is not None:
-            routed.setdefault(device, []).append(owned)
-    return routed
+    routes = linux.read_routes([_flow(owned[0].socket) for owned in ordered])
+    below = _below({route for route in routes if route}, links, siblings)
+    by_way: dict[Way, list[OwnedTraffic]] = {}
+    for owned, route in zip(ordered, routes, strict=True):
+        if route is not None:
+            socket, device = owned[0].socket, route.device
+            returns = socket.device == device or homes.get(socket.local, {device}) == {device}
+            by_way.setdefault(Way(device, below.get(route), returns), []).append(owned)
+    return RoutedTraffic(InterfacePaths(links, _underlay(links), _hidden_siblings(links, siblings)), by_way)
+
+
+def _flow(socket: Socket) -> linux.Flow:
+    ports = socket.local_port, socket.remote_port
+    return linux.Flow(socket.local, socket.remote, socket.device, socket.mark, socket.uid, ports=ports)
+
+
+def _homes() -> dict[bytes, set[int]]:
+    """The interfaces that have each address, without the loopback addresses."""
+    homes: dict[bytes, set[int]] = {}
+    for (index, _), addresses in linux.read_addresses().items():
+        for text in addresses:
+            address = ipaddress.ip_address(text)
+            if not address.is_loopback:
+                homes.setdefault(address.packed, set()).add(index)
+    return homes
 
 
 def _underlay(links: Mapping[int, Link]) -> dict[int, int]:
@@ -58,22 +70,46 @@ def _underlay(links: Mapping[int, Link]) -> dict[int, int]:
         for index, link in links.items()
         if link.tunnel and link.tunnel[1] and not ipaddress.ip_address(link.tunnel[1]).is_multicast
     }
-    flows = [linux.Flow(local, remote) for local, remote in tunnels.values()]
-    devices = zip(tunnels, linux.read_output_devices(flows), strict=True)
-    return {index: device for index, device in devices if device is not None}
+    routes = linux.read_routes([linux.Flow(local, remote) for local, remote in tunnels.values()])
+    return {index: route.device for index, route in zip(tunnels, routes, strict=True) if route}
 
 
-def _hidden_siblings(links: Mapping[int, Link]) -> frozenset[int]:
-    """The interfaces that may deliver packets to those of other network namespaces on the same lower one."""
-    siblings: dict[int, list[int]] = {}
+def _below(
+    routes: Collection[linux.Route], links: Mapping[int, Link], siblings: Mapping[int, Collection[bytes]]
+) -> dict[linux.Route, int]:
+    """The interface below that the next hop of a route is behind; without those that are not known."""
+    bridges = {route for route in routes if route.device in links and links[route.device].kind == "bridge"}
+    switching = {route for route in routes if route.device in siblings}
+    addresses = linux.read_hardware_addresses(bridges | switching)
+    ports = linux.read_bridge_ports(
+        {(route.device, addresses[route]) for route in bridges & addresses.keys()}
+    )
+    below = {}
+    for route, address in addresses.items():
+        if route in switching:
+            is_sibling = address in siblings[route.device]
+            below[route] = _NOTHING_BELOW if is_sibling else links[route.device].lower or 0
+        elif (route.device, address) in ports:
+            below[route] = ports[route.device, address]
+    return below
+
+
+def _sibling_addresses(links: Mapping[int, Link]) -> dict[int, set[bytes]]:
+    """The hardware addresses to which each macvlan delivers without its lower interface, by index."""
+    found = {}
     for index, link in links.items():
-        if link.lower in links and link.delivers_to_siblings:
-            siblings.setdefault(link.lower or 0, []).append(index)
-    hidden: list[int] = []
-    for lower, uppers in siblings.items():
-        known = {link.hardware_address for link in links.values() if link.lower == lower}
+        lower = links.get(link.lower or 0)
         # An ipvlan has the hardware address of its lower interface, so its siblings cannot be told apart.
-        shares_address = any(links[each].hardware_address == links[lower].hardware_address for each in uppers)
-        if shares_address or linux.read_unicast_addresses(lower) - known:
-            hidden += uppers
-    return frozenset(hidden)
+        if link.delivers_to_siblings and lower and lower.hardware_address != link.hardware_address:
+            found[index] = linux.read_unicast_addresses(link.lower or 0)
+    return found
+
+
+def _hidden_siblings(links: Mapping[int, Link], siblings: Mapping[int, Collection[bytes]]) -> frozenset[int]:
+    """The interfaces that may deliver packets to those of other network namespaces on the same lower one."""
+    visible = {link.hardware_address for link in links.values()}
+    return frozenset(
+        index
+        for index, link in links.items()
+        if link.delivers_to_siblings and not visible.issuperset(siblings.get(index, {b""}))
+    )

@@ -16,12 +16,12 @@ from network_health.attribution import (
     interface_paths,
     interface_traffic,
     loss_lookups,
+    missing_owners,
     ownership,
     process_traffic,
     rate_culprits,
 )
-from network_health.attribution.evidence import MIN_PERCENT, Culprits
-from network_health.attribution.interface_paths import InterfacePaths
+from network_health.attribution.evidence import Culprits
 from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.attribution.traffic_window import Window
@@ -30,16 +30,6 @@ from network_health.settings import Settings
 from network_health.sources import linux
 
 RATES = {"tx_rate": "outbound", "rx_rate": "inbound"}
-
-ACCESS_DENIED = "owner not visible without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
-NOT_HELD = "no visible process has them open"
-#: Why owners are missing, by what hides processes.
-OBSTACLES = {
-    linux.HIDEPID: "owner not visible: /proc has hidepid, needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
-    linux.PID_NAMESPACE: "owner not visible from this PID namespace, run the agent in the host's",
-    None: NOT_HELD,
-}
-TIMED_OUT = "not all owners found in time"
 
 #: How long the search for owners may take in one check.
 _SEARCH_S = 6.0
@@ -92,11 +82,13 @@ class Lookup:
     def _connections(self, _: Finding) -> Culprits:
         listing = self._sockets
         owned = sum(each.sockets - each.without_owner for each in listing.groups)
-        note = _note(sum(each.owner_unknown for each in listing.groups), owned, listing)
+        note = missing_owners.note(sum(each.owner_unknown for each in listing.groups), owned, listing)
         clause, evidence = connection_culprits.of_connections(
             listing.groups, self._owner_of, self._count, note
         )
-        return clause, evidence | ({"users": _user_entries(listing.users, self._count)} if note else {})
+        return clause, evidence | (
+            {"users": missing_owners.user_entries(listing.users, self._count)} if note else {}
+        )
 
     def _rate(self, finding: Finding) -> Culprits | None:
         window, interface = self.window, self._interfaces.get(finding.subject)
@@ -105,27 +97,32 @@ class Lookup:
         index = interface.link.index
         if index is None or index not in window.carried:  # it is new, or its counters went back
             return None
-        paths, routed = self._routed_traffic
-        direction = RATES[finding.check]
-        crossings, note = interface_paths.crossings(index, direction, routed, paths, window.carried)
-        way = interface_paths.DIRECTIONS[direction]
-        carried, owners = window.carried[index][way], self._owned_traffic[0]
-        hidden = sum(
-            interface_paths.bytes_of(each, way)
+        routed, owners = self._routed_traffic, self._owned_traffic[0]
+        direction = interface_paths.DIRECTIONS[RATES[finding.check]]
+        carried = window.carried[index][direction]
+        crossings, note = interface_paths.crossings(
+            index, direction, routed.by_way, routed.paths, window.carried
+        )
+        hidden = {
+            each.socket.inode: interface_paths.bytes_of(each, direction)
             for crossing in crossings
             for each, _ in crossing.traffic
             if _is_hidden(each.socket, owners)
-        )
-        return rate_culprits.of_rate(
+        }
+        missing = missing_owners.note(sum(hidden.values()), carried, owners)
+        clause, evidence = rate_culprits.of_rate(
             interface,
-            direction,
+            RATES[finding.check],
             crossings,
             carried,
             self._owner_of,
             {each.local_port for each in window.listeners},
             self._count,
-            _note(hidden, carried, owners) or note,
+            missing or note,
         )
+        users = linux.read_users(hidden) if missing else Counter[linux.SocketUser]()
+        entries = missing_owners.user_entries(users, self._count, "bytes")
+        return clause, evidence | ({"users": entries} if entries else {})
 
     def _loss(self, finding: Finding) -> Culprits | None:
         context = loss_lookups.Context(
@@ -143,8 +140,7 @@ class Lookup:
         if window is None or not window.traffic:
             return None
         links = {link.index: link for link in (each.link for each in self._interfaces.values()) if link.index}
-        paths = InterfacePaths(links)
-        carried = interface_paths.carried_once(paths, window.carried, links)
+        carried = interface_paths.carried_once(links, window.carried)
         return process_traffic.by_process(self._owned_traffic[1], window.seconds, carried, window.is_whole)
 
     @cached_property
@@ -152,8 +148,8 @@ class Lookup:
         return linux.read_socket_groups(self._deadline_s)
 
     @cached_property
-    def _routed_traffic(self) -> tuple[InterfacePaths, Mapping[int, Sequence[OwnedTraffic]]]:
-        return interface_traffic.read_paths(), interface_traffic.read_routed(self._owned_traffic[1])
+    def _routed_traffic(self) -> interface_traffic.RoutedTraffic:
+        return interface_traffic.read_routed(self._owned_traffic[1])
 
     @cached_property
     def _owned_traffic(self) -> tuple[linux.SocketOwners, list[OwnedTraffic]]:
@@ -191,24 +187,6 @@ class Lookup:
 def _is_hidden(socket: Socket, owners: linux.SocketOwners) -> bool:
     """Whether a process has the socket open, but is not visible."""
     return socket.inode > 0 and socket.state != "CLOSE" and socket.inode not in owners.pids
-
-
-def _user_entries(users: Counter[linux.SocketUser], count: int) -> list[dict[str, object]]:
-    """Users and cgroups of sockets, which the kernel reports also if the processes are not visible."""
-    entries: list[dict[str, object]] = []
-    for (uid, cgroup), n in users.most_common(count):
-        container, unit = linux.container_and_unit(linux.read_cgroup_path(cgroup)) if cgroup else (None, None)
-        entries.append({"user": linux.user_name(uid), "container": container, "unit": unit, "count": n})
-    return entries
-
-
-def _note(unknown: int, total: int, search: linux.SocketListing | linux.SocketOwners) -> str:
-    """Why many of all sockets, or bytes, have an ``unknown`` owner; empty if few have."""
-    if not unknown or 100 * unknown < MIN_PERCENT * total:
-        return ""
-    if search.timed_out:
-        return TIMED_OUT
-    return ACCESS_DENIED if search.access_denied else OBSTACLES[linux.read_obstacle()]
 
 
 _LOOKUPS: Mapping[str, Callable[[Lookup, Finding], Culprits | None]] = {

@@ -4,12 +4,14 @@ In: the parameters of one reading. Out: the value types of `network_health.model
 """
 
 from network_health.sources.linux.boot import read_boot_id
+from network_health.sources.linux.carried_bytes import read_carried_bytes
 from network_health.sources.linux.cgroups import container_and_unit, read_cgroup_path, read_container_and_unit
 from network_health.sources.linux.closed_sockets import ClosedSockets
 from network_health.sources.linux.connection_counts import read_connections
 from network_health.sources.linux.conntrack import read_conntrack_sources
 from network_health.sources.linux.half_open import read_half_open
 from network_health.sources.linux.link_loss import read_loss_kinds
+from network_health.sources.linux.next_hops import read_bridge_ports, read_hardware_addresses
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
 from network_health.sources.linux.proc_sockets import read_connections_from_proc
 from network_health.sources.linux.process_visibility import HIDEPID, PID_NAMESPACE, read_obstacle
@@ -23,9 +25,14 @@ from network_health.sources.linux.procfs import (
     user_name,
 )
 from network_health.sources.linux.protocols import read_protocols
-from network_health.sources.linux.routes import Flow, read_output_devices
-from network_health.sources.linux.rtnetlink import LinkReader, read_carried_bytes, read_links
-from network_health.sources.linux.socket_groups import SocketListing, SocketUser, read_socket_groups
+from network_health.sources.linux.routes import Flow, Route, read_routes
+from network_health.sources.linux.rtnetlink import LinkReader, read_addresses, read_links
+from network_health.sources.linux.socket_groups import (
+    SocketListing,
+    SocketUser,
+    read_socket_groups,
+    read_users,
+)
 from network_health.sources.linux.sockets import read_connected_to, read_listeners
 from network_health.sources.linux.tcp_bytes import read_tcp_bytes
 from network_health.sources.linux.udp_sockets import read_lossy_udp_sockets
@@ -39,11 +46,14 @@ __all__ = [
     "LinkReader",
     "OwnerFinder",
     "ProcessReader",
+    "Route",
     "SocketListing",
     "SocketOwners",
     "SocketUser",
     "container_and_unit",
+    "read_addresses",
     "read_boot_id",
+    "read_bridge_ports",
     "read_carried_bytes",
     "read_cgroup_path",
     "read_command",
@@ -53,19 +63,21 @@ __all__ = [
     "read_conntrack_sources",
     "read_container_and_unit",
     "read_half_open",
+    "read_hardware_addresses",
     "read_links",
     "read_listeners",
     "read_loss_kinds",
     "read_lossy_udp_sockets",
     "read_name",
     "read_obstacle",
-    "read_output_devices",
     "read_process_details",
     "read_protocols",
+    "read_routes",
     "read_socket_groups",
     "read_tcp_bytes",
     "read_unicast_addresses",
     "read_user",
+    "read_users",
     "require_proc",
     "user_name",
 ]

@@ -129,6 +129,11 @@ def attributes(datagram: bytes, offset: int, end: int, wanted: Container[int]) -
     return found
 
 
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute of a request, padded."""
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+
+
 def _connect(protocol: int) -> socket.socket:
     """A socket that receives only from the kernel."""
     kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)

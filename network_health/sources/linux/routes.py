@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from network_health.sources.linux import netlink, sysctl
 from network_health.sources.linux.errors import KernelFormatError
+from network_health.sources.linux.netlink import attribute
 
 MAX_ROUTES = 1000
 
@@ -23,11 +24,10 @@ _NETLINK_ROUTE = 0
 _NEWROUTE, _GETROUTE, _NEWRULE, _GETRULE = 24, 26, 32, 34
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg: family, lengths, tos, table, protocol, scope, type, flags
 _RULE = struct.Struct("=BBBBBxxBI")  # fib_rule_hdr: family, lengths, tos, table, action, flags
-_RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_MARK, _RTA_UID = 1, 2, 4, 16, 25
+_RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_GATEWAY, _RTA_MARK, _RTA_UID = 1, 2, 4, 5, 16, 25
 _RTA_IP_PROTO, _RTA_SPORT, _RTA_DPORT = 27, 28, 29
 #: Route types that deliver packets: unicast, local, broadcast, anycast, multicast.
 _DELIVERING = (1, 2, 3, 4, 5)
-_ATTRIBUTE = struct.Struct("=HH")
 
 _FRA_FWMARK, _FRA_TUN_ID = 10, 12
 _PORT_RULES = {22, 23, 24, 28, 29}  # FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE, and their masks
@@ -53,6 +53,13 @@ class Flow(NamedTuple):
     ports: tuple[int, int] | None = None
 
 
+class Route(NamedTuple):
+    """The index of the interface by which packets leave, and the packed address of the next host on it."""
+
+    device: int
+    next_hop: bytes
+
+
 @dataclass(slots=True)
 class Rules:
     """On what the policy rules of one address family depend."""
@@ -62,8 +69,8 @@ class Rules:
     on_unknown: bool = False
 
 
-def read_output_devices(flows: Sequence[Flow]) -> list[int | None]:
-    """The index of the interface by which each flow leaves; ``None`` if it is unknown.
+def read_routes(flows: Sequence[Flow]) -> list[Route | None]:
+    """The route of each flow; ``None`` if it is unknown.
 
     The first flows are looked up first, so put those first that matter most.
 
@@ -74,19 +81,19 @@ def read_output_devices(flows: Sequence[Flow]) -> list[int | None]:
     if not flows:
         return []
     rules = _read_rules()
-    known: dict[Flow, int | None] = {}
-    found: list[int | None] = []
+    known: dict[Flow, Route | None] = {}
+    found: list[Route | None] = []
     with netlink.exchange(_NETLINK_ROUTE) as ask:
         for each in flows:
             flow = _needed(each, rules[len(each.destination)])
             if flow is not None and flow not in known and len(known) < MAX_ROUTES:
-                known[flow] = _output_device(ask, flow)
+                known[flow] = _route(ask, flow)
             found.append(known.get(flow) if flow is not None else None)
     return found
 
 
-def parse_route(datagram: bytes) -> int | None:
-    """The output interface in the answer; ``None`` if the route does not deliver.
+def parse_route(datagram: bytes, destination: bytes) -> Route | None:
+    """The route to ``destination`` in the answer; ``None`` if the route does not deliver.
 
     Raises:
         OSError: there is no route.
@@ -96,12 +103,13 @@ def parse_route(datagram: bytes) -> int | None:
     if kind != _NEWROUTE or end - start < _ROUTE.size:
         raise KernelFormatError(f"rtnetlink: a message of kind {kind} and {end - start} bytes")
     route_type = _ROUTE.unpack_from(datagram, start)[7]
-    device = netlink.attributes(datagram, start + _ROUTE.size, end, {_RTA_OIF}).get(_RTA_OIF)
+    found = netlink.attributes(datagram, start + _ROUTE.size, end, {_RTA_OIF, _RTA_GATEWAY})
+    device = found.get(_RTA_OIF)
     if route_type not in _DELIVERING or device is None:
         return None
     if len(device) != 4:
         raise KernelFormatError(f"rtnetlink: an interface index of {len(device)} bytes")
-    return int(struct.unpack("=I", device)[0])
+    return Route(struct.unpack("=I", device)[0], found.get(_RTA_GATEWAY) or destination)
 
 
 def parse_rules(datagram: bytes, rules: dict[int, Rules]) -> bool:
@@ -151,10 +159,10 @@ def _needed(flow: Flow, rules: Rules) -> Flow | None:
     return flow._replace(mark=mark)
 
 
-def _output_device(ask: Callable[[int, bytes], bytes], flow: Flow) -> int | None:
+def _route(ask: Callable[[int, bytes], bytes], flow: Flow) -> Route | None:
     answer = ask(_GETROUTE, _request(flow))
     try:
-        return parse_route(answer)
+        return parse_route(answer, flow.destination)
     except OSError:  # no route
         return None
 
@@ -163,20 +171,16 @@ def _request(flow: Flow) -> bytes:
     bits = 8 * len(flow.destination)
     source_bits = bits if flow.source else 0
     body = _ROUTE.pack(_FAMILIES[len(flow.destination)], bits, source_bits, 0, 0, 0, 0, 0, 0)
-    body += _attribute(_RTA_DST, flow.destination) + _attribute(_RTA_UID, struct.pack("=I", flow.uid))
+    body += attribute(_RTA_DST, flow.destination) + attribute(_RTA_UID, struct.pack("=I", flow.uid))
     if flow.source:
-        body += _attribute(_RTA_SRC, flow.source)
+        body += attribute(_RTA_SRC, flow.source)
     if flow.device:
-        body += _attribute(_RTA_OIF, struct.pack("=I", flow.device))
+        body += attribute(_RTA_OIF, struct.pack("=I", flow.device))
     if flow.mark:
-        body += _attribute(_RTA_MARK, struct.pack("=I", flow.mark))
+        body += attribute(_RTA_MARK, struct.pack("=I", flow.mark))
     if flow.ports:
         local, remote = flow.ports
-        body += _attribute(_RTA_IP_PROTO, bytes([flow.protocol]))
-        body += _attribute(_RTA_SPORT, struct.pack("!H", local))
-        body += _attribute(_RTA_DPORT, struct.pack("!H", remote))
+        body += attribute(_RTA_IP_PROTO, bytes([flow.protocol]))
+        body += attribute(_RTA_SPORT, struct.pack("!H", local))
+        body += attribute(_RTA_DPORT, struct.pack("!H", remote))
     return body
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)

@@ -31,7 +31,6 @@ _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _STATS = struct.Struct("=BxxxII")  # if_stats_msg: family, index, filter
 _COUNTERS = struct.Struct("=8Q56xQ64x")  # rtnl_link_stats64: its first eight, and rx_missed_errors
-_BYTES = struct.Struct("=16xQQ")  # rtnl_link_stats64: rx_bytes, tx_bytes
 _NOHANDLER = struct.Struct("=184xQ")  # rtnl_link_stats64: rx_nohandler
 
 _IFF_RUNNING = 0x40
@@ -59,7 +58,7 @@ _GET_ADDRESSES = netlink.dump_request(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0))
 _GET_STATS = netlink.dump_request(_GETSTATS, _STATS.pack(0, 0, 1 << _IFLA_STATS_LINK_64 - 1))
 
 #: Interface index and address family.
-_AddressKey = tuple[int, int]
+AddressKey = tuple[int, int]
 
 
 class LinkReader:
@@ -115,10 +114,7 @@ class LinkReader:
         for index, stats in added.items():
             if len(stats) >= _COUNTERS.size:
                 self._announced[index] = parse_counters(stats[: _COUNTERS.size])
-        links = read_links()
-        addresses = netlink.dump(
-            _NETLINK_ROUTE, _GET_ADDRESSES, dict[_AddressKey, list[str]], parse_addresses
-        )
+        links, addresses = read_links(), read_addresses()
         for index, link in links.items():
             link = replace(
                 link,
@@ -167,15 +163,14 @@ def read_links() -> dict[int, Link]:
     return netlink.dump(_NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
 
 
-def read_carried_bytes() -> dict[int, tuple[int, int]]:
-    """The bytes that each interface sent and received in its lifetime, by index.
+def read_addresses() -> dict[AddressKey, list[str]]:
+    """The IP addresses by interface index and address family.
 
     Raises:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
-    received_and_sent = ((index, _BYTES.unpack_from(stats)) for index, stats in dump_stats().items())
-    return {index: (sent, received) for index, (received, sent) in received_and_sent}
+    return netlink.dump(_NETLINK_ROUTE, _GET_ADDRESSES, dict[AddressKey, list[str]], parse_addresses)
 
 
 def dump_stats() -> dict[int, bytes]:
@@ -215,7 +210,7 @@ def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
     return False
 
 
-def parse_addresses(datagram: bytes, addresses: dict[_AddressKey, list[str]]) -> bool:
+def parse_addresses(datagram: bytes, addresses: dict[AddressKey, list[str]]) -> bool:
     """Add the IP addresses; for a point-to-point link the local address."""
     for kind, start, end in netlink.messages(datagram):
         if kind == netlink.DONE:

@@ -11,13 +11,11 @@ import struct
 
 from network_health.sources.linux import netlink
 from network_health.sources.linux.errors import KernelFormatError
+from network_health.sources.linux.next_hops import GETNEIGH, NDA_LLADDR, NEIGHBOUR, NEWNEIGH
 
 _NETLINK_ROUTE = 0
-_NEWNEIGH, _GETNEIGH = 28, 30
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, change
-_NEIGHBOUR = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, type
 _NTF_SELF = 2
-_NDA_LLADDR = 2
 _MULTICAST = 1  # in the first byte of an address
 
 
@@ -32,7 +30,7 @@ def read_unicast_addresses(index: int) -> set[bytes]:
     def parse_of_interface(datagram: bytes, found: set[bytes]) -> bool:
         return parse(datagram, found, index)
 
-    request = netlink.dump_request(_GETNEIGH, _LINK.pack(socket.AF_BRIDGE, 0, index, 0, 0))
+    request = netlink.dump_request(GETNEIGH, _LINK.pack(socket.AF_BRIDGE, 0, index, 0, 0))
     return netlink.dump(_NETLINK_ROUTE, request, set[bytes], parse_of_interface)
 
 
@@ -46,12 +44,12 @@ def parse(datagram: bytes, addresses: set[bytes], index: int) -> bool:
     for kind, start, end in netlink.messages(datagram):
         if kind == netlink.DONE:
             return True
-        if kind != _NEWNEIGH or end - start < _NEIGHBOUR.size:
+        if kind != NEWNEIGH or end - start < NEIGHBOUR.size:
             raise KernelFormatError(f"rtnetlink: a message of kind {kind} and {end - start} bytes")
-        _, at, _, flags, _ = _NEIGHBOUR.unpack_from(datagram, start)
+        _, at, _, flags, _ = NEIGHBOUR.unpack_from(datagram, start)
         if at == index and flags & _NTF_SELF:
-            found = netlink.attributes(datagram, start + _NEIGHBOUR.size, end, {_NDA_LLADDR})
-            address = found.get(_NDA_LLADDR, b"")
+            found = netlink.attributes(datagram, start + NEIGHBOUR.size, end, {NDA_LLADDR})
+            address = found.get(NDA_LLADDR, b"")
             if address and not address[0] & _MULTICAST:
                 addresses.add(address)
     return False

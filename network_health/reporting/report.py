@@ -261,6 +261,7 @@ def network_metrics(traffic: Traffic, owners: Mapping[int, Owner]) -> list[dict[
         entries.append(
             {"pid": process.pid, "name": owner.name and _text(owner.name), "user": owner.user}
             | {key: place for key, place in places.items() if place}
+            | ({"shared_with": list(process.shared_with)} if process.shared_with else {})
             | _traffic_metrics(process.sent, process.received, traffic.seconds, process.sockets)
         )
     sent = traffic.sent - sum(p.sent for p in traffic.processes)

@@ -96,13 +96,16 @@ def _below(
 
 def _sibling_addresses(links: Mapping[int, Link]) -> dict[int, set[bytes]]:
     """The hardware addresses to which each macvlan delivers without its lower interface, by index."""
-    found = {}
-    for index, link in links.items():
-        lower = links.get(link.lower or 0)
+    lower_of = {
+        index: link.lower
+        for index, link in links.items()
         # An ipvlan has the hardware address of its lower interface, so its siblings cannot be told apart.
-        if link.delivers_to_siblings and lower and lower.hardware_address != link.hardware_address:
-            found[index] = linux.read_unicast_addresses(link.lower or 0)
-    return found
+        if link.delivers_to_siblings
+        and link.lower in links
+        and links[link.lower or 0].hardware_address != link.hardware_address
+    }
+    addresses = {lower: linux.read_unicast_addresses(lower) for lower in set(lower_of.values()) if lower}
+    return {index: addresses[lower] for index, lower in lower_of.items() if lower}
 
 
 def _hidden_siblings(links: Mapping[int, Link], siblings: Mapping[int, Collection[bytes]]) -> frozenset[int]:

@@ -136,7 +136,7 @@ def check(namespace, senders, **settings):
 
 
 def clauses(content, direction="outbound"):
-    """The sentence of each interface in one direction, without its rate: ``{"eth0": "99% by app to ..."}``."""
+    """What a sentence has in parentheses, by interface, of one direction: ``{"eth0": "99% by app to …"}``."""
     found = {}
     for sentence in content["details"].split("; "):
         words = sentence.split(" ")

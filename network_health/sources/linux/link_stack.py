@@ -27,7 +27,8 @@ _TUNNELS: Mapping[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {
     "vxlan": ((4, 17), (2, 16), 3),
     "geneve": ((), (2, 7), 0),
 }
-_BOND_ACTIVE = 2  # IFLA_BOND_ACTIVE_SLAVE
+_BOND_MODE, _BOND_ACTIVE = 1, 2  # IFLA_BOND_MODE, IFLA_BOND_ACTIVE_SLAVE
+_ACTIVE_BACKUP = b"\x01"
 _MACVLAN_MODE, _MACVLAN_BRIDGE = 1, 4
 _IPVLAN_FLAGS, _IPVLAN_ISOLATED = 2, 1 | 2  # private, VEPA
 
@@ -60,8 +61,10 @@ def parse_stack(kind: str, link: Mapping[int, bytes], data: bytes) -> LinkStack:
         # The addresses of a tunnel that was moved here belong to the namespace that it came from.
         return LinkStack(master, lower, tunnel=tunnel if LOWER_NAMESPACE not in link else None)
     if kind == "bond":
-        active = netlink.attributes(data, 0, len(data), {_BOND_ACTIVE}).get(_BOND_ACTIVE)
-        return LinkStack(master, lower, active_port=_index(active))
+        found = netlink.attributes(data, 0, len(data), {_BOND_MODE, _BOND_ACTIVE})
+        # Other modes have an active port, too, but send with all of them.
+        is_exclusive = found.get(_BOND_MODE) == _ACTIVE_BACKUP
+        return LinkStack(master, lower, active_port=_index(found.get(_BOND_ACTIVE)) if is_exclusive else None)
     return LinkStack(master, lower, _delivers_to_siblings(kind, data))
 
 

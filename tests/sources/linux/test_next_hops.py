@@ -1,0 +1,108 @@
+"""Next hops and bridge ports: damaged answers, and a bridge and macvlans on the real kernel."""
+
+import errno
+import json
+import socket
+import struct
+import time
+from ipaddress import ip_address
+
+import pytest
+
+from network_health.sources.linux import next_hops, unicast_addresses
+from network_health.sources.linux.errors import KernelFormatError
+from network_health.sources.linux.routes import Route
+from tests.netns import veth
+from tests.sources.linux.messages import DONE, attribute, failed, message
+
+MAC, OTHER = b"\2\0\0\0\0\1", b"\2\0\0\0\0\2"
+
+
+def entry(index, flags, *attributes):
+    return message(28, struct.pack("=BxxxiHBB", 7, index, 0x80, flags, 0), *attributes)
+
+
+def test_an_entry_has_its_interface_and_its_address():
+    """An entry that is not resolved has no address."""
+    assert next_hops.parse_entry(entry(4, 0, attribute(2, MAC))) == (4, MAC)
+    assert next_hops.parse_entry(entry(4, 0)) == (4, b"")
+
+
+@pytest.mark.parametrize(
+    ("datagram", "error"),
+    [
+        (failed(errno.ENOENT), OSError),
+        (message(28, bytes(4)), KernelFormatError),
+        (message(16, bytes(16)), KernelFormatError),
+        (b"", KernelFormatError),
+    ],
+)
+def test_a_damaged_entry_is_an_error(datagram, error):
+    """A missing entry and an answer in an unknown format are errors, never another interface."""
+    with pytest.raises(error):
+        next_hops.parse_entry(datagram)
+    with pytest.raises(error):
+        unicast_addresses.parse(datagram, set(), 4)
+
+
+def test_only_unicast_addresses_of_the_interface_count():
+    """Learned addresses, those of other interfaces and multicast addresses do not count."""
+    found = set()
+    datagram = b"".join(
+        (
+            entry(4, 2, attribute(2, MAC)),
+            entry(4, 0, attribute(2, OTHER)),
+            entry(5, 2, attribute(2, OTHER)),
+            entry(4, 2, attribute(2, b"\x33\x33\0\0\0\1")),
+            entry(4, 2),
+        )
+    )
+    assert unicast_addresses.parse(datagram + DONE, found, 4) is True
+    assert found == {MAC}
+
+
+@pytest.mark.root
+def test_the_port_behind_a_bridge_is_known(namespace):
+    """Each neighbour on a bridge has the port that it is behind; one that never answered has none."""
+    here, one, two = namespace(), namespace(), namespace()
+    here.ip("link", "add", "br0", "type", "bridge")
+    for n, each in enumerate((one, two)):
+        veth(here, each, (f"eth{n}", "p"), (f"10.99.{n}.1/32", f"10.9.0.{2 + n}/24"))
+        here.ip("addr", "flush", "dev", f"eth{n}")
+        here.ip("link", "set", f"eth{n}", "master", "br0")
+    here.ip("addr", "add", "10.9.0.1/24", "dev", "br0")
+    here.ip("link", "set", "br0", "up")
+
+    def read():
+        deadline = time.monotonic() + 10
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            while time.monotonic() < deadline:
+                for n in (2, 3, 4):
+                    sender.sendto(b"x", (f"10.9.0.{n}", 9))
+                time.sleep(0.1)
+                index = json.loads(here.ip("-j", "link", "show", "br0"))[0]["ifindex"]
+                hops = [Route(index, ip_address(f"10.9.0.{n}").packed) for n in (2, 3, 4)]
+                addresses = next_hops.read_hardware_addresses(hops)
+                ports = next_hops.read_bridge_ports([(index, a) for a in addresses.values()])
+                if len(ports) == 2:
+                    return [ports.get((index, addresses.get(hop))) for hop in hops]
+        return None
+
+    names = {each["ifindex"]: each["ifname"] for each in json.loads(here.tool("ip", "-j", "link"))}
+    assert [names.get(port) for port in here.call(read)] == ["eth0", "eth1", None]
+
+
+@pytest.mark.root
+def test_a_macvlan_of_another_namespace_is_known_by_its_address(namespace):
+    """The lower interface has the addresses of all macvlans on it, in whatever namespace they are."""
+    here, peer, container = namespace(), namespace(), namespace()
+    veth(here, peer, ("eth0", "p"))
+    for each, name in ((here, "mv0"), (container, "mv1")):
+        here.ip("link", "add", "link", "eth0", "name", name, "type", "macvlan", "mode", "bridge")
+        if each is container:
+            here.ip("link", "set", name, "netns", container.name)
+        each.ip("link", "set", name, "up")
+    links = {**here.links(), **container.links()}
+    index = json.loads(here.ip("-j", "link", "show", "eth0"))[0]["ifindex"]
+    found = here.call(unicast_addresses.read_unicast_addresses, index)
+    assert {address.hex(":") for address in found} == {links[f"mv{n}"]["address"] for n in range(2)}

@@ -70,7 +70,7 @@ class FakeKernel:
         users = Counter({(33, 0): 1321, (1000, 0): 597, (34, 0): 1, (0, 0): 2})
         return SocketListing(tuple(g._replace(owners={}) for g in groups), access_denied=True, users=users)
 
-    def tcp_bytes(self, before, *, is_last=False):
+    def tcp_bytes(self, before, resent_before, *, is_last=False):
         """The transfer, and a socket whose process is in another namespace."""
         remote = packed("10.0.0.9"), 873
         row = "ESTABLISHED", HOST, 40000, *remote, RSYNC * 100_000, 9000
@@ -80,7 +80,7 @@ class FakeKernel:
         for each in (transfer, hidden):
             counters.add(each.cookie, BYTE_COUNTER.pack(each.sent, each.received, each.inode))
         changed = [] if before is None else [transfer, hidden]
-        return TcpBytes(before, counters, changed, self.listeners())
+        return TcpBytes(before, resent_before, counters, changed=changed, listeners=self.listeners())
 
     def listeners(self):
         """A listener whose queue is full."""

@@ -1,4 +1,4 @@
-"""Computes the bytes of each socket and each process from two lists of sockets. Pure.
+"""Computes what each socket and each process sent from two lists of sockets. Pure.
 
 Guarantees: sockets are compared by cookie, so a socket that was opened or closed meanwhile counts with all
 its bytes. A counter that went back (a reset connection) counts as 0 bytes.
@@ -10,7 +10,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from network_health.attribution.ownership import merged
-from network_health.model import BYTE_COUNTER, Holders, ProcessTraffic, Socket, SocketTraffic, Traffic
+from network_health.model import (
+    BYTE_COUNTER,
+    RESENT_COUNTER,
+    Holders,
+    ProcessTraffic,
+    Socket,
+    SocketResent,
+    SocketTraffic,
+    Traffic,
+)
 
 #: The traffic of a socket, and the processes that have it open; none if they have ended.
 OwnedTraffic = tuple[SocketTraffic, Holders | None]
@@ -38,6 +47,20 @@ def socket_traffic(
         sent, received = max(each.sent - sent, 0), max(each.received - received, 0)
         if sent or received:
             found.append(SocketTraffic(each if each.inode else each._replace(inode=inode), sent, received))
+    return tuple(found)
+
+
+def socket_resent(
+    before: Mapping[int, bytes], vanished: Mapping[int, bytes], now: Iterable[Socket]
+) -> tuple[SocketResent, ...]:
+    """The sockets that sent segments again since ``before`` or ``vanished``; as `socket_traffic`."""
+    found = []
+    for cookie, each in {each.cookie: each for each in now if each.resent}.items():
+        counter = before.get(cookie) or vanished.get(cookie)
+        segments, octets, inode = RESENT_COUNTER.unpack(counter) if counter else (0, 0, 0)
+        segments, octets = each.resent - segments, max(each.resent_bytes - octets, 0)
+        if segments > 0:
+            found.append(SocketResent(each._replace(inode=each.inode or inode), segments, octets))
     return tuple(found)
 
 

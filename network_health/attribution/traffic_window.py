@@ -1,7 +1,7 @@
-"""Reads the bytes that TCP sockets carry between two checks, including sockets that are closed in between.
+"""Reads what TCP sockets carry, and send again, between two checks; also sockets that are closed in between.
 
-Guarantees: each byte of a socket counts in one window only. If the kernel lost messages about closed sockets,
-the window has ``is_whole`` false.
+Guarantees: each byte and each segment of a socket counts in one window only. If the kernel lost messages
+about closed sockets, the window has ``is_whole`` false.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from network_health.attribution import process_traffic
-from network_health.model import Socket, SocketTraffic
+from network_health.model import Socket, SocketResent, SocketTraffic
 from network_health.sources.linux import ClosedSockets, read_carried_bytes, read_tcp_bytes
 
 
@@ -19,7 +19,8 @@ from network_health.sources.linux import ClosedSockets, read_carried_bytes, read
 class Window:
     """The traffic between two listings; ``listeners`` are those of the later one.
 
-    ``carried`` are the bytes that each interface sent and received, by index.
+    ``carried`` are the bytes that each interface sent and received, by index. ``resent`` are the segments
+    that were sent again. ``is_sample`` is true if the window did not begin at the check before.
     """
 
     seconds: float
@@ -27,6 +28,8 @@ class Window:
     listeners: tuple[Socket, ...]
     is_whole: bool
     carried: Mapping[int, tuple[int, int]]
+    resent: tuple[SocketResent, ...] = ()
+    is_sample: bool = False
 
 
 class TrafficWindows:
@@ -41,6 +44,8 @@ class TrafficWindows:
         self._at_s: float | None = None
         self._open: Mapping[int, bytes] = {}
         self._vanished: dict[int, bytes] = {}
+        self._resent: Mapping[int, bytes] = {}
+        self._resent_vanished: dict[int, bytes] = {}
         self._carried: Mapping[int, tuple[int, int]] = {}
 
     def read(self, *, is_last: bool = False) -> Window:
@@ -52,18 +57,23 @@ class TrafficWindows:
         """
         last_s, self._at_s = self._at_s, time.monotonic()
         carried_before, self._carried = self._carried, read_carried_bytes()
-        listing = read_tcp_bytes(None if last_s is None else self._open, is_last=is_last)
+        before = None if last_s is None else self._open
+        listing = read_tcp_bytes(before, self._resent, is_last=is_last)
         closed, is_whole = self._closed.take()
         traffic: tuple[SocketTraffic, ...] = ()
+        resent: tuple[SocketResent, ...] = ()
         if last_s is not None:
             changed = (*listing.changed, *closed)
             traffic = process_traffic.socket_traffic(self._open, self._vanished, changed)
+            resent = process_traffic.socket_resent(self._resent, self._resent_vanished, changed)
         if not is_last:
+            self._resent_vanished = process_traffic.vanished_counters(self._resent, listing.resent, closed)
+            self._resent = listing.resent
             self._vanished = process_traffic.vanished_counters(self._open, listing.counters, closed)
             self._open = listing.counters
         carried = process_traffic.carried_since(carried_before, self._carried)
         seconds = self._at_s - (last_s or self._at_s)
-        return Window(seconds, traffic, tuple(listing.listeners), is_whole, carried)
+        return Window(seconds, traffic, tuple(listing.listeners), is_whole, carried, resent, is_last)
 
     def close(self) -> None:
         """Stop receiving closed sockets."""

@@ -45,7 +45,8 @@ class Socket(NamedTuple):
     ``received`` are acknowledged bytes, 0 if they were not requested. For a listener, ``waiting`` is the
     number of connections that are not accepted yet, ``backlog`` their maximum, and ``drops`` the number of
     refused connections. ``device`` is the index of the interface that the socket is bound to, else 0.
-    ``mark`` is its firewall mark, ``None`` if the kernel does not send it (without CAP_NET_ADMIN).
+    ``mark`` is its firewall mark, ``None`` if the kernel does not send it (without CAP_NET_ADMIN). ``resent``
+    is the number of segments that it sent again in its lifetime, ``resent_bytes`` the payload in them.
     """
 
     state: str
@@ -63,6 +64,8 @@ class Socket(NamedTuple):
     device: int = 0
     mark: int | None = None
     uid: int = 0
+    resent: int = 0
+    resent_bytes: int = 0
 
 
 class UdpSocket(NamedTuple):
@@ -94,6 +97,18 @@ class HalfOpen(NamedTuple):
 #: The byte counter of a socket, kept from one listing to the next: bytes sent, bytes received, inode. Packed,
 #: because there can be 100,000 sockets.
 BYTE_COUNTER = struct.Struct("=QQI")
+
+
+#: The same for a socket that sent segments again: `Socket.resent`, `Socket.resent_bytes`, inode.
+RESENT_COUNTER = struct.Struct("=IQI")
+
+
+class SocketResent(NamedTuple):
+    """The segments that one socket sent again in a window, and the payload in them."""
+
+    socket: Socket
+    segments: int
+    octets: int
 
 
 class SocketTraffic(NamedTuple):

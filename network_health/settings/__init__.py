@@ -3,7 +3,8 @@
 In: the directive's ``config`` block. Out: `Settings`, and one sentence for each mistake in the block.
 """
 
+from network_health.settings.mistakes import shown
 from network_health.settings.rules import NotAllowed, Rule, number
-from network_health.settings.settings import Settings, SettingsError, SettingsOutcome, shown
+from network_health.settings.settings import Settings, SettingsError, SettingsOutcome
 
 __all__ = ["NotAllowed", "Rule", "Settings", "SettingsError", "SettingsOutcome", "number", "shown"]

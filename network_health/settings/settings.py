@@ -5,19 +5,15 @@ Guarantees: all mistakes are reported at once. A bad value never replaces a good
 
 from __future__ import annotations
 
-import difflib
-import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from network_health.settings import rules
+from network_health.settings.mistakes import mistake, shown, unknown_keys
 
 #: Keys of a node's ``config`` that the framework itself reads; they are ignored here.
 FRAMEWORK_KEYS = frozenset({"factories", "matrix_secure_verified", "role", "service-manager", "ui"})
-
-#: So many unknown keys are named; looking for a known one that is meant takes time.
-_MOST_UNKNOWN = 20
 
 
 class SettingsError(ValueError):
@@ -217,7 +213,7 @@ class Settings:
             try:
                 object.__setattr__(self, setting.name, setting.metadata["rule"].read(value))
             except rules.NotAllowed:
-                mistakes.append(_mistake(setting.name, value, setting.metadata["rule"]))
+                mistakes.append(mistake(setting.name, value, setting.metadata["rule"]))
         if mistakes:
             raise SettingsError(tuple(mistakes))
 
@@ -271,31 +267,5 @@ class SettingsOutcome:
             try:
                 values[key] = known[key].read(value)
             except rules.NotAllowed:
-                refused[key] = _mistake(key, value, known[key])
-        return cls(replace(base, **values), refused, tuple(_unknown(unknown, tuple(known))))
-
-
-def _mistake(key: str, value: object, rule: rules.Rule) -> str:
-    return f"{key}: {shown(value)} is not allowed; give {rule.allowed}"
-
-
-def _unknown(keys: Sequence[object], known: tuple[str, ...]) -> Iterator[str]:
-    """A sentence for each unknown key; from `_MOST_UNKNOWN` on, one with their number."""
-    for key in keys[:_MOST_UNKNOWN]:
-        near = difflib.get_close_matches(key[:60], known, n=1) if isinstance(key, str) else []
-        hint = f"; did you mean {near[0]}?" if near else ""
-        yield f"{shown(key)}: unknown setting{hint}"
-    if len(keys) > _MOST_UNKNOWN:
-        yield f"{len(keys) - _MOST_UNKNOWN} more unknown settings"
-
-
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = 60
-
-
-def shown(value: object) -> str:
-    """The value as text for a log: one printable line of bounded length."""
-    try:
-        return _REPR.repr(value)
-    except ValueError:  # an int with more digits than Python converts
-        return "a number of thousands of digits"
+                refused[key] = mistake(key, value, known[key])
+        return cls(replace(base, **values), refused, tuple(unknown_keys(unknown, tuple(known))))

@@ -5,8 +5,14 @@ from collections import Counter
 
 import pytest
 
-from network_health.attribution import listener_culprits, loss_culprits, loss_readings, udp_culprits
-from network_health.model import Connections, Cost, HalfOpen, Owner, Snapshot, Socket, UdpSocket
+from network_health.attribution import (
+    listener_culprits,
+    loss_culprits,
+    loss_readings,
+    process_traffic,
+    udp_culprits,
+)
+from network_health.model import RESENT_COUNTER, Connections, Cost, HalfOpen, Owner, Snapshot, Socket, UdpSocket
 from network_health.settings import Settings
 
 HOST = bytes([10, 0, 0, 1])
@@ -142,3 +148,26 @@ def test_drops_are_read_in_every_check_only_for_a_limit_and_few_sockets():
         connections = Connections({"NONE": number})
         readings.end_check(Snapshot(0.0, None, connections, None, (), Cost(0.0, {}, {})), settings)
         assert 3 - len(sockets.left) == reads
+
+
+def sender(cookie, resent, resent_bytes=0, inode=11, state="ESTABLISHED"):
+    return Socket(state, HOST, 40000, HOST, 873, inode, cookie, resent=resent, resent_bytes=resent_bytes)
+
+
+def test_segments_sent_again_are_differences_by_cookie():
+    """What a socket sent again before the window does not count; a closed one has its last known inode."""
+    before = {1: RESENT_COUNTER.pack(100, 5000, 11), 2: RESENT_COUNTER.pack(3, 30, 12)}
+    vanished = {3: RESENT_COUNTER.pack(1, 10, 13)}
+    now = [
+        sender(1, 100, 5000),
+        sender(2, 5, 50, 0, "CLOSE"),
+        sender(3, 2, 20, 0, "CLOSE"),
+        sender(4, 7),
+        sender(5, 0),
+    ]
+    found = process_traffic.socket_resent(before, vanished, now)
+    assert [(each.socket.cookie, each.socket.inode, *each[1:]) for each in found] == [
+        (2, 12, 2, 20),
+        (3, 13, 1, 10),
+        (4, 11, 7, 0),
+    ]

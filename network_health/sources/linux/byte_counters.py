@@ -1,21 +1,23 @@
-"""Stores the byte counters of TCP sockets by cookie, without a Python object per socket."""
+"""Stores the counters of TCP sockets by cookie, without a Python object per socket."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from struct import Struct
 
 from network_health.model import BYTE_COUNTER
 
 
 class ByteCounters(Mapping[int, bytes]):
-    """Maps a cookie to its `BYTE_COUNTER`. Add all counters before the first lookup.
+    """Maps a cookie to its `BYTE_COUNTER`, or another layout. Add all counters before the first lookup.
 
     An entry takes 36 bytes; in a dictionary it takes 180. There can be 100,000 entries.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Struct = BYTE_COUNTER) -> None:
+        self._size = layout.size
         self._cookies = array("Q")
         self._counters = bytearray()
         self._next = 0
@@ -32,7 +34,7 @@ class ByteCounters(Mapping[int, bytes]):
         if at >= len(self._cookies) or self._cookies[at] != cookie:
             at = self._index_of(cookie)
         self._next = at + 1
-        return bytes(self._counters[at * BYTE_COUNTER.size : (at + 1) * BYTE_COUNTER.size])
+        return bytes(self._counters[at * self._size : (at + 1) * self._size])
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._cookies)

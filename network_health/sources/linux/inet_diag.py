@@ -164,6 +164,12 @@ class Layouts:
         return layout
 
 
+def length_of(datagram: bytes, at: int) -> int:
+    """The length of the attribute whose value begins at ``at``."""
+    length: int = _ATTRIBUTE.unpack_from(datagram, at - _ATTRIBUTE.size)[0]
+    return length - _ATTRIBUTE.size
+
+
 def _fits(datagram: bytes, start: int, layout: dict[int, int]) -> bool:
     for kind, at in layout.items():
         length, found = _ATTRIBUTE.unpack_from(datagram, start + at - _ATTRIBUTE.size)

@@ -18,7 +18,11 @@ from network_health.sources.linux.inet_diag import INFO, MARK, MEMORY
 _MESSAGE = struct.Struct("=BBxxHH16s16sIQ4xIIII")
 _BYTES = struct.Struct("=120xQQ")  # tcp_info: tcpi_bytes_acked, tcpi_bytes_received
 _DROPS = struct.Struct("=32xI")  # SK_MEMINFO_DROPS
+_RESENT = struct.Struct("=100xI")  # tcp_info: tcpi_total_retrans
+_RESENT_BYTES = struct.Struct("=208xQ")  # tcp_info: tcpi_bytes_retrans, since Linux 4.19
+_RETRANSMITS = 3  # idiag_retrans of inet_diag_msg: of a half-open connection, the SYN-ACKs sent again
 _MARK = struct.Struct("=I")
+SYN_RECV = 3
 LISTEN = 10
 
 
@@ -92,4 +96,18 @@ def parse_socket(datagram: bytes, start: int, layout: dict[int, int]) -> Socket:
         device,
         _MARK.unpack_from(datagram, start + layout[MARK])[0] if MARK in layout else None,
         uid,
+        *resent_by(datagram, start, layout, state),
     )
+
+
+def resent_by(datagram: bytes, start: int, layout: dict[int, int], state: int) -> tuple[int, int]:
+    """The segments that a socket sent again in its lifetime, and the payload in them, 0 if it is unknown."""
+    if state == SYN_RECV:
+        return datagram[start + _RETRANSMITS], 0
+    if INFO not in layout:
+        return 0, 0
+    at = start + layout[INFO]
+    (segments,) = _RESENT.unpack_from(datagram, at)
+    if not segments or inet_diag.length_of(datagram, at) < _RESENT_BYTES.size:
+        return segments, 0
+    return segments, _RESENT_BYTES.unpack_from(datagram, at)[0]

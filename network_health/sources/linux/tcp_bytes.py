@@ -1,4 +1,4 @@
-"""Reads the byte counters of TCP sockets, from ``NETLINK_SOCK_DIAG`` with ``tcp_info``.
+"""Reads what TCP sockets carried and sent again, from ``NETLINK_SOCK_DIAG`` with ``tcp_info``.
 
 See sock_diag(7) and tcp(7). Guarantees: a listing has the sockets of the calling thread's network namespace.
 Sockets are compared by cookie.
@@ -11,43 +11,60 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from network_health.model import BYTE_COUNTER, Socket
+from network_health.model import BYTE_COUNTER, RESENT_COUNTER, Socket
 from network_health.sources.linux import inet_diag
 from network_health.sources.linux.byte_counters import ByteCounters
 from network_health.sources.linux.inet_diag import INFO, MARK
-from network_health.sources.linux.sockets import LISTEN, parse_socket
+from network_health.sources.linux.sockets import LISTEN, SYN_RECV, parse_socket, resent_by
 
 _STATE_AND_COOKIE = struct.Struct("=xB42xQ")
 _INODE = slice(68, 72)
+_INODE_NUMBER = struct.Struct("=68xI")
 _BYTES = slice(120, 136)  # of tcp_info: tcpi_bytes_acked, tcpi_bytes_received
 _NO_BYTES, _NO_INODE = bytes(16), bytes(4)
-#: All states except SYN_SENT, SYN_RECV and TIME_WAIT, in which no data is sent.
-_STATES = inet_diag.ALL & ~(1 << 2 | 1 << 3 | 1 << 6)
+_RESENT = slice(100, 104)  # of tcp_info: tcpi_total_retrans
+_NONE_RESENT = bytes(4)
+_SYN_SENT = 2
+#: All states except TIME_WAIT, in which nothing is sent again.
+_STATES = inet_diag.ALL & ~(1 << 6)
 
 
 @dataclass(slots=True)
 class TcpBytes:
-    """One listing: byte counters by cookie, and the sockets whose counter differs from ``before``.
+    """One listing: counters by cookie, and the sockets whose counter differs from ``before``.
 
-    ``changed`` is empty in a first listing (``before`` is ``None``); ``counters`` is empty in a last one.
+    ``resent`` has the sockets that sent segments again; ``resent_before`` is that of the listing before.
+    ``changed`` is empty in a first listing (``before`` is ``None``); the counters are empty in a last one.
     """
 
     before: Mapping[int, bytes] | None
+    resent_before: Mapping[int, bytes] = field(default_factory=dict)
     counters: ByteCounters = field(default_factory=ByteCounters)
+    resent: ByteCounters = field(default_factory=lambda: ByteCounters(RESENT_COUNTER))
     changed: list[Socket] = field(default_factory=list)
     listeners: list[Socket] = field(default_factory=list)
     is_last: bool = False
 
+    def add_resent(self, cookie: int, segments: int, octets: int, inode: int) -> bool:
+        """Add what a socket sent again in its lifetime; whether that is more than in the listing before."""
+        previous = self.resent_before.get(cookie)
+        before, _, inode_before = RESENT_COUNTER.unpack(previous) if previous else (0, 0, 0)
+        if segments and not self.is_last:
+            self.resent.add(cookie, RESENT_COUNTER.pack(segments, octets, inode or inode_before))
+        return self.before is not None and segments != before
 
-def read_tcp_bytes(before: Mapping[int, bytes] | None, *, is_last: bool = False) -> TcpBytes:
-    """List the sockets that can carry data, and the listeners; compare with the counters ``before``.
+
+def read_tcp_bytes(
+    before: Mapping[int, bytes] | None, resent_before: Mapping[int, bytes], *, is_last: bool = False
+) -> TcpBytes:
+    """List the sockets that can send, and the listeners; compare with the counters of the listing before.
 
     Raises:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
     request = inet_diag.tcp_request(_STATES, 1 << INFO - 1)
-    return inet_diag.dump(request, partial(TcpBytes, before, is_last=is_last), parse)
+    return inet_diag.dump(request, partial(TcpBytes, before, resent_before, is_last=is_last), parse)
 
 
 def parse(datagram: bytes, listing: TcpBytes) -> bool:
@@ -66,6 +83,15 @@ def parse(datagram: bytes, listing: TcpBytes) -> bool:
             listing.listeners.append(parse_socket(datagram, start, layout))
             return
         at = start + layout[INFO] if INFO in layout else None
+        grew = False
+        if state == SYN_RECV or (at and datagram[at + _RESENT.start : at + _RESENT.stop] != _NONE_RESENT):
+            inode_number = _INODE_NUMBER.unpack_from(datagram, start)[0]
+            resent = resent_by(datagram, start, layout, state)
+            grew = listing.add_resent(cookie, *resent, inode_number)
+        if state in (SYN_RECV, _SYN_SENT):  # it has no bytes
+            if grew:
+                listing.changed.append(parse_socket(datagram, start, layout))
+            return
         octets = _NO_BYTES if at is None else datagram[at + _BYTES.start : at + _BYTES.stop]
         inode = datagram[start + _INODE.start : start + _INODE.stop]
         previous = before.get(cookie)
@@ -74,7 +100,7 @@ def parse(datagram: bytes, listing: TcpBytes) -> bool:
         counter = octets + inode
         if not listing.is_last:
             listing.counters.add(cookie, counter)
-        if counter != previous and listing.before is not None:
+        if grew or (counter != previous and listing.before is not None):
             # Only a socket with traffic becomes a Python object.
             inode_number = BYTE_COUNTER.unpack(counter)[2]
             listing.changed.append(parse_socket(datagram, start, layout)._replace(inode=inode_number))

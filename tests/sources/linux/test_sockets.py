@@ -218,7 +218,7 @@ def test_a_closed_socket_has_its_byte_counts(namespace):
             accepted = server.accept()[0]
             client.sendall(bytes(5000))
             assert len(accepted.recv(5000, socket.MSG_WAITALL)) == 5000
-            before = tcp_bytes.read_tcp_bytes(None)
+            before = tcp_bytes.read_tcp_bytes(None, {})
             port = client.getsockname()[1]
             client.close()
             accepted.close()
@@ -245,11 +245,11 @@ def test_only_sockets_with_traffic_are_listed(namespace):
             for sender, receiver in pairs:
                 sender.sendall(bytes(1000))
                 receiver.recv(1000, socket.MSG_WAITALL)
-            first = tcp_bytes.read_tcp_bytes(None)
+            first = tcp_bytes.read_tcp_bytes(None, {})
             sender, receiver = pairs[1]
             sender.sendall(bytes(500))
             receiver.recv(500, socket.MSG_WAITALL)
-            second = tcp_bytes.read_tcp_bytes(first.counters)
+            second = tcp_bytes.read_tcp_bytes(first.counters, {})
             inodes = {os.fstat(end.fileno()).st_ino for end in pairs[1]}
             return second, inodes
 

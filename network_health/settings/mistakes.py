@@ -1,0 +1,42 @@
+"""Words the mistakes in a config block.
+
+Guarantees: a sentence is printable and of bounded length, whatever the value is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Iterator, Sequence
+
+from network_health.settings import rules
+
+#: So many unknown keys are named; looking for a known one that is meant takes time.
+_MOST_UNKNOWN = 20
+
+
+def mistake(key: str, value: object, rule: rules.Rule) -> str:
+    """The sentence for a value that is not allowed."""
+    return f"{key}: {shown(value)} is not allowed; give {rule.allowed}"
+
+
+def unknown_keys(keys: Sequence[object], known: tuple[str, ...]) -> Iterator[str]:
+    """A sentence for each unknown key; from `_MOST_UNKNOWN` on, one with their number."""
+    for key in keys[:_MOST_UNKNOWN]:
+        near = difflib.get_close_matches(key[:60], known, n=1) if isinstance(key, str) else []
+        hint = f"; did you mean {near[0]}?" if near else ""
+        yield f"{shown(key)}: unknown setting{hint}"
+    if len(keys) > _MOST_UNKNOWN:
+        yield f"{len(keys) - _MOST_UNKNOWN} more unknown settings"
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 60
+
+
+def shown(value: object) -> str:
+    """The value as text for a log: one printable line of bounded length."""
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # an int with more digits than Python converts
+        return "a number of thousands of digits"

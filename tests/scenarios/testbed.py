@@ -1,77 +1,161 @@
-"""The testbed of the scenarios: a host with workers and a monitor, and a remote side."""
+"""The testbed of the scenarios: a host with workers and a monitor, and the other sides."""
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from tests.netns import Namespace, veth
-from tests.scenarios.scenarios import HOST, HOST6, LIMITS, ONE_NETWORK6, REMOTES, REMOTES6
+from tests.scenarios.expected import Moved, text_of
+from tests.scenarios.network import REMOTES, Network
 from tests.scenarios.worker import Worker
 
 WORKERS = 50
+#: The scenarios exceed these rates by far, also if a busy machine makes the window of a check long.
+LIMITS = {"conn_threshold": 140, "tx_threshold_mbps": 1, "rx_threshold_mbps": 1, "top_n_procs": 20}
+#: The least time between two checks: a shorter window has no exact rates.
+WINDOW_S = 0.15
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a connection goes: over which links of the host, and what makes it go there."""
+
+    links: tuple[str, ...]
+    target: str
+    source: str | None = None
+    options: tuple[tuple, ...] = ()
+    uid: int = 0
 
 
 class Testbed:
-    """The workers, which are kept, and their namespaces, which are replaced now and then."""
+    """The workers, which are kept, and their network, which is replaced now and then."""
 
     def __init__(self):
-        self.workers, self._namespaces = [], []
-        self.remote = self._monitor = None
-        self._has_first_check = False
+        self.workers = []
+        self.remote = self.vm = self.container = self._monitor = self.network = None
+        self._forget()
 
     def open(self):
         """Start all processes."""
         self.workers += [Worker(f"app-{n}") for n in range(WORKERS)]
-        self.remote, self._monitor = Worker("remote"), Worker("monitor")
+        self.remote, self.vm, self.container = Worker("remote"), Worker("guest"), Worker("inside")
+        self._monitor = Worker("monitor")
 
     def close(self):
         """End all processes."""
-        for worker in (*self.workers, self.remote, self._monitor):
-            if worker is not None:
-                worker.end()
-        self._close_namespaces()
+        others = (self.remote, self.vm, self.container, self._monitor)
+        for worker in (*self.workers, *self._helpers, *(each for each in others if each is not None)):
+            worker.end()
+        if self.network is not None:
+            self.network.close()
 
-    def renew_namespaces(self):
-        """Move all processes to new namespaces, so that no old connection remains."""
-        self._close_namespaces()
-        self._namespaces = [Namespace(), Namespace()]
-        host, remote = self._namespaces
-        veth(host, remote)
-        remote.sysctl("net.ipv6.conf.all.accept_dad", "0")
-        commands = [f"addr add {a}/24 dev vb" for a in REMOTES[1:]]
-        commands += [f"addr add {a}/64 dev vb nodad" for a in (*REMOTES6, *ONE_NETWORK6)]
-        remote.tool("sh", "-c", "\n".join(f"ip {command}" for command in commands))
-        host.ip("addr", "add", f"{HOST6}/48", "dev", "va", "nodad")
-        for worker in (*self.workers, self._monitor):
-            worker.start("enter", host)
-        self.remote.run("enter", remote)
-        for worker in (*self.workers, self._monitor):
+    def renew_network(self):
+        """Move all processes to a new network, so that no old connection remains."""
+        if self.network is not None:
+            self.network.close()
+        network = self.network = Network()
+        places = [(worker, network.host) for worker in (*self.workers, self._monitor)]
+        places += [(self.remote, network.remote), (self.vm, network.vm), (self.container, network.container)]
+        for worker, namespace in places:
+            worker.start("enter", namespace)
+        for worker, _ in places:
             worker.result()
-        assert HOST == "10.77.0.1"
 
     def reset(self):
-        """Close all sockets of all processes."""
-        processes = (*self.workers, self.remote, self._monitor)
+        """Close all sockets of all processes, end helpers, and undo changes of the network."""
+        for worker in self._helpers:
+            worker.end()
+        processes = (*self.workers, self.remote, self.vm, self.container, self._monitor)
         for worker in processes:
             worker.start("reset")
         for worker in processes:
             worker.result()
-        self._has_first_check = False
+        for undo, *args in reversed(self._undo):
+            undo(*args)
+        self._forget()
 
-    def first_check(self, settings):
+    def afterwards(self, undo, *args):
+        """Call a function at the next `reset`."""
+        self._undo.append((undo, *args))
+
+    def helper(self, name):
+        """One more process on the host, which ends with the scenario."""
+        self._helpers.append(Worker(name))
+        self._helpers[-1].run("enter", self.network.host)
+        return self._helpers[-1]
+
+    def sysctl(self, path, value, default):
+        """Set a sysctl of the host, like ``ipv4/tcp_syncookies``, for one scenario."""
+        self._monitor.run("write", f"/proc/sys/net/{path}", value)
+        self.afterwards(self._monitor.run, "write", f"/proc/sys/net/{path}", default)
+
+    def first_check(self, settings=LIMITS):
         """Make the first check; the rest of the scenario is in the window of the second one."""
         self._monitor.run("start_monitor", settings)
         self._has_first_check = True
 
+    def check(self, after_s=WINDOW_S):
+        """One more check whose report is not evaluated; what was moved before does not count."""
+        content, _ = self._monitor.run("check", after_s)
+        self.moved = Moved()
+        return content
+
+    def wait(self, seconds):
+        """Let so much time pass before the report, instead of `WINDOW_S`."""
+        self._window_s = seconds
+
+    def report_by(self, viewer):
+        """The report is that of a function that is run in a process of its own on the host."""
+        self._viewer = viewer
+
     def report(self):
-        """The report of the second check if there was a first one, else of the first."""
-        if self._has_first_check:
-            return self._monitor.run("check", 0.15)
-        return self._monitor.run("start_monitor", LIMITS)
+        """The content of the next check if there was a first one, else of the first."""
+        if self._viewer:
+            return self.network.host.call(self._viewer, LIMITS)
+        if not self._has_first_check:
+            return self._monitor.run("start_monitor", LIMITS)
+        content, self.moved.carried = self._monitor.run("check", self._window_s)
+        return content
+
+    def carried(self):
+        """The bytes that each link of the host carried so far, by direction."""
+        return self._monitor.run("carried")
 
     def connect_to_remote(self, worker, plan):
         """Open connections from a worker, which the remote side accepts."""
         worker.start("connect", plan)
-        self.remote.run("accept", len(plan))
+        self._end_of[worker] = self.remote, self.remote.run("accept", len(plan))
         worker.result()
+
+    def connect_over(self, worker, route, port, far=None):
+        """Open one connection over a route to a port of the remote side, or of another one; returns both."""
+        far = far or self.remote
+        far.run("listen", "::" if ":" in route.target else "0.0.0.0", port, 64)
+        plan = [(route.source, route.target, port, *route.options)]
+        worker.start("connect_as", route.uid, plan)
+        self._end_of[worker] = far, far.run("accept", 1)
+        worker.result()
+        address = route.target.partition("%")[0]
+        return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+    def connect_mptcp(self, worker, address, port):
+        """Open a connection to the remote side that may have several subflows."""
+        self.remote.run("listen_mptcp", "0.0.0.0", port, 64)
+        worker.start("connect_mptcp", address, port)
+        self._end_of[worker] = self.remote, self.remote.run("accept", 1)
+        worker.result()
+
+    def move(self, worker, act, octets, links, *, near_act=None):
+        """Send or receive a number of bytes over the worker's last connection, which uses these links."""
+        far, position = self._end_of[worker]
+        worker.start(near_act or act, octets)
+        far.run("receive" if act == "send" else "send", octets, position)
+        worker.result()
+        self.count(worker, act, octets, links)
+
+    def count(self, worker, act, octets, links):
+        """Remember what a process sent or received over these links."""
+        direction = "outbound" if act == "send" else "inbound"
+        for link in links:
+            self.moved.bytes_of[link, direction, text_of(worker)] += octets
 
     def add_background(self, rng, count):
         """Give some workers one or two connections that are no culprits."""
@@ -80,10 +164,11 @@ class Testbed:
         for worker in rng.sample(self.workers, count):
             self.connect_to_remote(worker, [(None, REMOTES[0], port)] * rng.randrange(1, 3))
 
-    def _close_namespaces(self):
-        for namespace in self._namespaces:
-            namespace.close()
-        self._namespaces = []
+    def _forget(self):
+        self._helpers, self._undo, self._has_first_check = [], [], False
+        self._window_s, self._viewer, self.moved = WINDOW_S, None, Moved()
+        #: Of the last connection of a process: the worker at its other end, and the place among its sockets.
+        self._end_of = {}
 
 
 @contextmanager

@@ -146,6 +146,17 @@ STATES = {"ESTABLISHED": 300, "TIME_WAIT": 1500, "NONE": 200}
         ("eth0 errors: TX=9 RX=0 drops=3", [alert("packet_errors", "eth0")], {}, ["ethtool -S eth0"]),
         ("$(x) is down", [alert("link", "$(x)", aspect="down")], {}, ["ip link show '$(x)'"]),
         ("eth0 is gone", [alert("link", "eth0", aspect="gone")], {}, ["journalctl -k; reseat"]),
+        (
+            "60 veth links are down: veth1, veth2, veth3 (57 more); "
+            "4 physical links are down: eth1, eth2, eth3 (1 more); eth9 outbound 9 Mbps > 1 Mbps",
+            [
+                *(alert("link", f"veth{n}", aspect="down") for n in range(1, 61)),
+                *(alert("link", f"eth{n}", aspect="down") for n in range(1, 5)),
+                alert("tx_rate", "eth9", "WARNING"),
+            ],
+            {},
+            ["net-health-1: 60 veth links are down: veth1, veth2, veth3 (57 more)", "(+2 more). Check cable"],
+        ),
         ("Something new", [alert("invented_tomorrow")], {}, ["Something new", "See the incident file"]),
         (
             "eth1 errors: TX=9 RX=9 drops=3; eth0 outbound 9 Mbps > 1 Mbps; eth0 errors: TX=0 RX=0 drops=3",

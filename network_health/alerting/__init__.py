@@ -6,8 +6,9 @@ new or resolved (`step`, which returns a `Verdict`).
 
 from network_health.alerting.alert_state import AlertState, initial_state, step
 from network_health.alerting.plain_state import from_plain, to_plain
+from network_health.alerting.sentences import finding_sentences, resolved_sentences
 from network_health.alerting.thresholds import evaluate
-from network_health.alerting.verdict import Alert, ResolvedAlert, Verdict, resolved_sentences
+from network_health.alerting.verdict import Alert, ResolvedAlert, Verdict
 
 __all__ = [
     "Alert",
@@ -15,6 +16,7 @@ __all__ = [
     "ResolvedAlert",
     "Verdict",
     "evaluate",
+    "finding_sentences",
     "from_plain",
     "initial_state",
     "resolved_sentences",

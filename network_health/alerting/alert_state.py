@@ -25,7 +25,8 @@ from dataclasses import dataclass, field, replace
 
 from network_health.alerting import link_state, protocol_limits
 from network_health.alerting.link_state import LinkStates
-from network_health.alerting.verdict import Alert, ResolvedAlert, ResolveReason, Verdict, resolved_sentences
+from network_health.alerting.sentences import LAST_KNOWN, finding_sentences, resolved_sentences
+from network_health.alerting.verdict import Alert, ResolvedAlert, ResolveReason, Verdict
 from network_health.collectors import is_excluded
 from network_health.model import Failure, Finding, Interface, Snapshot
 from network_health.settings import Settings
@@ -156,14 +157,16 @@ def _escalated(alert: Alert, settings: Settings) -> Alert:
 
 def _reported_finding(alert: Alert) -> Finding:
     finding = alert.finding
-    return replace(finding, text=f"{finding.text} (last known)") if alert.state == "unknown" else finding
+    return replace(finding, text=finding.text + LAST_KNOWN) if alert.state == "unknown" else finding
 
 
 def _alert_changes(before: Mapping[_Key, Alert], after: Mapping[_Key, Alert]) -> Iterator[str]:
+    changed = []
     for key, alert in after.items():
         then = before.get(key)
         if alert.active and (then is None or _reported_status(then) != _reported_status(alert)):
-            yield f"{alert.severity}: {alert.finding.sentence}"
+            changed.append((f"{alert.severity}: ", alert.finding))
+    return finding_sentences(changed)
 
 
 def _reported_status(alert: Alert) -> tuple[bool, str, str]:

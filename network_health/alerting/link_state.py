@@ -99,18 +99,25 @@ def findings(states: LinkStates) -> Iterator[Finding]:
         if link.flapping:
             yield _flapping(name, link, states.at_s)
         elif not link.up:
-            yield Finding("link", name, f"{name} is down", 1, 0, breached=link.seen_up, aspect="down")
-    for name in states.gone:
-        yield Finding("link", name, f"{name} is gone", 1, 0, aspect="gone")
+            text, group = f"{name} is down", _group(link)
+            yield Finding("link", name, text, 1, 0, breached=link.seen_up, aspect="down", group=group)
+    for name, link in states.gone.items():
+        yield Finding("link", name, f"{name} is gone", 1, 0, aspect="gone", group=_group(link))
+
+
+def _group(link: TrackedLink) -> str:
+    """The links that share a sentence with this one."""
+    return "links" if link.kind is None else f"{link.kind or 'physical'} links"
 
 
 def _flapping(name: str, link: TrackedLink, now_s: float) -> Finding:
     changes, window_s = link.changes_until(now_s)
     if _are_too_many(changes, window_s):
         text = f"{name} is flapping: {changes} carrier changes in {duration_text(window_s)}"
-        return Finding("link", name, text, changes, MAX_CHANGES, aspect="flapping")
+        return Finding("link", name, text, changes, MAX_CHANGES, aspect="flapping", group=_group(link))
     text = f"{name} was flapping until {duration_text(now_s - link.changed_s)} ago"
-    return Finding("link", name, text, changes, MAX_CHANGES, breached=False, aspect="flapping")
+    group = _group(link)
+    return Finding("link", name, text, changes, MAX_CHANGES, breached=False, aspect="flapping", group=group)
 
 
 def _are_too_many(changes: int, window_s: float) -> bool:

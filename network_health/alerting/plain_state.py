@@ -73,7 +73,7 @@ def _plain_alert(alert: Alert) -> list[Any]:
 
 
 def _alert(row: object, clock: Clock) -> Alert:
-    check, subject, text, value, limit, breached, aspect, culprit, *rest = _list(row)
+    check, subject, text, value, limit, breached, aspect, culprit, group, *rest = _list(row)
     since, since_s, checks, active, severity, state = rest
     return Alert(
         Finding(
@@ -85,6 +85,7 @@ def _alert(row: object, clock: Clock) -> Alert:
             _flag(breached),
             _text(aspect),
             _text(culprit),
+            _text(group),
         ),
         _number(since),
         clock(_number(since_s)),

@@ -5,7 +5,6 @@ Guarantees: an alert is called recovered only if its value was measured within i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,14 +88,6 @@ class Verdict:
         if any(alert.severity == "CRITICAL" for alert in self.alerts):
             return "CRITICAL"
         return "WARNING" if self.alerts else "INFO"
-
-
-def resolved_sentences(resolved: Sequence[ResolvedAlert]) -> Iterator[str]:
-    """``Recovered: …`` for reason ``normal``, ``Ended: …`` for the others."""
-    for word, recovered in (("Recovered", True), ("Ended", False)):
-        texts = [r.text for r in resolved if (r.reason == "normal") is recovered and r.in_details]
-        if texts:
-            yield f"{word}: {', '.join(texts)}"
 
 
 def duration_text(seconds: float) -> str:

@@ -9,6 +9,7 @@ from network_health.cli.metrics import Content, connection_states, protocol_metr
 from network_health.cli.text import BOLD, DIM, GREEN, RED, YELLOW, Cell, Painter, printable, table
 from network_health.settings import Settings
 
+_MAX_LISTED = 5
 _SEVERITY_COLOURS = {"INFO": GREEN, "WARNING": YELLOW, "CRITICAL": RED}
 
 
@@ -62,7 +63,7 @@ def _link(link: Content, breached: set[tuple[str, str]]) -> list[Cell]:
         Cell(str(link["speed_mbps"] or "-")),
         cell(_known_sum(link["new_tx_errs"], link["new_rx_errs"]), "packet_errors"),
         cell(_known_sum(link["new_drops"]), "packet_errors"),
-        Cell(" ".join(map(printable, (*link["ip"], *link["ip6"])))),
+        Cell(_inline([*link["ip"], *link["ip6"]])),
     ]
 
 
@@ -171,7 +172,12 @@ def _is_flat(value: object) -> bool:
 
 
 def _inline(value: object) -> str:
-    return " ".join(map(printable, value)) if isinstance(value, list | tuple) else printable(value)
+    """A list is cut after `_MAX_LISTED` values: an interface may have thousands of addresses."""
+    if not isinstance(value, list | tuple):
+        return printable(value)
+    more = len(value) - _MAX_LISTED
+    listed = " ".join(map(printable, value[:_MAX_LISTED]))
+    return f"{listed} ({more} more)" if more > 0 else listed
 
 
 def _cost(metrics: Content, painter: Painter) -> Iterator[str]:

@@ -48,6 +48,7 @@ class Finding:
     interface or ``host``. With ``breached`` false the value is within its limit again, but has not reached
     the level where an alert ends. ``aspect`` separates the conditions that one check can find.
     ``culprit`` is the clause that follows the text: ``" (81% on :8080)"``. It is empty if none is known.
+    Many findings of one ``group`` (``veth links``) and aspect share a sentence; it is empty if they do not.
     """
 
     check: str
@@ -58,6 +59,7 @@ class Finding:
     breached: bool = True
     aspect: str = ""
     culprit: str = ""
+    group: str = ""
 
     @property
     def sentence(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from network_health.alerting import Alert, ResolvedAlert, Verdict, resolved_sentences
+from network_health.alerting import Alert, ResolvedAlert, Verdict, finding_sentences, resolved_sentences
 from network_health.model import (
     Attribution,
     Connections,
@@ -72,7 +72,8 @@ def build_report(
     """
     if verdict.findings:
         status, severity = "network_issue", verdict.severity
-        details = "; ".join(f.sentence if culprits_in_details else f.text for f in verdict.findings)
+        found = [("", finding) for finding in verdict.findings]
+        details = "; ".join(finding_sentences(found, with_culprits=culprits_in_details))
     elif snapshot.failures:
         status, severity = "check_failed", "WARNING"
         details = "; ".join(f"Check of {f.collector} failed: {f.reason}" for f in snapshot.failures)

@@ -133,8 +133,7 @@ class Settings:
         0,
         rules.number("a percentage from 0 to 100", minimum=0, maximum=100),
         "%",
-        "New errors and drops are a finding only above this share of the packets sent, or received, since "
-        "the previous check.",
+        "New errors and drops are a finding only above this share of all packets of their direction.",
     )
     retransmit_threshold_percent: float | None = _percent_limit(
         "Limit for the share of TCP segments that are retransmitted."

@@ -292,3 +292,66 @@ def test_down_must_last_as_other_findings_must():
     host = CheckedHost(alert_after_checks=2)
     ups = (True, False, True, False, False, True)
     assert details(host, *[[nic(up=up)] for up in ups]) == [*[QUIET] * 4, "eth0 is down", f"{UP_AGAIN}1 min."]
+
+
+def veths(count, *, up=True, kind="veth", name="veth"):
+    """So many links of one kind."""
+    return [nic(f"{name}{n}", up=up, kind=kind, index=n + len(kind) * 1000) for n in range(1, count + 1)]
+
+
+def test_many_links_that_go_down_are_one_sentence():
+    """The sentence names three, in details and in the log; the metrics have an alert for each."""
+    host = CheckedHost()
+    host.check(*veths(60))
+    report = host.check(*veths(60, up=False))
+    sentence = "60 veth links are down: veth1, veth2, veth3 (57 more)"
+    assert (report.details, report.changes) == (sentence, (f"WARNING: {sentence}",))
+    assert keys(report.metrics["alerts"]) == [("link", f"veth{n}") for n in range(1, 61)]
+
+
+def test_three_links_have_a_sentence_each():
+    """A sentence is shared by more than three links of one kind and state."""
+    host = CheckedHost()
+    physical = veths(4, kind="", name="eth")
+    host.check(*veths(3), *physical, *veths(5, kind="tun", name="tun"))
+    report = host.check(*veths(3, up=False), *veths(4, up=False, kind="tun", name="tun"))
+    assert report.details == (
+        "veth1 is down; veth2 is down; veth3 is down; "
+        "4 tun links are down: tun1, tun2, tun3 (1 more); "
+        "4 physical links are gone: eth1, eth2, eth3 (1 more)"
+    )
+
+
+def test_many_links_that_flap_are_one_sentence():
+    """The same holds while they flap, afterwards, and in a check that cannot see them."""
+    host = CheckedHost()
+
+    def flapping(changes):
+        return [nic(f"veth{n}", kind="veth", index=n, carrier_changes=changes) for n in range(1, 7)]
+
+    assert details(host, flapping(1), flapping(4), flapping(4)) == [
+        QUIET,
+        "6 veth links are flapping: veth1, veth2, veth3 (3 more)",
+        "6 veth links are flapping: veth1, veth2, veth3 (3 more)",
+    ]
+    assert host.check(failed=["interfaces"]).details == (
+        "6 veth links are flapping: veth1, veth2, veth3 (3 more) (last known)"
+    )
+    assert host.check(*flapping(4), after_s=40).details == (
+        "6 veth links were flapping: veth1, veth2, veth3 (3 more)"
+    )
+
+
+def test_many_links_that_recover_are_one_sentence():
+    """So are those that are removed; their durations are a range if they differ."""
+    host = CheckedHost()
+    host.check(*veths(9))
+    host.check(*veths(4, up=False), *veths(9)[4:])
+    host.check(*veths(9, up=False))
+    report = host.check(*veths(5))
+    assert report.details == (
+        f"{QUIET} Recovered: 5 veth links (veth1, veth2, veth3, 2 more) after 30 s to 1 min. "
+        "Ended: 4 veth links (veth6, veth7, veth8, 1 more) after 30 s (they are gone)."
+    )
+    assert report.changes == tuple(report.details.removeprefix(f"{QUIET} ").removesuffix(".").split(". "))
+    assert keys(report.metrics["recovered"]) == [("link", f"veth{n}") for n in range(1, 6)]

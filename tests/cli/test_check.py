@@ -308,3 +308,15 @@ def test_the_page_has_no_control_characters():
     assert all(char.isprintable() or char == "\n" for char in shown)
     assert "Busiest on the network  40.0 % of the bytes have a known owner" in shown
     assert re.search(r"^ +unattributed +1\.50 +0\.00$", shown, re.MULTILINE)
+
+
+def test_the_page_cuts_lists_of_addresses():
+    """An interface with thousands of addresses, or a culprit with many, does not fill the screen."""
+    content = Monitor().check().as_content()
+    addresses = [f"10.0.{n // 250}.{n % 250}" for n in range(3000)]
+    link = dict(content["metrics"]["interfaces"][0], ip=addresses, ip6=["fe80::1"])
+    culprits = {"connections": {"sources": addresses}}
+    content["metrics"] = dict(content["metrics"], interfaces=[link], culprits=culprits)
+    first = "10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4"
+    shown = page(content, Settings(), Painter(on=False))
+    assert re.findall(rf"{first}(.*)", shown) == [" (2996 more)", " (2995 more)"]

@@ -1,5 +1,6 @@
 """Alerts about links on a real kernel that go down, flap and are removed, in network namespaces."""
 
+import re
 import time
 from dataclasses import replace
 
@@ -131,3 +132,26 @@ def test_a_link_of_unknown_operational_state_is_up(namespace, readers):
     assert near.links()["lo"]["operstate"] == "UNKNOWN"
     down = lambda: near.ip("link", "set", "lo", "down")  # noqa: E731 - a step of such a table
     assert watch(near, readers, lambda: None, down) == [(QUIET, True), (QUIET, False), ("lo is down", True)]
+
+
+def test_sixty_links_of_a_container_host_are_one_sentence(namespace):
+    """They go down together and recover together; the names are those of the kernel's order."""
+    near, far = namespace(), namespace()
+    every = "for n in $(seq 60); do echo"
+    near.tool("sh", "-c", f"({every} link add veth$n type veth peer name p$n; done) | ip -batch -")
+    near.tool(
+        "sh", "-c", f"({every} link set p$n netns {far.name}; echo link set veth$n up; done) | ip -batch -"
+    )
+
+    def set_all(change, up):
+        far.tool("sh", "-c", f"({every} link set p$n {change}; done) | ip -batch -")
+        deadline = time.monotonic() + 10
+        while sum(link["operstate"] == "UP" for link in near.links().values()) != up:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    set_all("up", 60)
+    seen = watch(near, available_readers, lambda: set_all("down", 0), lambda: set_all("up", 60))
+    assert seen[0] == (QUIET, True)
+    first = re.fullmatch(r"60 veth links are down: (veth\d+, veth\d+, veth\d+) \(57 more\)", seen[1][0])[1]
+    assert recovery(seen[2][0]) == f"{QUIET} Recovered: 60 veth links ({first}, 57 more)"

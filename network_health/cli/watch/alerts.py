@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from network_health.cli.watch.theme import ALERT, DIM, Theme
 _MAX_CULPRITS = 3
 #: Kinds of culprits that name processes come first; the table of connections shows the states.
 _FIRST_KINDS, _OMITTED_KINDS = ("owners", "processes"), ("states",)
+#: A sentence about more than three links, and the name of the first one.
+_SHARED = re.compile(r"\d+ (?:\S+ )?links (?:are|were) \w+: (?P<first>\S+), ")
+_OF_ONE_LINK = re.compile(r"(?P<name>\S+) (?:is|was) ")
 _MARKERS = {"WARNING": ("!", ALERT), "CRITICAL": ("!!", "bold red")}
 #: A narrower screen shows an alert without its age.
 _MIN_WIDTH_FOR_AGE = 30
@@ -36,10 +40,11 @@ def notices(content: Content) -> list[Notice]:
     culprits = metrics.get("culprits", {})
     alerts = metrics.get("alerts", ())
     sentences = content["details"].split("; ") if alerts else []
-    if len(sentences) == len(alerts):
+    matched = list(_matched(sentences, alerts))
+    if len(matched) == len(sentences):
         found = [
             Notice(sentence, alert["severity"], alert["lasted_s"], _line(alert, culprits))
-            for sentence, alert in zip(sentences, alerts, strict=True)
+            for sentence, alert in matched
         ]
     else:  # a name in them contains "; "
         found = [Notice(content["details"], content["severity"])]
@@ -50,6 +55,19 @@ def notices(content: Content) -> list[Notice]:
     if "failure" in culprits:
         found.append(Notice(f"Culprits are not known: {culprits['failure']}"))
     return sorted(found, key=lambda notice: notice.severity != "CRITICAL")
+
+
+def _matched(sentences: Sequence[str], alerts: Sequence[Content]) -> Iterator[tuple[str, Content]]:
+    """Each sentence with its alert; one that many links share with the first of them.
+
+    Both have the same order, but the alerts of links that share a sentence do not stand together.
+    """
+    shared = {match["first"] for text in sentences if (match := _SHARED.match(text))}
+    if shared:
+        named = {match["name"] for text in sentences if (match := _OF_ONE_LINK.match(text))} | shared
+        alerts = [a for a in alerts if a["check"] != "link" or a["subject"] in named]
+    if len(sentences) == len(alerts):
+        yield from zip(sentences, alerts, strict=True)
 
 
 def block(found: Sequence[Notice], width: int, height: int, theme: Theme) -> Block:

@@ -144,6 +144,22 @@ def test_all_alerts_get_a_line_before_one_gets_two():
     assert len(re.findall(r"^!    0s eth[1-5] .*…$", text, re.MULTILINE)) == 5
 
 
+def test_many_links_share_a_line():
+    """Their sentence has the age of the first one; the other alerts have a line each."""
+    down = [alert("link", f"veth{n}", lasted_s=9.0) for n in range(60)]
+    sentences = (
+        "eth1 is down; 60 veth links are down: veth0, veth1, veth2 (57 more); veth5 outbound 9 Mbps > 1 Mbps"
+    )
+    alerts = [*down[:30], alert("link", "eth1"), *down[30:], alert("tx_rate", "veth5", lasted_s=3.0)]
+    alerts.sort(key=lambda each: each["subject"] != "eth1")
+    text = shown(content(sentences, alerts=alerts), width=100)
+    assert re.findall(r"^!.*\S", text, re.MULTILINE) == [
+        "!    0s eth1 is down",
+        "!    9s 60 veth links are down: veth0, veth1, veth2 (57 more)",
+        "!    3s veth5 outbound 9 Mbps > 1 Mbps",
+    ]
+
+
 def test_a_critical_alert_comes_before_warnings():
     """The order of the report does not matter."""
     text = shown(content("a; b", alerts=[alert("tx_rate", "a"), alert(severity="CRITICAL")]))

@@ -35,6 +35,7 @@ _SENTENCES = (
     (re.compile(r"High connection count"), "connections"),
     (re.compile(r"(?P<subject>\S+) is (?P<aspect>down|flapping|gone)\b"), "link"),
 )
+_SHARED = re.compile(r"\d+ (?:\S+ )?links (?:are|were) (?P<aspect>\w+): ")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,10 @@ def find_conditions(report: dict[str, Any]) -> list[Condition]:
     found = [_of_alert(alert, i, len(alerts), sentences) for i, alert in enumerate(alerts)]
     if not found:
         found = [_of_sentence(sentence, severity(report)) for sentence in sentences]
-    found = sorted(found, key=_rank)[:_MAX_FINDINGS]
+    distinct: dict[tuple[str, str], Condition] = {}
+    for each in found:
+        distinct.setdefault((each.check, each.text), each)
+    found = sorted(distinct.values(), key=_rank)[:_MAX_FINDINGS]
     return sorted(found, key=lambda condition: (_rank(condition), cause_of(condition, found) is not None))
 
 
@@ -72,7 +76,9 @@ def _of_alert(alert: dict[str, Any], place: int, count: int, sentences: list[str
         text = sentences[place]
     else:
         own = [s for s in sentences if subject and s.startswith(f"{subject} ")]
-        text = own[0] if len(own) == 1 else f"{subject} {check}: {as_text(value)} > {as_text(limit)}"
+        shared = _shared_sentences(sentences, subject, alert.get("aspect")) if check == "link" else []
+        fallback = f"{subject} {check}: {as_text(value)} > {as_text(limit)}"
+        text = own[0] if len(own) == 1 else (shared or [fallback])[0]
     lasted = number(alert.get("lasted_s"))
     return Condition(
         check=check,
@@ -83,6 +89,14 @@ def _of_alert(alert: dict[str, Any], place: int, count: int, sentences: list[str
         seconds=lasted if lasted is not None and 0 <= lasted < 1e9 else None,
         checks=number(alert.get("checks")),
     )
+
+
+def _shared_sentences(sentences: list[str], subject: str, aspect: object) -> list[str]:
+    """The sentences about many links with this aspect (``60 veth links are down: ...``): first those that
+    name this link.
+    """
+    shared = [s for s in sentences if (match := _SHARED.match(s)) and match["aspect"] == aspect]
+    return sorted(shared, key=lambda s: subject not in re.split(r"[ ,]+", s.partition(": ")[2]))
 
 
 def _of_sentence(sentence: str, of_report: str) -> Condition:

@@ -126,9 +126,9 @@ def check(namespace, senders, **settings):
                 {"tx_threshold_mbps": 1, "rx_threshold_mbps": 1, "conn_threshold": 10**6, **settings}
             )
         )
-        time.sleep(0.3)  # connections are open, and their first bytes are acknowledged
+        time.sleep(0.2)  # connections are open, and their first bytes are acknowledged
         monitor.check()
-        time.sleep(0.7)
+        time.sleep(0.5)
         return monitor.check().as_content()
 
     with started(namespace, *(sender.run for sender in senders)):

@@ -22,6 +22,7 @@ matrix_directive = {
                 "check_interval_sec": 30,
                 "exclude_interfaces": ["lo"],
                 "retransmit_threshold_percent": 2,
+                "peer_retransmit_threshold_percent": 10,
                 "listen_overflow_threshold_per_sec": 1,
                 "listen_drop_threshold_per_sec": 1,
                 "syn_queue_threshold_per_sec": 1,

@@ -64,10 +64,10 @@ def flood_with_syns(attacker, address, count=200):
 
 
 @contextmanager
-def sink(namespace):
-    """A TCP server in another namespace, at `ROUTED`, that reads and discards all data."""
+def sink(namespace, address=ROUTED):
+    """A TCP server in another namespace that reads and discards all data."""
     ready, stop = threading.Event(), threading.Event()
-    thread = threading.Thread(target=_sink, args=(namespace, ready, stop))
+    thread = threading.Thread(target=_sink, args=(namespace, address, ready, stop))
     thread.start()
     assert ready.wait(10)
     yield
@@ -161,9 +161,9 @@ def _drained(reader):
         count += 1
 
 
-def _sink(namespace, ready, stop):
+def _sink(namespace, address, ready, stop):
     namespace.enter()
-    with socket.create_server(ROUTED) as server:
+    with socket.create_server(address) as server:
         server.settimeout(0.1)
         ready.set()
         while not stop.is_set():

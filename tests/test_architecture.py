@@ -29,7 +29,7 @@ TOP = {
 PURE = ("model", "settings", "collectors", "alerting", "reporting")
 PURE_MODULES = {
     *("attribution.connection_culprits", "attribution.evidence", "attribution.loss_culprits"),
-    *("attribution.listener_culprits", "attribution.udp_culprits"),
+    *("attribution.listener_culprits", "attribution.retransmit_culprits", "attribution.udp_culprits"),
     *("attribution.interface_paths", "attribution.ownership", "attribution.process_traffic"),
     "attribution.rate_culprits",
     *("delivery.schedule", "export.metric_families"),

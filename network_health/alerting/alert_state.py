@@ -128,6 +128,11 @@ def _resolve_reason(
             return "gone"
         if _is_unknown(check, interfaces[name]):
             return None
+    if check == "peer_retransmits":
+        if settings.peer_retransmit_threshold_percent is None:
+            return "settings"
+        if snapshot.attribution is None or snapshot.attribution.peer_retransmit_percent is None:
+            return None
     protocols = snapshot.protocols
     if protocols and _collector(check) == "protocols" and not protocol_limits.is_known(check, protocols):
         return None

@@ -24,6 +24,19 @@ def protocol_findings(protocols: Protocols | None, settings: Settings) -> Iterat
             yield Finding(check, "host", f"{label} {value}{unit} > {limit}{unit}", value, limit)
 
 
+def peer_findings(peer: str, percent: float, settings: Settings) -> Iterator[Finding]:
+    """The finding about the address to which the largest share of bytes is sent again, or its clear band."""
+    limit = settings.peer_retransmit_threshold_percent
+    if limit is None:
+        return
+    text, lower = f"TCP retransmits to {peer} {percent}%", limit * settings.clear_percent / 100
+    if percent > limit:
+        yield Finding("peer_retransmits", "host", f"{text} > {limit}%", percent, limit)
+    elif percent > lower:
+        text = f"{text} > {lower:g}% ({settings.clear_percent:g}% of the limit)"
+        yield Finding("peer_retransmits", "host", text, percent, limit, breached=False)
+
+
 def is_known(check: str, seen: Protocols) -> bool:
     """Whether the metric of ``check`` could be measured, so that no finding means no breach.
 

@@ -32,22 +32,28 @@ from network_health.sources import linux
 RATES = {"tx_rate": "outbound", "rx_rate": "inbound"}
 
 #: How long the search for owners may take in one check.
-_SEARCH_S = 6.0
+SEARCH_S = 6.0
 
 
 @dataclass
 class Lookup:
-    """The lookup of one check. ``window`` has the TCP traffic, if it was read; updates ``losses``."""
+    """The lookup of one check; updates ``losses``.
+
+    ``window`` has the TCP traffic to report, ``resent_window`` the segments that were sent again; ``None`` if
+    they were not read. The search for owners may take ``search_s``.
+    """
 
     finder: linux.OwnerFinder
     losses: LossReadings
     snapshot: Snapshot
     settings: Settings
     window: Window | None
+    resent_window: Window | None = None
+    search_s: float = SEARCH_S
 
     def __post_init__(self) -> None:
         self._count = self.settings.top_n_procs or 1
-        self._deadline_s = time.monotonic() + _SEARCH_S
+        self._deadline_s = time.monotonic() + self.search_s
         self._interfaces = {each.link.name: each for each in self.snapshot.interfaces or ()}
         self._owners: dict[int, Owner] = {}
         self._host_evidence: dict[str, object] = {}
@@ -132,6 +138,8 @@ class Lookup:
             lambda inodes: self.finder.find(inodes, self._deadline_s),
             self._owner_of,
             lambda: self._sockets.groups,
+            self.resent_window,
+            lambda sockets, listeners: self._owners_of(sockets, listeners)[1],
         )
         return loss_lookups.LOOKUPS[finding.check](context, finding)
 
@@ -156,14 +164,20 @@ class Lookup:
         """The traffic of the window with its owners, and the result of the search for them."""
         if self.window is None:
             return linux.SocketOwners({}), []
-        sockets, listeners = [each.socket for each in self.window.traffic], self.window.listeners
+        sockets = [each.socket for each in self.window.traffic]
+        owners, holders = self._owners_of(sockets, self.window.listeners)
+        return owners, list(zip(self.window.traffic, holders, strict=True))
+
+    def _owners_of(
+        self, sockets: Sequence[Socket], listeners: Sequence[Socket]
+    ) -> tuple[linux.SocketOwners, list[Holders | None]]:
+        """The owners of sockets, also of those that are closed or half open, and the result of the search."""
         ports = {each.local_port for each in listeners}
         closed = [each for each in sockets if each.state == "CLOSE" and each.local_port not in ports]
         # A closed connection has no owner, but its process may have another one to the same endpoint.
         connected = linux.read_connected_to({(s.remote, s.remote_port) for s in closed}) if closed else []
         owners = self._find_owners([*sockets, *listeners, *connected])
-        pids = ownership.owners_of(sockets, owners.pids, listeners, connected)
-        return owners, list(zip(self.window.traffic, pids, strict=True))
+        return owners, ownership.owners_of(sockets, owners.pids, listeners, connected)
 
     def _find_owners(self, sockets: Iterable[Socket]) -> linux.SocketOwners:
         is_closed = {each.inode: each.state == "CLOSE" for each in sockets}

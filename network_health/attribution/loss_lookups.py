@@ -9,17 +9,25 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from network_health.attribution import listener_culprits, loss_culprits, udp_culprits
+from network_health.attribution import listener_culprits, loss_culprits, retransmit_culprits, udp_culprits
 from network_health.attribution.evidence import Culprits, OwnerOf
 from network_health.attribution.loss_readings import LossReadings
-from network_health.model import Finding, Snapshot, Socket, SocketGroup
+from network_health.attribution.traffic_window import Window
+from network_health.model import Finding, Holders, Snapshot, Socket, SocketGroup
 from network_health.settings import Settings
 from network_health.sources import linux
+
+#: The checks that need the segments that each socket sent again.
+RETRANSMITS = frozenset({"retransmits", "peer_retransmits"})
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a lookup of one check works with; ``groups`` lists all sockets when it is called first."""
+    """What a lookup of one check works with; ``groups`` lists all sockets when it is called first.
+
+    ``window`` has the segments that were sent again, if they were read. ``owners_of`` gets sockets, also
+    closed ones, and the listeners.
+    """
 
     snapshot: Snapshot
     settings: Settings
@@ -27,11 +35,35 @@ class Context:
     find_owners: Callable[[Iterable[int]], linux.SocketOwners]
     owner_of: OwnerOf
     groups: Callable[[], Sequence[SocketGroup]]
+    window: Window | None
+    owners_of: Callable[[Sequence[Socket], Sequence[Socket]], list[Holders | None]]
 
     @property
     def count(self) -> int:
         """How many culprits the evidence has."""
         return self.settings.top_n_procs or 1
+
+
+def retransmits(context: Context, finding: Finding) -> Culprits | None:
+    """The peers and processes whose segments were sent again; of one bad peer only this one."""
+    window, protocols = context.window, context.snapshot.protocols
+    if window is None:
+        return None
+    resent, counted = window.resent, 0.0
+    if finding.check == "peer_retransmits":
+        peer = retransmit_culprits.worst_peer(resent, window.traffic)
+        resent = tuple(each for each in resent if peer and each.socket.remote == peer.address)
+    elif protocols and not window.is_sample:
+        counted = _lost(context, "out_segments_per_sec") * (protocols.retransmit_percent or 0) / 100
+    holders = context.owners_of([each.socket for each in resent], window.listeners)
+    return retransmit_culprits.of_retransmits(
+        list(zip(resent, holders, strict=True)),
+        window.traffic,
+        {each.local_port for each in window.listeners},
+        context.owner_of,
+        context.count,
+        counted,
+    )
 
 
 def packet_errors(context: Context, finding: Finding) -> Culprits | None:
@@ -59,7 +91,7 @@ def listeners(context: Context, _: Finding) -> Culprits:
         linux.read_half_open(),
         context.owner_of,
         context.count,
-        _lost(context, "listen_drops_per_sec", losses.seconds),
+        _lost(context, "listen_drops_per_sec") if losses.since_last_check else 0,
     )
 
 
@@ -73,7 +105,7 @@ def udp_receive(context: Context, _: Finding) -> Culprits:
     """The UDP sockets that lost datagrams."""
     losses = context.losses.udp.losses()
     pids = context.find_owners(each.inode for each in losses.sockets if losses.new[each.cookie]).pids
-    lost = _lost(context, "udp_receive_buffer_errors_per_sec", losses.seconds)
+    lost = _lost(context, "udp_receive_buffer_errors_per_sec") if losses.since_last_check else 0
     return udp_culprits.of_receivers(losses.sockets, losses.new, pids, context.owner_of, context.count, lost)
 
 
@@ -96,10 +128,10 @@ def _owned(context: Context, sockets: Sequence[Socket]) -> list[listener_culprit
     return [(each, pids.get(each.inode)) for each in sockets]
 
 
-def _lost(context: Context, rate: str, seconds: float | None) -> float:
-    """How much was lost in the window of the check as the protocol counters have it; 0 if unknown."""
+def _lost(context: Context, rate: str) -> float:
+    """How much was lost since the previous check as the protocol counters have it; 0 if unknown."""
     protocols = context.snapshot.protocols
-    return (getattr(protocols, rate) or 0) * (seconds or 0) if protocols else 0
+    return (getattr(protocols, rate) or 0) * (protocols.window_s or 0) if protocols else 0
 
 
 def ephemeral_ports(context: Context, _: Finding) -> Culprits | None:
@@ -118,6 +150,7 @@ def conntrack(context: Context, _: Finding) -> Culprits | None:
 
 
 LOOKUPS: Mapping[str, Callable[[Context, Finding], Culprits | None]] = {
+    **dict.fromkeys(RETRANSMITS, retransmits),
     "packet_errors": packet_errors,
     "listen_overflows": listeners,
     "listen_drops": listeners,

@@ -36,14 +36,11 @@ S = TypeVar("S", bound=_Drops)
 
 @dataclass(frozen=True, slots=True)
 class Losses(Generic[S]):
-    """The sockets, and by cookie what each of them dropped in a window.
-
-    ``seconds`` is the length of the window; ``None`` if it is a sample that began after the losses.
-    """
+    """The sockets, and by cookie what each of them dropped since the previous check, or in a sample."""
 
     sockets: Sequence[S]
     new: Counter[int]
-    seconds: float | None
+    since_last_check: bool
 
 
 class DropCounters(Generic[S]):
@@ -52,7 +49,6 @@ class DropCounters(Generic[S]):
     def __init__(self, read: Callable[[], Sequence[S]]) -> None:
         self._read = read
         self._before: Mapping[int, int] | None = None
-        self._before_s = 0.0
         self._losses: Losses[S] | None = None
 
     def losses(self) -> Losses[S]:
@@ -63,14 +59,13 @@ class DropCounters(Generic[S]):
             KernelFormatError: its answer has an unknown format.
         """
         if self._losses is None:
-            before, seconds = self._before, None
+            before = self._before
             if before is None:
                 before = _drops_of(self._read())
                 time.sleep(_SAMPLE_S)
-            else:
-                seconds = time.monotonic() - self._before_s
             sockets = self._read()
-            self._losses = Losses(sockets, new_since(before, _drops_of(sockets)), seconds)
+            new = new_since(before, _drops_of(sockets))
+            self._losses = Losses(sockets, new, since_last_check=self._before is not None)
         return self._losses
 
     def end_check(self, *, is_cheap: bool) -> None:
@@ -79,7 +74,7 @@ class DropCounters(Generic[S]):
         if is_cheap:
             with contextlib.suppress(OSError, ValueError):  # then the next lookup takes a sample
                 before = _drops_of(losses.sockets if losses else self._read())
-        self._before, self._before_s, self._losses = before, time.monotonic(), None
+        self._before, self._losses = before, None
 
 
 @dataclass(slots=True)

@@ -44,6 +44,7 @@ def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) ->
         softnet_squeezed_per_sec=rate(0, _sum(squeezed)),
         softnet_dropped_by_cpu=_known(dropped),
         softnet_squeezed_by_cpu=_known(squeezed),
+        window_s=seconds,
     )
 
 

@@ -275,7 +275,7 @@ class Protocols:
 
     A rate is ``None`` without an earlier reading and after a counter reset. ``retransmit_percent`` is the
     share of TCP segments that were sent again. It is ``None`` also if too few segments were sent. The
-    counts by CPU are those since the previous check.
+    counts by CPU are those since the previous check. ``window_s`` is the time that the rates cover.
     """
 
     out_segments_per_sec: float | None = None
@@ -295,3 +295,4 @@ class Protocols:
     busiest_ports: PortUse | None = None
     softnet_dropped_by_cpu: Mapping[int, int] = field(default_factory=dict)
     softnet_squeezed_by_cpu: Mapping[int, int] = field(default_factory=dict)
+    window_s: float | None = None

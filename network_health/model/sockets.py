@@ -176,10 +176,12 @@ class Attribution:
     """The culprits of a check's findings.
 
     ``evidence`` is by check, of plain types; its texts may hold surrogate escapes. ``owners`` has the
-    processes by pid. ``failure`` is the reason why culprits are missing.
+    processes by pid. ``failure`` is the reason why culprits are missing. ``peer_retransmit_percent`` is the
+    largest share of bytes that were sent again to one remote address; ``None`` if it was not read.
     """
 
     evidence: Mapping[str, object] = field(default_factory=dict)
     traffic: Traffic | None = None
     owners: Mapping[int, Owner] = field(default_factory=dict)
     failure: str = ""
+    peer_retransmit_percent: float | None = None

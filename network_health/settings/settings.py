@@ -138,6 +138,10 @@ class Settings:
     retransmit_threshold_percent: float | None = _percent_limit(
         "Limit for the share of TCP segments that are retransmitted."
     )
+    peer_retransmit_threshold_percent: float | None = _percent_limit(
+        "Limit for the share of the bytes to one remote address that are sent again. Evaluated where "
+        "process_network reads the bytes in every check."
+    )
     listen_overflow_threshold_per_sec: float | None = _rate_limit(
         "Limit for connection attempts dropped because the accept queue is full."
     )

@@ -133,10 +133,10 @@ def test_only_drops_since_the_previous_check_count():
     counters = loss_readings.DropCounters(sockets.read)
     counters.end_check(is_cheap=True)
     assert counters.losses().new == {1: 7}
-    assert counters.losses().seconds is not None
+    assert counters.losses().since_last_check
     counters.end_check(is_cheap=False)
     sampled = counters.losses()
-    assert (sampled.new, sampled.seconds, sockets.left) == ({1: 1}, None, [])
+    assert (sampled.new, sampled.since_last_check, sockets.left) == ({1: 1}, False, [])
 
 
 def test_drops_are_read_in_every_check_only_for_a_limit_and_few_sockets():

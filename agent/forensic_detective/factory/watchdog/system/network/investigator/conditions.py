@@ -15,6 +15,7 @@ _MAX_FINDINGS = 100
 _CAUSES = {
     "packet_errors": ("link", "rx_rate", "tx_rate"),
     "retransmits": ("link", "packet_errors", "tx_rate", "rx_rate", "softnet_dropped"),
+    "peer_retransmits": ("link", "packet_errors", "tx_rate", "rx_rate", "softnet_dropped"),
     "connections": ("syn_queue_drops", "syn_cookies", "listen_overflows", "ephemeral_ports"),
     "conntrack": ("syn_queue_drops", "syn_cookies", "connections"),
     "listen_overflows": ("syn_queue_drops", "syn_cookies"),

@@ -26,6 +26,7 @@ _ADVICE = {
     "link flapping": "Check cable, transceiver and switch port: journalctl -k | grep {subject}",
     "link gone": "The device or its driver vanished: journalctl -k; reseat it or load the driver again",
     "retransmits": "Look for a faulty or full link on the way: ss -ti, the connections with retrans",
+    "peer_retransmits": "Look for a faulty or full link on the way to it: ss -ti, mtr",
     "listen_overflows": "A server does not accept fast enough (ss -ltnp, Recv-Q above Send-Q): restart it",
     "listen_drops": "A server loses connections (ss -ltnp): restart it, or switch net.ipv4.tcp_syncookies on",
     "syn_cookies": "Likely a SYN flood (ss -tn state syn-recv); else raise net.ipv4.tcp_max_syn_backlog",

@@ -94,6 +94,11 @@ class InterfacePaths:
         ports = self._ports.get(index, []) if link.kind in _OF_PORTS else []
         return (link.active_port or 0,) if link.active_port in ports else ports
 
+    def beside(self, way: Way) -> list[int]:
+        """The lowest interfaces, other than loopback, that packets of ``way`` do not cross."""
+        lowest = self.lowest(self._links)
+        return [i for i in lowest if self._links[i].name != _LOOPBACK and not self.reaches(way, i)]
+
     def lowest(self, indexes: Iterable[int]) -> list[int]:
         """Those of the interfaces ``indexes`` whose bytes no other interface counts, too."""
         return [
@@ -112,14 +117,6 @@ class InterfacePaths:
 
     def elsewhere(self, way: Way, target: int, carried: Carried, direction: int) -> float:
         """How many bytes of ``way`` may not have crossed ``target``; infinite if all of them."""
-        if direction == RECEIVED and not way.returns:
-            others = [
-                index
-                for index in self.lowest(self._links)
-                if self._links[index].name != _LOOPBACK and not self.reaches(way, index)
-            ]
-            by_others = sum(carried[index][direction] if index in carried else math.inf for index in others)
-            return by_others + self.elsewhere(way._replace(returns=True), target, carried, direction)
         if way.device == target or way.below is None:
             return self._elsewhere(way.device, target, carried, direction, _MAX_DEPTH)
         return self._elsewhere(way.below, target, carried, direction, _MAX_DEPTH)
@@ -173,7 +170,10 @@ def crossings(
         if of_device[way.device] > _TOLERANCE * carried.get(way.device, (0, 0))[direction]:
             disagreeing += octets
             continue
-        elsewhere = int(min(octets, paths.elsewhere(way, target, carried, direction)))
+        unknown = paths.elsewhere(way, target, carried, direction)
+        if direction == RECEIVED and not way.returns:
+            unknown += _unexplained(way, octets_of, paths, carried)
+        elsewhere = int(min(octets, unknown))
         uncertain += elsewhere
         if octets > elsewhere:
             crossed += octets - elsewhere
@@ -184,6 +184,20 @@ def crossings(
     if 100 * disagreeing >= MIN_PERCENT * of_target:
         return found, ROUTES_DISAGREE
     return found, WAY_UNKNOWN if 100 * uncertain >= MIN_PERCENT * of_target else ""
+
+
+def _unexplained(way: Way, octets_of: Mapping[Way, int], paths: InterfacePaths, carried: Carried) -> float:
+    """The bytes that arrived by other interfaces, without those of sockets with a route to these."""
+    unexplained = 0.0
+    for index in paths.beside(way):
+        known = sum(
+            max(octets - paths.elsewhere(other, index, carried, RECEIVED), 0)
+            for other, octets in octets_of.items()
+            if paths.reaches(other, index)
+        )
+        octets = carried[index][RECEIVED] if index in carried else math.inf
+        unexplained += max(octets - _TOLERANCE * known, 0)
+    return unexplained
 
 
 def carried_once(links: Mapping[int, Link], carried: Carried) -> tuple[int, int]:

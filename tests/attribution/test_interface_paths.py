@@ -96,19 +96,21 @@ def test_only_bytes_that_other_ways_carried_may_be_elsewhere(paths, way, target,
     assert paths.elsewhere(way, target, carried(**octets), SENT) == elsewhere
 
 
-@pytest.mark.parametrize(("returns", "elsewhere"), [(True, 0), (False, 40)])
-def test_answers_may_come_by_another_interface(returns, elsewhere):
-    """Bytes that arrive for another interface's address count without those that others received."""
-    found = InterfacePaths(links()).elsewhere(
-        Way(ETH0, returns=returns), ETH0, carried(lo=70, eth0=90, eth1=(10, 40)), RECEIVED
-    )
-    assert found == elsewhere
+@pytest.mark.parametrize(
+    ("returns", "other", "elsewhere"), [(True, 0, 0), (False, 0, 40), (False, 20, 18), (False, 38, 0)]
+)
+def test_answers_may_come_by_another_interface(returns, other, elsewhere):
+    """Bytes for another interface's address count without those that others received, for no known socket."""
+    routed = {Way(ETH0, returns=returns): [sent(80)], Way(ETH1, returns=returns): [sent(other)]}
+    octets = carried(lo=70, eth0=90, eth1=(10, 40))
+    (found, *_), _ = interface_paths.crossings(ETH0, RECEIVED, routed, InterfacePaths(links()), octets)
+    assert found == Crossing(routed[Way(ETH0, returns=returns)], elsewhere)
 
 
 def sent(octets, cookie=0):
     """The traffic of a socket, and its owner."""
     socket = Socket("ESTABLISHED", bytes(4), 1, bytes(4), 2, 3, cookie)
-    return SocketTraffic(socket, octets, 0), (1,)
+    return SocketTraffic(socket, octets, octets), (1,)
 
 
 @pytest.mark.parametrize(

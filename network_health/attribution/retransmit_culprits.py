@@ -133,10 +133,9 @@ def _parts(
     first = peers[0] if peers else {"percent": 0.0}
     process = processes[0] if processes else {"percent": 0.0}
     if process["percent"] > 1.25 * first["percent"] and process["percent"] >= evidence.MIN_PERCENT:
-        by = f"by {evidence.owner_text(process)}"
-        return [f"{process['percent']:.0f}% {by}", f"{peer_count} peers"]
+        return [f"{process['percent']:.0f}% by {evidence.owner_text(process)} to {peer_count} peers"]
     if first["percent"] < evidence.MIN_PERCENT:
-        return [f"{peer_count} peers"] if peer_count > 1 else []
+        return [f"to {peer_count} peers"] if peer_count > 1 else []
     share = f"{first['percent']:.0f}%"
     if "half_open_port" in first:
         return [f"{share} SYN-ACKs on :{first['half_open_port']}{evidence.owned_by(first)}"]

@@ -5,19 +5,31 @@ from collections import Counter
 
 import pytest
 
+from network_health.alerting import peer_findings
 from network_health.attribution import (
     listener_culprits,
     loss_culprits,
     loss_readings,
     process_traffic,
+    retransmit_culprits,
     udp_culprits,
 )
-from network_health.model import RESENT_COUNTER, Connections, Cost, HalfOpen, Owner, Snapshot, Socket, UdpSocket
+from network_health.model import (
+    RESENT_COUNTER,
+    Connections,
+    Cost,
+    HalfOpen,
+    Owner,
+    Snapshot,
+    Socket,
+    SocketResent,
+    SocketTraffic,
+    UdpSocket,
+)
 from network_health.settings import Settings
 
 HOST = bytes([10, 0, 0, 1])
 APP1, APP2 = (1001,), (1002,)
-NOTHING = Counter()
 
 
 def owner_of(holders):
@@ -171,3 +183,85 @@ def test_segments_sent_again_are_differences_by_cookie():
         (3, 13, 1, 10),
         (4, 11, 7, 0),
     ]
+
+
+def resent(remote, segments, octets, port=873, state="ESTABLISHED", local_port=40000):
+    address = ipaddress.ip_address(remote).packed
+    return SocketResent(Socket(state, HOST, local_port, address, port, 11, 0), segments, octets)
+
+
+def acknowledged(remote, octets):
+    return SocketTraffic(
+        Socket("ESTABLISHED", HOST, 1, ipaddress.ip_address(remote).packed, 1, 0, 0), octets, 0
+    )
+
+
+BAD, GOOD = "10.0.0.9", "10.0.0.7"
+
+
+@pytest.mark.parametrize(
+    ("rows", "clause"),
+    [
+        ([], ""),
+        (
+            [(resent(BAD, 90, 9000), APP1), (resent(GOOD, 10, 1000), APP2)],
+            " (90% to 10.0.0.9:873 by app1[1001], 30% of its bytes sent again)",
+        ),
+        (
+            [(resent(BAD, 60, 6000), APP1), (resent(BAD, 40, 3000, 874), APP2)],
+            " (100% to 10.0.0.9:873 by app1[1001] and others, 30% of its bytes sent again)",
+        ),
+        ([(resent(BAD, 9, 0, state="SYN_SENT"), APP1)], " (100% to 10.0.0.9:873 by app1[1001], no answer)"),
+        (
+            [(resent(BAD, 9, 9000, 50000, local_port=80), APP1)],
+            " (100% to 10.0.0.9 by app1[1001], 30% of its bytes sent again)",
+        ),
+        ([(resent(BAD, 9, 0, 5, "SYN_RECV", 80), APP1)], " (100% SYN-ACKs on :80 owned by app1[1001])"),
+        ([(resent(f"10.0.1.{n}", 5, 500), APP1) for n in range(20)], " (100% by app1[1001] to 20 peers)"),
+        ([(resent(f"10.0.1.{n}", 5, 500), None) for n in range(20)], " (to 20 peers)"),
+    ],
+)
+def test_the_clause_names_the_peer_of_retransmits(rows, clause):
+    """It names peer and process, the share of segments and of the peer's bytes, or half-open connections."""
+    traffic = [acknowledged(BAD, 21_000)]
+    assert retransmit_culprits.of_retransmits(rows, traffic, {80}, owner_of, 5)[0] == clause
+
+
+def test_segments_of_sockets_that_were_not_seen_are_part_of_the_total():
+    """The shares are of all segments that the host sent again."""
+    rows = [(resent(BAD, 90, 9000), APP1)]
+    clause, evidence = retransmit_culprits.of_retransmits(rows, [], set(), owner_of, 5, counted=900)
+    assert clause == " (10% to 10.0.0.9:873 by app1[1001], 100% of its bytes sent again)"
+    assert [(entry["count"], entry["percent"]) for entry in evidence["peers"]] == [(90, 10.0)]
+
+
+def test_the_worst_peer_has_the_largest_share_of_its_bytes():
+    """Not the most segments; a peer with fewer than ten, or without bytes, is not evaluated."""
+    rows = [
+        resent(BAD, 10, 5000),
+        resent(GOOD, 500, 50_000),
+        resent("10.0.0.6", 9, 900),
+        resent("10.0.0.5", 90, 0, state="SYN_SENT"),
+    ]
+    traffic = [acknowledged(BAD, 5000), acknowledged(GOOD, 950_000)]
+    assert retransmit_culprits.worst_peer(rows, traffic) == (ipaddress.ip_address(BAD).packed, 50.0)
+    assert retransmit_culprits.worst_peer(rows[2:], traffic) is None
+
+
+@pytest.mark.parametrize(
+    ("percent", "settings", "finding"),
+    [
+        (11.0, {}, None),
+        (11.0, {"peer_retransmit_threshold_percent": 10}, ("TCP retransmits to 10.0.0.9 11.0% > 10%", True)),
+        (10.0, {"peer_retransmit_threshold_percent": 10}, None),
+        (
+            9.0,
+            {"peer_retransmit_threshold_percent": 10, "clear_percent": 80},
+            ("TCP retransmits to 10.0.0.9 9.0% > 8% (80% of the limit)", False),
+        ),
+    ],
+)
+def test_the_limit_of_a_peer(percent, settings, finding):
+    """More than the limit is a breach; the clear band keeps an alert active."""
+    found = [(each.text, each.breached) for each in peer_findings(BAD, percent, Settings(**settings))]
+    assert found == ([finding] if finding else [])

@@ -138,7 +138,8 @@ def test_the_sender_with_a_full_buffer_is_named(namespace):
     near.tool("tc", "qdisc", "add", "dev", "va", "root", "tbf", "rate", "8kbit", "burst", "2k", "limit", "1m")
     text = near.call(details, {"udp_error_threshold_per_sec": 10}, jammed_sender)
     assert re.fullmatch(
-        r"UDP send buffer errors .+/s > 10/s \(to 10\.77\.0\.2:9 owned by PID, \d+ of 16384 bytes wait to be sent\)",
+        r"UDP send buffer errors .+/s > 10/s "
+        r"\(to 10\.77\.0\.2:9 owned by PID, \d+ of 16384 bytes wait to be sent\)",
         text,
     )
 

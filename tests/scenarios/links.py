@@ -57,9 +57,17 @@ def service_address(testbed, rng):
 
 
 def one_address_on_two_links(testbed, rng):
-    """Two links have the same address: the route decides."""
+    """Two links have the same address: the route decides by which one it goes out.
+
+    The kernel does not tell by which one the answers come in: whose share of a link may have come over the
+    other one need not be named.
+    """
     over_va, over_vc = Route(("va",), REMOTES[0], "10.90.0.1"), Route(("vc",), SECOND_REMOTES[0], "10.90.0.1")
-    return beside(testbed, rng, over_vc, over_va)
+    expected = beside(testbed, rng, over_vc, over_va)
+    for each in expected:
+        if each.finding == "va inbound":
+            each.first = ()
+    return expected
 
 
 def one_link_local_on_two_links(testbed, rng):

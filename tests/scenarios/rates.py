@@ -5,6 +5,8 @@ from tests.scenarios.network import HOST, REMOTES, SECOND_REMOTES
 from tests.scenarios.testbed import LIMITS, Route
 
 VA, VC = Route(("va",), REMOTES[0]), Route(("vc",), SECOND_REMOTES[0])
+#: The kernel reports closed sockets a moment later.
+CLOSED_S = 0.15
 ACTS = [("send", "outbound"), ("receive", "inbound")]
 
 
@@ -46,6 +48,7 @@ def short_calls_in(testbed, rng):
     testbed.remote.run("send_briefly", HOST, port, times, octets)
     culprit.result()
     testbed.count(culprit, "receive", times * octets, ("va",))
+    testbed.wait(CLOSED_S)
     return [Expected("va inbound", ("by", text_of(culprit), "from"), set(REMOTES))]
 
 
@@ -66,6 +69,7 @@ def short_calls_out(testbed, rng):
     culprit.run("send_briefly", address, port, times, octets)
     testbed.remote.result()
     testbed.count(culprit, "send", times * octets, ("va",))
+    testbed.wait(CLOSED_S)
     name = ("by", text_of(culprit)) if has_another else ()
     return [Expected("va outbound", (*name, "to", f"{address}:{port}"))]
 

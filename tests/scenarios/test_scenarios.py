@@ -30,7 +30,9 @@ def result_of(content, expected, moved, *, counts_bytes):
     results += ["accused"] * bool(accused) + ["miscounted"] * bool(wrong_sums)
     worst = max(results, key=RESULTS.index)
     missed = [
-        f"expected {each}" for each, result in zip(expected, results, strict=False) if result != "right"
+        f"expected {each.finding!r}: {each.first} {each.says}"
+        for each, result in zip(expected, results, strict=False)
+        if result != "right"
     ]
     failure = [content["metrics"].get("culprits", {}).get("failure", "")]
     return worst, "\n  ".join(filter(None, (content["details"], *missed, *accused, *wrong_sums, *failure)))
@@ -120,7 +122,7 @@ def test_accusations(details, accused):
 
 
 @pytest.mark.parametrize(
-    "group", [connections, rates, links, holders, losses], ids=lambda group: group.__name__.rpartition(".")[2]
+    "group", [losses, rates, links, connections, holders], ids=lambda group: group.__name__.rpartition(".")[2]
 )
 def test_the_right_culprit_is_named_first(group, capsys):
     """In 95 % of the runs the report names the culprit first; no process is blamed for what it did not do."""

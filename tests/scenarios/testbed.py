@@ -10,8 +10,8 @@ from tests.scenarios.worker import Worker
 WORKERS = 50
 #: The scenarios exceed these rates by far, also if a busy machine makes the window of a check long.
 LIMITS = {"conn_threshold": 140, "tx_threshold_mbps": 1, "rx_threshold_mbps": 1, "top_n_procs": 20}
-#: The least time between two checks: a shorter window has no exact rates.
-WINDOW_S = 0.15
+#: The time between what a scenario does last and the second check: a window below 0.1 s has no rates.
+WINDOW_S = 0.12
 
 
 @dataclass(frozen=True)

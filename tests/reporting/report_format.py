@@ -15,7 +15,12 @@ _DATA_KEYS = {
     "metrics.culprits.packet_errors[].kinds": "<kind>",
 }
 #: Checks whose fields the page documents under another check.
-_SAME_FIELDS = {"rx_rate": "tx_rate", "syn_queue_drops": "listen_overflows"}
+_SAME_FIELDS = {
+    "rx_rate": "tx_rate",
+    "peer_retransmits": "retransmits",
+    **dict.fromkeys(("listen_drops", "syn_queue_drops", "syn_cookies"), "listen_overflows"),
+    "softnet_squeezed": "softnet_dropped",
+}
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "list"}
 
 

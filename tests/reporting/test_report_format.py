@@ -10,6 +10,7 @@ from network_health import Monitor, Settings
 from network_health.delivery.outbox import Outbox
 from network_health.model import Interface, Link, Protocols, Share
 from network_health.reporting.report import interface_metrics, protocol_metrics
+from tests.reporting.loss_evidence import loss_evidence
 from tests.reporting.report_format import allows, documented, fields_of
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -49,6 +50,11 @@ def test_the_fields_of_a_real_check_are_documented():
     assert content["status"] == "network_issue"
 
 
+def test_the_evidence_of_losses_is_documented():
+    """Each field that it can have is on the page, with the type of its value."""
+    assert undocumented({"metrics": {"culprits": loss_evidence()}}) == []
+
+
 def test_every_documented_field_is_in_a_report(tmp_path):
     """The page documents no field that no report has."""
     outbox = Outbox(tmp_path, agent="agent-1", boot_id="boot", log=print)
@@ -57,12 +63,9 @@ def test_every_documented_field_is_in_a_report(tmp_path):
     outbox.deliver(lambda node, content: sent.append(content) or True, ["receiver"])
     whole = protocol_metrics(Protocols(orphans=Share(1, 2), tcp_memory=Share(1, 2)))
     bare = interface_metrics([Interface(Link("eth1", up=True))])
+    made = {"protocols": whole, "interfaces": bare, "culprits": loss_evidence()}
     reports = [json.loads(path.read_text()) for path in GOLDEN]
-    found = {
-        path
-        for report in (*reports, *sent, {"metrics": {"protocols": whole, "interfaces": bare}})
-        for path, _ in fields_of(report)
-    }
+    found = {path for report in (*reports, *sent, {"metrics": made}) for path, _ in fields_of(report)}
     # Every owner may have a container or a unit, although a golden report has only one of them.
     owners = {path.removesuffix("pid") for path in found if path.endswith("].pid")}
     found |= {f"{owner}{place}" for owner in owners for place in ("container", "unit")}

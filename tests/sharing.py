@@ -6,7 +6,8 @@ each value of a parameter is a group for each value.
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-#: Files with a group for each value of the first parameter: a swarm, or an environment of a Python.
+#: Files with a group for each value of the first parameter: a swarm, an environment of a Python, or the
+#: situations on one testbed.
 BY_PARAMETER = {
     "tests/packaging/test_environments.py",
     "tests/real_swarm/test_bad_settings.py",
@@ -14,6 +15,7 @@ BY_PARAMETER = {
     "tests/real_swarm/test_incident.py",
     "tests/real_swarm/test_live_config.py",
     "tests/real_swarm/test_reports.py",
+    "tests/scenarios/test_scenarios.py",
 }
 #: Seconds that the long groups of a file take, on two cores. The exact figures do not matter.
 SECONDS = {
@@ -31,7 +33,7 @@ SECONDS = {
     "tests/packaging/test_environments.py": 35,
     "tests/real_swarm/test_bad_settings.py": 30,
     "tests/real_swarm/test_incident.py": 30,
-    "tests/scenarios/test_scenarios.py": 30,
+    "tests/scenarios/test_scenarios.py": 25,
     "tests/real_swarm/test_demo.py": 25,
     "tests/cli/test_doctor.py": 25,
     "tests/packaging/test_artifacts.py": 25,

@@ -1,18 +1,25 @@
 """Asks the kernel which interfaces carried the traffic of a window: routes, and how interfaces are stacked.
 
-Guarantees: at most `linux.MAX_ROUTES` routes are looked up; the sockets with most bytes are first.
+Guarantees: routes are looked up for the flows with most bytes, at most `linux.MAX_ROUTES`. A flow is all
+sockets whose packets have the same route.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from network_health.attribution.interface_paths import InterfacePaths, Way
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.model import Link, Socket
 from network_health.sources import linux
+
+#: What the route of a socket's packets depends on.
+_WITHOUT_PORTS = attrgetter("local", "remote", "device", "mark", "uid")
+_WITH_PORTS = attrgetter("local", "remote", "device", "mark", "uid", "local_port", "remote_port")
 
 #: Of packets to another interface on the same lower one.
 _NOTHING_BELOW = 0
@@ -33,18 +40,32 @@ def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
-    links, homes = linux.read_links(), _homes()
+    links, homes, rules = linux.read_links(), _homes(), linux.read_rules()
     siblings = _sibling_addresses(links)
-    ordered = sorted(traffic, key=lambda each: -each[0].sent - each[0].received)
-    routes = linux.read_routes([_flow(owned[0].socket) for owned in ordered])
+    flows = _largest_flows(traffic, with_ports=any(each.on_ports for each in rules.values()))
+    routes = linux.read_routes([_flow(owned[0][0].socket) for owned in flows], rules)
     below = _below({route for route in routes if route}, links, siblings)
     by_way: dict[Way, list[OwnedTraffic]] = {}
-    for owned, route in zip(ordered, routes, strict=True):
+    for owned, route in zip(flows, routes, strict=True):
         if route is not None:
-            socket, device = owned[0].socket, route.device
+            socket, device = owned[0][0].socket, route.device
             returns = socket.device == device or homes.get(socket.local, {device}) == {device}
-            by_way.setdefault(Way(device, below.get(route), returns), []).append(owned)
-    return RoutedTraffic(InterfacePaths(links, _underlay(links), _hidden_siblings(links, siblings)), by_way)
+            by_way.setdefault(Way(device, below.get(route), returns), []).extend(owned)
+    paths = InterfacePaths(links, _underlay(links, rules), _hidden_siblings(links, siblings))
+    return RoutedTraffic(paths, by_way)
+
+
+def _largest_flows(traffic: Iterable[OwnedTraffic], *, with_ports: bool) -> list[list[OwnedTraffic]]:
+    """The traffic of each flow, at most `linux.MAX_ROUTES`; the largest first."""
+    key_of = _WITH_PORTS if with_ports else _WITHOUT_PORTS
+    flows: dict[object, list[OwnedTraffic]] = {}
+    octets: Counter[object] = Counter()
+    for owned in traffic:
+        each = owned[0]
+        key = key_of(each.socket)
+        flows.setdefault(key, []).append(owned)
+        octets[key] += each.sent + each.received
+    return [flows[key] for key, _ in octets.most_common(linux.MAX_ROUTES)]
 
 
 def _flow(socket: Socket) -> linux.Flow:
@@ -63,14 +84,15 @@ def _homes() -> dict[bytes, set[int]]:
     return homes
 
 
-def _underlay(links: Mapping[int, Link]) -> dict[int, int]:
+def _underlay(links: Mapping[int, Link], rules: Mapping[int, linux.Rules]) -> dict[int, int]:
     """The interface that each tunnel's packets are routed to, by index of the tunnel."""
     tunnels = {
         index: link.tunnel
         for index, link in links.items()
         if link.tunnel and link.tunnel[1] and not ipaddress.ip_address(link.tunnel[1]).is_multicast
     }
-    routes = linux.read_routes([linux.Flow(local, remote) for local, remote in tunnels.values()])
+    flows = [linux.Flow(local, remote) for local, remote in tunnels.values()]
+    routes = linux.read_routes(flows, rules)
     return {index: route.device for index, route in zip(tunnels, routes, strict=True) if route}
 
 

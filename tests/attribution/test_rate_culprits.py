@@ -120,3 +120,14 @@ def test_bytes_of_new_and_reset_interfaces_are_unknown():
     before = {1: (10, 10), 2: (5, 5), 3: (7, 7)}
     now = {1: (15, 10), 2: (4, 9), 4: (100, 100)}
     assert process_traffic.carried_since(before, now) == {1: (5, 0)}
+
+
+@pytest.mark.parametrize(("on_ports", "flows"), [(False, [[10, 9], [8]]), (True, [[10], [9]])])
+def test_flows_are_sockets_with_the_same_route(on_ports, flows, monkeypatch):
+    """Ports tell flows apart only if routes depend on them; the flows with most bytes are looked up."""
+    monkeypatch.setattr(lookup.linux, "MAX_ROUTES", 2)
+    owned = [
+        (traffic(n, 0, port, peer), None) for n, port, peer in ((9, 1, OTHER), (8, 2, PEER), (10, 3, OTHER))
+    ]
+    found = interface_traffic._largest_flows(owned, with_ports=on_ports)
+    assert [sorted((each.sent for each, _ in flow), reverse=True) for flow in found] == flows

@@ -25,7 +25,7 @@ from network_health.sources.linux.procfs import (
     user_name,
 )
 from network_health.sources.linux.protocols import read_protocols
-from network_health.sources.linux.routes import Flow, Route, read_routes
+from network_health.sources.linux.routes import MAX_ROUTES, Flow, Route, Rules, read_routes, read_rules
 from network_health.sources.linux.rtnetlink import LinkReader, read_addresses, read_links
 from network_health.sources.linux.socket_groups import (
     SocketListing,
@@ -40,6 +40,7 @@ from network_health.sources.linux.unicast_addresses import read_unicast_addresse
 
 __all__ = [
     "HIDEPID",
+    "MAX_ROUTES",
     "PID_NAMESPACE",
     "ClosedSockets",
     "Flow",
@@ -47,6 +48,7 @@ __all__ = [
     "OwnerFinder",
     "ProcessReader",
     "Route",
+    "Rules",
     "SocketListing",
     "SocketOwners",
     "SocketUser",
@@ -73,6 +75,7 @@ __all__ = [
     "read_process_details",
     "read_protocols",
     "read_routes",
+    "read_rules",
     "read_socket_groups",
     "read_tcp_bytes",
     "read_unicast_addresses",

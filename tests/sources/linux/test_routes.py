@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health.sources.linux import netlink, routes, sysctl
+from network_health.sources.linux import routes
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.routes import Flow, Route, Rules
 from tests.netns import veth
@@ -22,6 +22,10 @@ GATEWAY = socket.inet_aton("10.0.0.254")
 
 def answer(route_type, *attributes):
     return message(24, struct.pack("=8BI", 2, 32, 0, 0, 254, 0, 0, route_type, 0), *attributes)
+
+
+def look_up(flows):
+    return routes.read_routes(flows, routes.read_rules())
 
 
 def rule(family, tos, *attributes):
@@ -90,13 +94,11 @@ def test_any_answer_is_a_route_or_an_error(data):
             continue
 
 
-def test_a_route_that_depends_on_unknown_values_is_unknown(monkeypatch):
+def test_a_route_that_depends_on_unknown_values_is_unknown():
     """Without the mark, the ports or a known type of service no route is looked up."""
     flow = Flow(b"", TO, mark=None)
-    monkeypatch.setattr(sysctl, "read_numbers", lambda name: None)
     for rules in (Rules(on_mark=True), Rules(on_ports=True), Rules(on_unknown=True)):
-        monkeypatch.setattr(netlink, "dump", lambda *_, rules=rules: {4: rules})
-        assert routes.read_routes([flow]) == [None]
+        assert routes.read_routes([flow], {4: rules}) == [None]
 
 
 POLICY = """
@@ -153,7 +155,7 @@ def test_the_kernel_finds_the_route(host):
         more["device"] = indexes.get(more.get("device"), 0)
         flows.append(Flow(ip_address(source).packed, ip_address(destination).packed, **more))
     names = {index: name for name, index in indexes.items()}
-    found = host.call(routes.read_routes, flows)
+    found = host.call(look_up, flows)
     assert dict(zip(CASES, [names[r.device] if r else None for r in found], strict=True)) == {
         case: expected for case, (_, _, expected) in CASES.items()
     }
@@ -169,7 +171,7 @@ def test_equal_paths_are_chosen_by_ports_as_the_kernel_does(host):
     words = ("route", "get", "198.18.0.1", "from", "192.0.2.1", "ipproto", "tcp", "dport", "443", "sport")
     expected = [json.loads(host.ip("-j", *words, str(flow.ports[0])))[0]["dev"] for flow in flows]
     names = {each["ifindex"]: each["ifname"] for each in json.loads(host.tool("ip", "-j", "link"))}
-    assert [names[route.device] for route in host.call(routes.read_routes, flows)] == expected
+    assert [names[route.device] for route in host.call(look_up, flows)] == expected
     assert set(expected) == {"eth0", "eth1"}
 
 
@@ -178,4 +180,4 @@ def test_the_number_of_routes_is_bounded(host, monkeypatch):
     """What is beyond the bound is unknown; a route that is known already costs none."""
     monkeypatch.setattr(routes, "MAX_ROUTES", 2)
     flows = [Flow(b"", ip_address(f"10.8.0.{n}").packed, ports=(1, 2)) for n in (2, 3, 4, 2)]
-    assert [bool(route) for route in host.call(routes.read_routes, flows)] == [True, True, False, True]
+    assert [bool(route) for route in host.call(look_up, flows)] == [True, True, False, True]

@@ -21,6 +21,8 @@ _SAME_FIELDS = {
     **dict.fromkeys(("listen_drops", "syn_queue_drops", "syn_cookies"), "listen_overflows"),
     "softnet_squeezed": "softnet_dropped",
 }
+#: Where the page documents the processes that share sockets, which every owner may have.
+SHARED_WITH = "metrics.culprits.connections.ports[].shared_with"
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "list"}
 
 
@@ -60,6 +62,8 @@ def fields_of(value, path=""):
         for key, inner in value.items():
             name = _DATA_KEYS.get(path, _SAME_FIELDS.get(key, key) if path == "metrics.culprits" else key)
             inner_path = f"{path}.{name}" if path else name
+            if key == "shared_with" and path.startswith("metrics.culprits."):
+                inner_path = SHARED_WITH
             yield inner_path, "null" if inner is None else _TYPES[type(inner)]
             yield from fields_of(inner, inner_path)
 

@@ -11,6 +11,7 @@ from network_health.delivery.outbox import Outbox
 from network_health.model import Interface, Link, Protocols, Share
 from network_health.reporting.report import interface_metrics, protocol_metrics
 from tests.reporting.loss_evidence import loss_evidence
+from tests.reporting.owner_evidence import owner_evidence, shared_traffic
 from tests.reporting.report_format import allows, documented, fields_of
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -55,6 +56,12 @@ def test_the_evidence_of_losses_is_documented():
     assert undocumented({"metrics": {"culprits": loss_evidence()}}) == []
 
 
+def test_the_evidence_of_owners_is_documented():
+    """Each field that an owner can have is on the page, with the type of its value."""
+    metrics = {"culprits": owner_evidence(), "top_network": shared_traffic()}
+    assert undocumented({"metrics": metrics}) == []
+
+
 def test_every_documented_field_is_in_a_report(tmp_path):
     """The page documents no field that no report has."""
     outbox = Outbox(tmp_path, agent="agent-1", boot_id="boot", log=print)
@@ -63,10 +70,11 @@ def test_every_documented_field_is_in_a_report(tmp_path):
     outbox.deliver(lambda node, content: sent.append(content) or True, ["receiver"])
     whole = protocol_metrics(Protocols(orphans=Share(1, 2), tcp_memory=Share(1, 2)))
     bare = interface_metrics([Interface(Link("eth1", up=True))])
-    made = {"protocols": whole, "interfaces": bare, "culprits": loss_evidence()}
+    made = {"protocols": whole, "interfaces": bare, "culprits": loss_evidence() | owner_evidence()}
+    made["top_network"] = shared_traffic()
     reports = [json.loads(path.read_text()) for path in GOLDEN]
     found = {path for report in (*reports, *sent, {"metrics": made}) for path, _ in fields_of(report)}
     # Every owner may have a container or a unit, although a golden report has only one of them.
-    owners = {path.removesuffix("pid") for path in found if path.endswith("].pid")}
+    owners = {path.removesuffix("pid") for path in found if path.endswith(".pid")}
     found |= {f"{owner}{place}" for owner in owners for place in ("container", "unit")}
     assert sorted(DOCUMENTED.keys() - found) == []

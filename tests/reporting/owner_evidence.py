@@ -1,0 +1,34 @@
+"""Evidence with every field of an owner: shared sockets, a part of a port, a flood within the host."""
+
+import ipaddress
+from collections import Counter
+
+from network_health.attribution import connection_culprits, missing_owners
+from network_health.model import Owner, ProcessTraffic, SocketGroup, Traffic
+from network_health.reporting.report import network_metrics
+
+_LOOPBACK, _REMOTE = (ipaddress.ip_address(text).packed for text in ("127.0.0.1", "10.0.0.9"))
+
+
+def owner_evidence():
+    """``metrics.culprits`` of two findings."""
+    groups = [
+        SocketGroup("tcp", "ESTABLISHED", _LOOPBACK, 80, _LOOPBACK, 0, 10, 0, {(1, 2): 8, (3,): 2}),
+        SocketGroup("tcp", "ESTABLISHED", _LOOPBACK, 0, _LOOPBACK, 80, 10, 0, {(4,): 10}),
+        SocketGroup("tcp", "ESTABLISHED", _LOOPBACK, 0, _REMOTE, 443, 10, 0, {(4,): 8, (3,): 2}),
+    ]
+    users = missing_owners.user_entries(Counter({(0, 0): 1000}), 5, "bytes")
+    return {
+        "connections": connection_culprits.of_connections(groups, _owner_of, 5)[1],
+        "tx_rate": [{"users": users}],
+    }
+
+
+def shared_traffic():
+    """``metrics.top_network`` with a process that shares sockets."""
+    return network_metrics(Traffic(1.0, (ProcessTraffic(1, 9, 9, 1, (2,)),), 9, 9), {})
+
+
+def _owner_of(holders):
+    first, *others = (Owner(pid, "app", "www", "web", "app.service") for pid in holders)
+    return Owner(first.pid, first.name, first.user, first.container, first.unit, tuple(others))

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from network_health.alerting import peer_findings
-from network_health.attribution import evidence, retransmit_culprits
+from network_health.attribution import retransmit_culprits
+from network_health.attribution.evidence import address_text
+from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.lookup import CHECKS, RATES, SEARCH_S, Lookup
 from network_health.attribution.loss_lookups import RETRANSMITS
 from network_health.attribution.loss_readings import LossReadings
@@ -45,6 +47,7 @@ class Attributor:
         self._owners = OwnerFinder()
         self._windows: TrafficWindows | None = None
         self._losses = LossReadings.read()
+        self._kept = KeptAnswers()
 
     def attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings
@@ -76,21 +79,27 @@ class Attributor:
             peer = retransmit_culprits.worst_peer(window.resent, window.traffic)
             peer_percent = peer.percent if peer else 0.0
             findings = (*findings, *_peer_findings(peer, settings))
-        checks = {finding.check for finding in findings if finding.breached}
-        rates = checks & RATES.keys() if settings.process_network != "off" else set()
-        if window is None and (rates or checks & RETRANSMITS):
+        due = self._kept.due(findings, settings.culprit_refresh_sec, started_s)
+        checks = {finding.check for finding in due} & CHECKS
+        active = {finding.check for finding in findings if finding.breached}
+        rates = active & RATES.keys() if settings.process_network != "off" else set()
+        if window is None and checks & (rates | RETRANSMITS):
             window = self._sample(SAMPLE_S if not checks & RETRANSMITS else _resent_sample_s(settings))
-        is_reported = rates or (window and not window.is_sample and checks & _TRAFFIC_CHECKS)
+        is_reported = rates or (window and not window.is_sample and active & _TRAFFIC_CHECKS)
         traffic = window if is_reported or settings.process_network == "always" else None
-        if traffic is None and not checks & CHECKS - RATES.keys():
-            known = Attribution(peer_retransmit_percent=peer_percent)
-            return None if peer_percent is None else (tuple(findings), known)
-        search_s = min(SEARCH_S, started_s + _MAX_S - time.monotonic())
-        lookup = Lookup(self._owners, self._losses, snapshot, settings, traffic, window, search_s)
-        findings, attribution = lookup.attribute(findings)
-        if not _has_few_sockets(snapshot):
-            gc.collect()  # Python would keep the memory of a large listing for later use
-        return findings, replace(attribution, peer_retransmit_percent=peer_percent)
+        is_lookup = traffic is not None or bool(checks - RATES.keys())
+        known = Attribution()
+        if is_lookup:
+            search_s = min(SEARCH_S, started_s + _MAX_S - time.monotonic())
+            lookup = Lookup(self._owners, self._losses, snapshot, settings, traffic, window, search_s)
+            answers, known = lookup.attribute(due)
+            self._kept.keep(answers, started_s)
+            if not _has_few_sockets(snapshot):
+                gc.collect()  # Python would keep the memory of a large listing for later use
+        findings, evidence = self._kept.applied(findings, started_s)
+        if not is_lookup and not evidence and peer_percent is None:
+            return None
+        return findings, replace(known, evidence=evidence, peer_retransmit_percent=peer_percent)
 
     def _window_since_last_check(self, snapshot: Snapshot, settings: Settings) -> Window | None:
         """``None`` in the first check, and if the settings do not allow the reading."""
@@ -118,7 +127,7 @@ def _resent_sample_s(settings: Settings) -> float:
 
 def _peer_findings(peer: retransmit_culprits.PeerLoss | None, settings: Settings) -> Iterator[Finding]:
     if peer:
-        yield from peer_findings(evidence.address_text(peer.address), peer.percent, settings)
+        yield from peer_findings(address_text(peer.address), peer.percent, settings)
 
 
 def _has_few_sockets(snapshot: Snapshot) -> bool:

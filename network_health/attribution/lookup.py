@@ -56,34 +56,23 @@ class Lookup:
         self._deadline_s = time.monotonic() + self.search_s
         self._interfaces = {each.link.name: each for each in self.snapshot.interfaces or ()}
         self._owners: dict[int, Owner] = {}
-        self._host_evidence: dict[str, object] = {}
-        self._interface_evidence: dict[str, list[object]] = {}
         self._failures: list[str] = []
 
-    def attribute(self, findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], Attribution]:
-        """The findings with their culprits, and the evidence."""
-        findings = tuple(self._with_culprit(each) if each.breached else each for each in findings)
+    def attribute(self, findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Culprits]], Attribution]:
+        """The findings whose culprits are known, with these; the traffic and its owners."""
+        answers = [(each, culprits) for each in findings if (culprits := self._culprits(each))]
         traffic = self._traffic()
         for process in traffic.processes[: self._count] if traffic else ():
             self._owner_of((process.pid, *process.shared_with))
-        evidence = {**self._host_evidence, **self._interface_evidence}
-        return findings, Attribution(evidence, traffic, self._owners, "; ".join(self._failures))
+        return answers, Attribution({}, traffic, self._owners, "; ".join(self._failures))
 
-    def _with_culprit(self, finding: Finding) -> Finding:
+    def _culprits(self, finding: Finding) -> Culprits | None:
         look_up = _LOOKUPS.get(finding.check)
         try:
-            culprits = look_up(self, finding) if look_up else None
+            return look_up(self, finding) if look_up else None
         except (OSError, ValueError) as error:
             self._failures.append(f"{finding.check}: {type(error).__name__}: {error}")
-            return finding
-        if culprits is None:
-            return finding
-        clause, evidence = culprits
-        if finding.subject == "host":
-            self._host_evidence[finding.check] = evidence
-        else:
-            self._interface_evidence.setdefault(finding.check, []).append(evidence)
-        return replace(finding, culprit=clause)
+            return None
 
     def _connections(self, _: Finding) -> Culprits:
         listing = self._sockets

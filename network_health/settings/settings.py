@@ -179,6 +179,12 @@ class Settings:
         "switch",
         "Add the culprit of each finding to the text of a report. The metrics have it in any case.",
     )
+    culprit_refresh_sec: int = _setting(
+        300,
+        rules.integer("a whole number of seconds from 1 to 10^30", minimum=1),
+        "s",
+        "The culprit of an unchanged alert is looked up again after this time, which doubles up to one hour.",
+    )
     process_network: str = _setting(
         "auto",
         rules.choice("auto", "always", "breach", "off"),

@@ -140,8 +140,9 @@ def test_losses_of_removed_interfaces_are_forgotten(monkeypatch):
     interface = Interface(Link("eth0", up=True, index=2))
     snapshot = Snapshot(0.0, (interface,), None, None, (), Cost(0.0, {}, {}))
     look = lookup.Lookup(Finder(), reported, snapshot, Settings(), None)
-    (found,), _ = look.attribute([Finding("packet_errors", "eth0", "eth0 errors: TX=0 RX=5 drops=0", 5, 0)])
-    assert (found.culprit, reported.kinds) == (" (rx_crc)", {2: {"rx_crc": 9}, 3: {}})
+    finding = Finding("packet_errors", "eth0", "eth0 errors: TX=0 RX=5 drops=0", 5, 0)
+    ((found, (clause, _)),), _ = look.attribute([finding])
+    assert (found, clause, reported.kinds) == (finding, " (rx_crc)", {2: {"rx_crc": 9}, 3: {}})
 
 
 def test_the_note_says_that_owners_are_not_visible():

@@ -211,3 +211,27 @@ def test_a_failed_lookup_does_not_affect_the_finding(namespace, monkeypatch):
     content = namespace().call(watch)
     assert content["details"] == "High connection count: 1 > 0"
     assert content["metrics"]["culprits"] == {"failure": "connections: PermissionError: not today"}
+
+
+def lasting_alert():
+    """The reports of a flood that lasts, then grows."""
+    monitor = Monitor(Settings.from_mapping({**QUIET, "conn_threshold": 50, "process_network": "breach"}))
+    reports, opened = [], []
+    with socket.create_server(("127.0.0.1", 8123), backlog=600) as server:
+        for more in (100, 0, 5, 100):
+            opened += [(socket.create_connection(server.getsockname()), server.accept()) for _ in range(more)]
+            reports.append(monitor.check())
+            time.sleep(0.2)
+    return reports, os.getpid()
+
+
+def test_a_lasting_alert_is_not_looked_up_in_every_check(namespace):
+    """The clause stays, and the evidence has its age; a growth by a fifth is looked up at once."""
+    seen, pid = namespace().call(lasting_alert)
+    assert [report.severity for report in seen] == ["WARNING"] * 4
+    ages = [report.metrics["culprits"]["connections"]["age_s"] for report in seen]
+    assert [age > 0 for age in ages] == [False, True, True, False]
+    assert ages[2] > ages[1]
+    totals = [report.metrics["culprits"]["connections"]["total"] for report in seen]
+    assert totals == [201, 201, 201, 411]
+    assert all(f"on :8123 owned by python[{pid}]" in report.details for report in seen)

@@ -1,0 +1,90 @@
+"""Keeps the culprits of active alerts, and decides when they are looked up again. Pure.
+
+Guarantees:
+- A finding is looked up when it is new, when its value has changed by a fifth since the last lookup, and
+  after the refresh time. This time doubles up to `MAX_REFRESH_S` as long as the value stays.
+- A failed lookup is repeated in the next check.
+- Only answers to the findings of the last check are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from network_health.attribution.evidence import Culprits
+from network_health.model import Finding
+
+MAX_REFRESH_S = 3600
+_CHANGE = 0.2
+#: Their culprits are counts of one check, and cost little.
+_NOT_KEPT = frozenset({"packet_errors", "softnet_dropped", "softnet_squeezed"})
+
+_Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """``value`` is that of the finding at the lookup, ``repeats`` the lookups since it has changed."""
+
+    culprits: Culprits
+    value: float
+    at_s: float
+    repeats: int = 0
+
+
+class KeptAnswers:
+    """The culprits by finding; times are those of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._kept: dict[_Key, _Kept] = {}
+
+    def due(self, findings: Sequence[Finding], refresh_s: int, now_s: float) -> tuple[Finding, ...]:
+        """The findings to look up in this check; forgets those that are not in ``findings``."""
+        keys = {_key(finding) for finding in findings if finding.check not in _NOT_KEPT}
+        self._kept = {key: kept for key, kept in self._kept.items() if key in keys}
+        return tuple(each for each in findings if each.breached and self._is_due(each, refresh_s, now_s))
+
+    def keep(self, answers: Iterable[tuple[Finding, Culprits]], now_s: float) -> None:
+        """Keep what was looked up in this check."""
+        for finding, culprits in answers:
+            before = self._kept.get(_key(finding))
+            repeats = before.repeats + 1 if before and not _has_changed(before, finding) else 0
+            self._kept[_key(finding)] = _Kept(culprits, finding.value, now_s, repeats)
+
+    def applied(
+        self, findings: Sequence[Finding], now_s: float
+    ) -> tuple[tuple[Finding, ...], dict[str, object]]:
+        """The findings with their clauses, and the evidence by check, with the age of each answer."""
+        host: dict[str, object] = {}
+        others: dict[str, list[object]] = {}
+        with_clauses = []
+        for finding in findings:
+            kept = self._kept.get(_key(finding)) if finding.breached else None
+            if kept is None:
+                with_clauses.append(finding)
+                continue
+            clause, evidence = kept.culprits
+            with_clauses.append(replace(finding, culprit=clause))
+            if finding.check not in _NOT_KEPT:
+                evidence = {**evidence, "age_s": round(now_s - kept.at_s, 1)}
+            if finding.subject == "host":
+                host[finding.check] = evidence
+            else:
+                others.setdefault(finding.check, []).append(evidence)
+        return tuple(with_clauses), {**host, **others}
+
+    def _is_due(self, finding: Finding, refresh_s: int, now_s: float) -> bool:
+        kept = self._kept.get(_key(finding))
+        if kept is None or _has_changed(kept, finding):
+            return True
+        wait_s = min(refresh_s << kept.repeats, max(refresh_s, MAX_REFRESH_S))
+        return now_s - kept.at_s >= wait_s
+
+
+def _key(finding: Finding) -> _Key:
+    return finding.check, finding.subject, finding.aspect
+
+
+def _has_changed(kept: _Kept, finding: Finding) -> bool:
+    return abs(finding.value - kept.value) >= _CHANGE * abs(kept.value)

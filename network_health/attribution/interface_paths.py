@@ -94,10 +94,19 @@ class InterfacePaths:
         ports = self._ports.get(index, []) if link.kind in _OF_PORTS else []
         return (link.active_port or 0,) if link.active_port in ports else ports
 
-    def beside(self, way: Way) -> list[int]:
-        """The lowest interfaces, other than loopback, that packets of ``way`` do not cross."""
-        lowest = self.lowest(self._links)
-        return [i for i in lowest if self._links[i].name != _LOOPBACK and not self.reaches(way, i)]
+    def external(self) -> list[int]:
+        """The lowest interfaces other than loopback."""
+        return [index for index in self.lowest(self._links) if self._links[index].name != _LOOPBACK]
+
+    def end_of(self, way: Way) -> int | None:
+        """The lowest interface that packets of ``way`` cross; ``None`` if it may be one of several."""
+        index = way.device if way.below is None else way.below
+        for _ in range(_MAX_DEPTH):
+            below = self.below(index)
+            if len(below) != 1:
+                return None if below else index
+            index = below[0]
+        return None
 
     def lowest(self, indexes: Iterable[int]) -> list[int]:
         """Those of the interfaces ``indexes`` whose bytes no other interface counts, too."""
@@ -109,22 +118,23 @@ class InterfacePaths:
             and not (self._links[index].kind == "vrf" and index in self._ports)
         ]
 
-    def reaches(self, way: Way, target: int) -> bool:
-        """Whether packets can cross ``target``."""
-        if way.device == target or way.below is None:
-            return self._reaches(way.device, target, _MAX_DEPTH)
-        return self._reaches(way.below, target, _MAX_DEPTH)
+    def crossed(self, way: Way) -> set[int]:
+        """The interfaces that packets can cross."""
+        found, left = set[int](), [way.device]
+        if way.below is not None:
+            found, left = {way.device}, [way.below]
+        while left:
+            index = left.pop()
+            if index not in found:
+                found.add(index)
+                left += self.below(index)
+        return found
 
     def elsewhere(self, way: Way, target: int, carried: Carried, direction: int) -> float:
         """How many bytes of ``way`` may not have crossed ``target``; infinite if all of them."""
         if way.device == target or way.below is None:
             return self._elsewhere(way.device, target, carried, direction, _MAX_DEPTH)
         return self._elsewhere(way.below, target, carried, direction, _MAX_DEPTH)
-
-    def _reaches(self, index: int, target: int, depth: int) -> bool:
-        if index == target:
-            return True
-        return depth > 0 and any(self._reaches(each, target, depth - 1) for each in self.below(index))
 
     def _elsewhere(self, index: int, target: int, carried: Carried, direction: int, depth: int) -> float:
         if index == target:
@@ -163,16 +173,19 @@ def crossings(
     of_device: Counter[int] = Counter()
     for way, octets in octets_of.items():
         of_device[way.device] += octets
+    is_open = direction == RECEIVED and not all(way.returns for way in routed)
+    others = _unexplained(octets_of, paths, carried) if is_open else {}
     found, crossed, disagreeing, uncertain = [], 0, 0, 0
     for way, octets in octets_of.items():
-        if not octets or not paths.reaches(way, target):
+        crossed_by_way = paths.crossed(way) if octets else ()
+        if target not in crossed_by_way:
             continue
         if of_device[way.device] > _TOLERANCE * carried.get(way.device, (0, 0))[direction]:
             disagreeing += octets
             continue
         unknown = paths.elsewhere(way, target, carried, direction)
-        if direction == RECEIVED and not way.returns:
-            unknown += _unexplained(way, octets_of, paths, carried)
+        if not way.returns:
+            unknown += sum(n for index, n in others.items() if index not in crossed_by_way)
         elsewhere = int(min(octets, unknown))
         uncertain += elsewhere
         if octets > elsewhere:
@@ -186,18 +199,15 @@ def crossings(
     return found, WAY_UNKNOWN if 100 * uncertain >= MIN_PERCENT * of_target else ""
 
 
-def _unexplained(way: Way, octets_of: Mapping[Way, int], paths: InterfacePaths, carried: Carried) -> float:
-    """The bytes that arrived by other interfaces, without those of sockets with a route to these."""
-    unexplained = 0.0
-    for index in paths.beside(way):
-        known = sum(
-            max(octets - paths.elsewhere(other, index, carried, RECEIVED), 0)
-            for other, octets in octets_of.items()
-            if paths.reaches(other, index)
-        )
-        octets = carried[index][RECEIVED] if index in carried else math.inf
-        unexplained += max(octets - _TOLERANCE * known, 0)
-    return unexplained
+def _unexplained(octets_of: Mapping[Way, int], paths: InterfacePaths, carried: Carried) -> dict[int, float]:
+    """The bytes that arrived by each interface, without those of sockets whose route uses it."""
+    known: Counter[int | None] = Counter()
+    for way, octets in octets_of.items():
+        known[paths.end_of(way)] += octets
+    received = {
+        index: carried[index][RECEIVED] if index in carried else math.inf for index in paths.external()
+    }
+    return {index: max(octets - _TOLERANCE * known[index], 0) for index, octets in received.items()}
 
 
 def carried_once(links: Mapping[int, Link], carried: Carried) -> tuple[int, int]:

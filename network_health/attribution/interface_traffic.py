@@ -48,9 +48,8 @@ def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
     by_way: dict[Way, list[OwnedTraffic]] = {}
     for owned, route in zip(flows, routes, strict=True):
         if route is not None:
-            socket, device = owned[0][0].socket, route.device
-            returns = socket.device == device or homes.get(socket.local, {device}) == {device}
-            by_way.setdefault(Way(device, below.get(route), returns), []).extend(owned)
+            way = Way(route.device, below.get(route), _returns(owned[0][0].socket, route, homes))
+            by_way.setdefault(way, []).extend(owned)
     paths = InterfacePaths(links, _underlay(links, rules), _hidden_siblings(links, siblings))
     return RoutedTraffic(paths, by_way)
 
@@ -66,6 +65,12 @@ def _largest_flows(traffic: Iterable[OwnedTraffic], *, with_ports: bool) -> list
         flows.setdefault(key, []).append(owned)
         octets[key] += each.sent + each.received
     return [flows[key] for key, _ in octets.most_common(linux.MAX_ROUTES)]
+
+
+def _returns(socket: Socket, route: linux.Route, homes: Mapping[bytes, Collection[int]]) -> bool:
+    """Whether answers arrive by the interface of the route: from a neighbour, or to its own address."""
+    is_bound, is_neighbour = socket.device == route.device, route.next_hop == socket.remote
+    return is_bound or is_neighbour or set(homes.get(socket.local, ())) <= {route.device}
 
 
 def _flow(socket: Socket) -> linux.Flow:

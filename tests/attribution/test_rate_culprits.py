@@ -16,6 +16,7 @@ from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.traffic_window import Window
 from network_health.model import Cost, Finding, Interface, Link, Snapshot, Socket, SocketTraffic
 from network_health.settings import Settings
+from network_health.sources.linux import Route
 from tests.attribution.test_culprits import APP1, Finder, owner_of
 
 HOST, PEER, OTHER = (ipaddress.ip_address(f"10.0.0.{n}").packed for n in (1, 7, 9))
@@ -130,3 +131,21 @@ def test_flows_are_sockets_with_the_same_route(on_ports, flows, monkeypatch):
     ]
     found = interface_traffic._largest_flows(owned, with_ports=on_ports)
     assert [sorted((each.sent for each, _ in flow), reverse=True) for flow in found] == flows
+
+
+@pytest.mark.parametrize(
+    ("bound", "next_hop", "homes", "returns"),
+    [
+        (0, PEER, {HOST: {2}}, True),
+        (0, PEER, {HOST: {3}}, False),
+        (0, PEER, {HOST: {2, 3}}, False),
+        (2, PEER, {HOST: {3}}, True),
+        (3, PEER, {HOST: {3}}, False),
+        (0, OTHER, {HOST: {3}}, True),
+        (0, PEER, {}, True),
+    ],
+)
+def test_answers_that_may_arrive_by_another_interface(bound, next_hop, homes, returns):
+    """They arrive by the route's interface from a neighbour, to its own address, or to a bound socket."""
+    socket = BULK.socket._replace(device=bound)
+    assert interface_traffic._returns(socket, Route(2, next_hop), homes) is returns

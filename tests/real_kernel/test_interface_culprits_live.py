@@ -308,6 +308,28 @@ def test_answers_by_another_link(namespace):
     }
 
 
+def test_answers_to_a_service_address_by_another_link(namespace):
+    """Answers for an address on lo that arrive by another link are not the process's, also beside a noise."""
+    host, outside = namespace(), namespace()
+    for name, addresses in FLAT.items():
+        veth(host, outside, (name, f"p-{name}"), addresses)
+        for each in (host, outside):
+            each.sysctl("net.ipv4.conf.all.rp_filter", 0)
+    host.ip("addr", "add", "192.0.2.1/32", "dev", "lo")
+    outside.ip("addr", "add", "203.0.113.1/32", "dev", "lo")
+    host.ip("route", "add", "203.0.113.1", "via", "10.8.0.2")
+    outside.ip("route", "add", "192.0.2.1", "via", "10.7.0.1")
+    noise = Sender("noise", "10.8.0.1", 40, udp=True, device="p-eth0")
+    with listening(outside), started(outside, noise.run):
+        content = check(host, [Sender("app", "203.0.113.1", 20, source="192.0.2.1", receives=True)])
+    assert_named(content, {"eth0": {}, "eth1": {}}, "inbound")
+    notes = {each["iface"]: each.get("note") for each in content["metrics"]["culprits"]["rx_rate"]}
+    assert notes == {
+        "eth0": "not known by which of several interfaces part of the bytes came or went",
+        "eth1": None,
+    }
+
+
 def test_excluded_interfaces_are_followed(namespace):
     """The ports of a bridge are known although they are excluded; its uplink has the process."""
     host, outside, machine = bridged(namespace)

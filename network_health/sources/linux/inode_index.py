@@ -51,10 +51,15 @@ class InodeIndex:
                 holders[at] = grown.get((known, pid)) or self._grow(known, pid)
                 at += 1
 
-    def counts(self) -> Counter[tuple[int, Holders]]:
-        """The number of sockets by group and holders; without holders if no process was recorded."""
-        numbers = Counter(zip(map(_GROUP.__and__, self._table), self._holders, strict=False))
-        return Counter({(group, self._sets[number]): n for (group, number), n in numbers.items()})
+    def counts(self) -> dict[int, dict[Holders, int]]:
+        """The number of sockets by holders, for each group with a socket that a recorded process has open."""
+        # One number for both, because a tuple per group takes much memory if each socket is a group.
+        pairs = zip(self._table, self._holders, strict=False)
+        numbers = Counter((entry & _GROUP) << 32 | number for entry, number in pairs if number)
+        found: dict[int, dict[Holders, int]] = {}
+        for number, sockets in numbers.items():
+            found.setdefault(number >> 32, {})[self._sets[number & _GROUP]] = sockets
+        return found
 
     def not_held(self) -> int:
         """The number of sockets that no recorded process has open."""

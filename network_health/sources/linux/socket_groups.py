@@ -16,7 +16,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from network_health.model import Holders, SocketGroup
+from network_health.model import SocketGroup
 from network_health.sources.linux import inet_diag, netlink
 from network_health.sources.linux.inode_index import InodeIndex
 from network_health.sources.linux.owners import OwnerSearch
@@ -163,10 +163,7 @@ def take_groups(groups: GroupCounts) -> Iterator[SocketGroup]:
     Raises:
         KernelFormatError: the family or the state of a group is unknown.
     """
-    owners: dict[int, dict[Holders, int]] = {}
-    for (number, holders), sockets in groups.inodes.counts().items():
-        if holders:
-            owners.setdefault(number, {})[holders] = sockets
+    owners = groups.inodes.counts()
     while groups.numbers:
         (family, state, port, remote_port, addresses), number = groups.numbers.popitem()
         local, remote = inet_diag.addresses(family, addresses[:16], addresses[16:])
@@ -179,7 +176,7 @@ def take_groups(groups: GroupCounts) -> Iterator[SocketGroup]:
             socket.ntohs(remote_port),
             groups.counts[number],
             groups.counts[number] - groups.with_inode[number],
-            owners.get(number, {}),
+            owners.pop(number, {}),
         )
 
 

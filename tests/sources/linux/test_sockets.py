@@ -94,8 +94,11 @@ def test_each_inode_has_its_holders():
     index.hold(7, [*inodes[:500], 0, (1 << 32) - 1])
     index.hold(8, reversed(inodes[250:500]))
     index.hold(7, inodes[:500])
-    sets = [(7,)] * 250 + [(7, 8)] * 250 + [()] * 500
-    assert index.counts() == Counter(zip(known.values(), sets, strict=True))
+    sets = zip(list(known.values())[:500], [(7,)] * 250 + [(7, 8)] * 250, strict=True)
+    expected = {}
+    for (group, holders), n in Counter(sets).items():
+        expected.setdefault(group, {})[holders] = n
+    assert index.counts() == expected
     assert (index.not_held(), len(index)) == (500, 1000)
     assert [index.is_not_held(inode) for inode in [*inodes, 0]] == [False] * 500 + [True] * 500 + [False]
 
@@ -110,7 +113,7 @@ def test_sockets_that_share_an_inode_have_the_same_holders():
     for pid in range(1, 21):
         index.hold(pid, [11])
     first = tuple(range(1, 9))
-    assert index.counts() == {(1, first): 1, (2, first): 2, (2, ()): 1}
+    assert index.counts() == {1: {first: 1}, 2: {first: 2}}
 
 
 PARSERS = {

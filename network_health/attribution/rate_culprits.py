@@ -67,12 +67,13 @@ def of_rate(
             is_main = bool(listed) and 2 * listed[0]["bytes"] >= octets
             peer = evidence.endpoint_text(listed[0]) if is_main else f"{len(crossed.peers[first])} peers"
             parts.append(f"{100 * octets / total:.0f}%{by} {preposition} {peer}")
+    unknown = crossed.of_process[None] + crossed.of_process[()]  # () are processes that have ended
     result: dict[str, Any] = {
         "iface": interface.link.name,
         "direction": direction,
         "bytes": total,
         "processes": entries,
-        "coverage_percent": evidence.percent_of(crossed.of_process.total() - crossed.of_process[None], total),
+        "coverage_percent": evidence.percent_of(crossed.of_process.total() - unknown, total),
     }
     return evidence.clause(parts, note), result | ({"note": note} if note else {})
 

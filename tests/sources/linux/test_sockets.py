@@ -353,7 +353,7 @@ def test_loss_counters_have_their_kinds():
     """Each counter above 0 has the kernel's name; the recorded interfaces lost nothing."""
     stats = recorded.parsed(rtnetlink.parse_stats, {}, "rtnetlink/stats")
     assert [link_loss.parse_kinds(counters) for counters in stats.values()] == [{}] * 6
-    assert link_loss.parse_kinds(struct.pack("=21Q", *range(100, 121))) == {
+    assert link_loss.parse_kinds(struct.pack("=24Q", *range(100, 124))) == {
         "rx_dropped": 106,
         "tx_dropped": 107,
         "rx_length": 110,

@@ -99,7 +99,7 @@ class Agent(BootAgent):
         return self.pass_packet(packet, receiver)
 
     def get_reception_agent(self, *args, **kwargs):
-        """The framework's reader of packets, which reads none that this agent refuses."""
+        """The framework's reader of packets; it returns no packet that this agent refuses."""
         reader = super().get_reception_agent(*args, **kwargs)
         return reader if MISSING else self.gate.guard(reader)
 
@@ -113,7 +113,7 @@ class Agent(BootAgent):
         self.log(msg, level="WARNING")
 
     def log(self, msg="", *args, **kwargs):
-        """Log as the framework does, but one bounded line, and none about every packet."""
+        """Log as the framework does, but one line of bounded length, and no line for each packet."""
         if msg.startswith(PACKET_LINES) and not self.debug.is_enabled():
             return
         caller = sys._getframe(1)

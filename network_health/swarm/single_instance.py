@@ -54,7 +54,7 @@ class SingleInstance:
         self._strange_since_s: float | None = None
 
     def acquire(self) -> bool:
-        """Whether this process may work: it has the lock, or gets it now. To be repeated while it may not."""
+        """Take the lock; returns whether this process may make checks. If not, call it again later."""
         if self._handle is not None or fcntl is None:
             return True
         try:

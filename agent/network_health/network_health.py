@@ -46,7 +46,8 @@ class Agent(BootAgent):
             )
             return
         self.folder = Path(self.path_resolution["comm_path_resolved"])
-        self.gate = PacketGate(self.warn, encrypted=self.encryption_enabled, handlers=self.HANDLERS)
+        encrypted = self.encryption_enabled
+        self.gate = PacketGate(self.folder, self.warn, encrypted=encrypted, handlers=self.HANDLERS)
         self.instance = SingleInstance(self.folder / "queue", self.log)
         self.log("NetworkHealthMonitor initialized.")
         self.start()

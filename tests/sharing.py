@@ -21,7 +21,7 @@ SECONDS = {
     "tests/real_swarm/test_reports.py": 140,
     "tests/real_swarm/test_prometheus.py": 90,
     "tests/real_swarm/test_beside_the_reference.py": 75,
-    "tests/real_swarm/test_links_on_swarm.py": 160,
+    "tests/real_swarm/test_links_on_swarm.py": 190,
     "tests/real_swarm/test_live_config.py": 60,
     "tests/packaging/test_newcomer.py": 50,
     "tests/cli/watch/test_command.py": 50,

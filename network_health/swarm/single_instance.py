@@ -80,6 +80,12 @@ class SingleInstance:
             os.pwrite(handle, _record(os.getpid()), 0)
         return True
 
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
     def _log_holder(self, record: bytes) -> None:
         """Log what kind of process has the lock."""
         pid = record.split()[:1]

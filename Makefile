@@ -8,13 +8,16 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Most of the time the tests wait for swarms: more of them at a time than there are cores.
 JOBS ?= 6
+# Those of the inner loop mostly compute, and each job begins with collecting all tests.
+QUICK_JOBS ?= 4
 
 .PHONY: help setup demo test test-loaded quick lint generate bench clean
 
 help:
 	@echo "make demo         boot a real swarm, show its reports, cause a breach, take all down"
 	@echo "make test         run the linters and every test (root: the real-kernel and real-swarm ones too)"
-	@echo "make quick        run the linters and the tests that need neither root nor a swarm (a minute)"
+	@echo "make quick        run the linters and the tests that need no root, swarm or package registry, but the"
+	@echo "                  few slow ones (a minute)"
 	@echo "make test-loaded  run make test beside 5,000 sockets, 300 Mbps over lo and a busy process"
 	@echo "make lint         run ruff and mypy alone"
 	@echo "make generate     write the generated tables of the documentation and the tests' golden files"
@@ -44,7 +47,7 @@ test: lint
 	$(BIN)/python -m pytest -n $(JOBS)
 
 quick: lint
-	$(BIN)/python -m pytest -n $(JOBS) -m "not root and not swarm"
+	$(BIN)/python -m pytest -n $(QUICK_JOBS) -m "not root and not swarm and not packaging and not slow"
 
 test-loaded: setup
 	$(BIN)/python -m tests.load $(MAKE) test

@@ -5,11 +5,16 @@ import shlex
 import signal
 import sys
 
+import hypothesis
 import pytest
 
 from tests import isolated, swarm_logs
 from tests.netns import Namespace
 from tests.sharing import LongestFirst, seconds_of
+
+# An example may take as long as it does on a busy host.
+hypothesis.settings.register_profile("any host", deadline=None)
+hypothesis.settings.load_profile("any host")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,9 +6,10 @@ each value of a parameter is a group for each value.
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-#: Files with a group for each value of the first parameter: a swarm, an environment of a Python, or the
-#: situations on one testbed.
+#: Files with a group for each value of the first parameter: a swarm, an environment of a Python, sessions at
+#: a terminal, which share nothing, or the situations on one testbed.
 BY_PARAMETER = {
+    "tests/cli/watch/test_command.py",
     "tests/packaging/test_environments.py",
     "tests/real_swarm/test_bad_settings.py",
     "tests/real_swarm/test_demo.py",
@@ -23,7 +24,7 @@ SECONDS = {
     "tests/real_swarm/test_reports.py": 140,
     "tests/real_swarm/test_prometheus.py": 90,
     "tests/real_swarm/test_beside_the_reference.py": 75,
-    "tests/real_swarm/test_links_on_swarm.py": 160,
+    "tests/real_swarm/test_links_on_swarm.py": 190,
     "tests/real_swarm/test_live_config.py": 60,
     "tests/packaging/test_newcomer.py": 50,
     "tests/cli/watch/test_command.py": 50,
@@ -35,10 +36,16 @@ SECONDS = {
     "tests/real_swarm/test_incident.py": 30,
     "tests/scenarios/test_scenarios.py": 25,
     "tests/real_swarm/test_demo.py": 25,
-    "tests/cli/test_doctor.py": 25,
     "tests/packaging/test_artifacts.py": 25,
     "tests/test_a_day.py": 20,
     "tests/export/test_endpoint.py": 20,
+    "tests/swarm/test_install_interrupted.py": 20,
+    "tests/test_agent.py": 12,
+    "tests/cli/test_doctor_export.py": 10,
+    "tests/cli/test_failures.py": 8,
+    "tests/cli/test_config_file.py": 8,
+    "tests/delivery/test_outbox_faults.py": 8,
+    "tests/export/test_exporter.py": 6,
 }
 #: A worker gets its next group when the last test of the one before begins. Behind one as long as this a long
 #: group would wait too long.

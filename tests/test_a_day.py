@@ -16,6 +16,8 @@ from network_health.delivery.schedule import Schedule
 from tests.checked_host import keys
 from tests.random_host import COLLECTORS, EPOCH, Clock, RandomHost
 
+pytestmark = pytest.mark.slow
+
 INTERVAL_S = 30
 CHECKS = 24 * 3600 // INTERVAL_S
 QUARTER = CHECKS // 4

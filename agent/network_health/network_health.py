@@ -46,7 +46,8 @@ class Agent(BootAgent):
             )
             return
         self.folder = Path(self.path_resolution["comm_path_resolved"])
-        self.gate = PacketGate(self.warn, encrypted=self.encryption_enabled, handlers=self.HANDLERS)
+        encrypted = self.encryption_enabled
+        self.gate = PacketGate(self.folder, self.warn, encrypted=encrypted, handlers=self.HANDLERS)
         self.instance = SingleInstance(self.folder / "queue", self.log)
         self.log("NetworkHealthMonitor initialized.")
         self.start()
@@ -99,7 +100,7 @@ class Agent(BootAgent):
         return self.pass_packet(packet, receiver)
 
     def get_reception_agent(self, *args, **kwargs):
-        """The framework's reader of packets, which reads none that this agent refuses."""
+        """The framework's reader of packets; it returns no packet that this agent refuses."""
         reader = super().get_reception_agent(*args, **kwargs)
         return reader if MISSING else self.gate.guard(reader)
 
@@ -113,7 +114,7 @@ class Agent(BootAgent):
         self.log(msg, level="WARNING")
 
     def log(self, msg="", *args, **kwargs):
-        """Log as the framework does, but one bounded line, and none about every packet."""
+        """Log as the framework does, but one line of bounded length, and no line for each packet."""
         if msg.startswith(PACKET_LINES) and not self.debug.is_enabled():
             return
         caller = sys._getframe(1)

@@ -27,7 +27,7 @@ def exit_status(content: Content) -> int:
 def status_line(content: Content, settings: Settings, status: int, errors: Sequence[str] = ()) -> str:
     """The one line; ``errors`` are failures outside of the check.
 
-    A limit is printed as the critical one, too, if each breach is CRITICAL at once.
+    If each breach is CRITICAL at once, the limit is printed as the critical limit, too.
     """
     critical = settings.critical_after_checks == 1
     performance = " ".join(_performance(metric, critical) for metric in report_metrics(content, settings))

@@ -110,8 +110,8 @@ class SavedState:
 def _shift_s(at_s: float, timestamp: float, now_s: float, *, same_boot: bool) -> float:
     """What to add to a saved monotonic time.
 
-    The monotonic clock of one boot is the same in all processes. After a boot the wall clock says how long
-    ago the state was saved, or, if it was wrong then or is now, at least for how long the host has been up.
+    The monotonic clock of one boot is the same in all processes. After a boot of the host, the age of the
+    state is computed from the wall clock. If that is or was wrong, the age is the time since the boot.
     """
     if same_boot and at_s <= now_s:
         return 0.0

@@ -20,7 +20,7 @@ _V4 = r"[0-9]+(?:\.[0-9]+){3,}"
 _HEX = "[0-9A-Fa-f]+"
 #: All groups, or ``::`` between groups. More groups or digits than an address can have are masked together
 #: with the address that they contain.
-_V6 = rf"(?:{_HEX}:){{6,}}(?:{_V4}|{_HEX}:{_HEX})|(?:(?:{_HEX}:)+|:):(?:(?:{_HEX}:)*(?:{_V4}|{_HEX}))?"
+_V6 = rf"(?:{_HEX}:){{6,}}(?:{_V4}|{_HEX}:{_HEX})|(?:(?:{_HEX}:)+|:):+(?:(?:{_HEX}:)*(?:{_V4}|{_HEX}))?"
 _ADDRESS = re.compile(rf"(?:{_V6}|{_V4})(?:/[0-9]+)?")
 
 
@@ -62,7 +62,7 @@ def _has_ipv4(text: str) -> bool:
 
 def _is_name(text: str, match: re.Match[str]) -> bool:
     """Whether it is a part of words that are joined by ``::``, as in Foo::Bar."""
-    if "." in text or re.search("[^:]:[^:]", text):
+    if "." in text or ":::" in text or re.search("[^:]:[^:]", text):
         return False
     before = re.search(r"\w\Z", match.string[: match.start()]) is not None
     after = re.match(r"\w", match.string[match.end() :]) is not None

@@ -21,6 +21,7 @@ from network_health.reporting import Report
 from network_health.settings import SettingsOutcome
 from network_health.sources import boot_id
 from network_health.swarm.config_folder import ConfigFolder
+from network_health.swarm.earlier_boot import STATE, continue_earlier_boot
 from network_health.swarm.live_config import Identity, difference, origin, refusal, unwrap
 from network_health.swarm.ordered_delivery import OrderedDelivery
 from network_health.swarm.packet_gate import PacketGate
@@ -77,8 +78,9 @@ class AgentService:
         for mistake in outcome.errors + outcome.warnings:
             self._warn(f"Setting {mistake}")
         queue, boot = folder / "queue", boot_id()
+        continue_earlier_boot(comm, queue, node.log)
         self.outbox = Outbox(queue, agent=universal_id, boot_id=boot, log=self._warn)
-        self._saved_state = SavedState(queue / "network-health-state.json", boot, self._warn)
+        self._saved_state = SavedState(queue / STATE, boot, self._warn)
         self.monitor = Monitor(outcome.settings, saved=self._saved_state.load())
         #: A sentence for each value that is refused, by its key.
         self._refused = dict(outcome.refused)

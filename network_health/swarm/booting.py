@@ -93,7 +93,7 @@ class Swarm:
         """The folder of all nodes; each has a folder in it, named by its universal_id."""
         folder = matrix_root.MATRIX / self.universe
         # The run's folder is preferred: the link "latest" is missing for a moment whenever a node starts.
-        return next(folder.glob("[0-9]*/comm"), folder / "latest" / "comm")
+        return max(folder.glob("[0-9]*/comm"), default=folder / "latest" / "comm")
 
     @property
     def is_gone(self) -> bool:
@@ -169,6 +169,9 @@ class Swarm:
             folder = self.workspace / "agent" / name
             folder.mkdir(exist_ok=True)
             (folder / f"{name}.py").write_text(source, encoding="utf-8")
+        self._start()
+
+    def _start(self) -> None:
         self._progress("making keys and launching matrix")
         directive, key = self._encrypt_directive()
         arguments = ["--universe", self.universe, "--encrypted-directive", str(directive), "--swarm_key", key]

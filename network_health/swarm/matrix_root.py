@@ -95,7 +95,7 @@ def _remove_root() -> None:
 
 
 def _line_count(path: Path) -> float:
-    """Infinite for a log that is too large to be that of one universe, or no file."""
+    """Infinite if the log is too large to be that of one universe, or is not a file."""
     try:
         return len(read_regular_file(path).splitlines())
     except SwarmError as error:

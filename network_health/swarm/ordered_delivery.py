@@ -66,7 +66,7 @@ class OrderedDelivery:
         return 1 + int(POLL_S // interval_s) if self._is_behind else 1
 
     def pause_s(self) -> float:
-        """How long to wait before the next try: as long as since a packet was passed, up to a second.
+        """How long to wait before the next try: the time since the last packet was passed, at most a second.
 
         So a node that takes its packets fast gets the next one soon, and a slow one costs few tries.
         """

@@ -3,16 +3,21 @@
 The framework calls any method of the agent that a command names, and loads a module of that name if there is
 none. If there are several config packets, it passes one of them on, with the identity of the last sender.
 
-Guarantees: a command reaches only the handlers that the agent names. A config packet is passed on only with
-the identity of its own sender, and only if this sender may change the settings. In each folder, refused
-packets take about `BUDGET_S` of each `WINDOW_S` at most, and are logged at a bounded rate.
+Guarantees: only a regular file of at most `MAX_BYTES` is read: the framework would wait for ever at a FIFO,
+and a huge packet would take twenty times its size as memory. A command reaches only the handlers that the
+agent names. A config packet is passed on only with the identity of its own sender, and only if this sender
+may change the settings. In each folder, refused packets take about `BUDGET_S` of each `WINDOW_S` at most, and
+are logged at a bounded rate.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from network_health.settings import shown
@@ -22,8 +27,11 @@ from network_health.swarm.refusals import Refusals
 #: Verifying a packet takes as long as signing it. So that a node that sends packets as fast as it can does
 #: not keep the agent from its checks, packets are refused unread when the time is used up.
 BUDGET_S, WINDOW_S = 0.5, 10.0
+#: Many times the size of a config with every setting.
+MAX_BYTES = 1 << 20
 _UNKNOWN = "unknown senders"
 _UNREADABLE = "the framework could not verify or read it"
+_NO_PACKET = f"it is not a regular file of at most {MAX_BYTES >> 20} MiB"
 
 
 class Packet(Protocol):
@@ -37,6 +45,7 @@ class Reader(Protocol):
     """The part of the framework's ``ReceptionAgent`` that is used here."""
 
     set_drop_zone: Callable[[dict[str, str]], Reader]
+    set_identifier: Callable[[str], Reader]
     set_logger: Callable[[Callable[..., None]], None]
     receive: Callable[[], Packet | None]
     get_identity: Callable[[], Identity | None]
@@ -46,6 +55,7 @@ class Reader(Protocol):
 class _DropZone:
     """``nothing`` is what the framework finds in a refused packet; ``reason`` says why one is refused."""
 
+    folder: Path
     kind: str
     nothing: dict[str, Any] | None
     reason: Callable[[dict[str, Any], Identity | None], str | None]
@@ -63,6 +73,7 @@ class PacketGate:
     """The gate of one agent.
 
     Args:
+        folder: the agent's own folder in the swarm.
         warn: takes one line for the log.
         encrypted: whether the swarm has identities.
         handlers: the methods that a command may name.
@@ -71,6 +82,7 @@ class PacketGate:
 
     def __init__(
         self,
+        folder: Path,
         warn: Callable[[str], None],
         *,
         encrypted: bool,
@@ -84,8 +96,8 @@ class PacketGate:
         self._refusals = Refusals(warn, clock)
         #: The framework's names of the folders.
         self._zones = {
-            "incoming": _DropZone("Command", {}, self._reason_of_command),
-            "config": _DropZone("Live config", None, self._reason_of_config),
+            "incoming": _DropZone(folder / "incoming", "Command", {}, self._reason_of_command),
+            "config": _DropZone(folder / "config", "Live config", None, self._reason_of_config),
         }
 
     @property
@@ -128,7 +140,7 @@ class PacketGate:
 
 
 class _Guard:
-    """Replaces ``receive`` and ``get_identity`` of a reader for one drop zone."""
+    """Replaces three methods of a reader for one drop zone."""
 
     def __init__(
         self,
@@ -140,11 +152,19 @@ class _Guard:
         self._zone = zone
         self._refuse = refuse
         self._clock = clock
+        self._set_identifier = reader.set_identifier
         self._receive, self._get_identity = reader.receive, reader.get_identity
+        self._name = ""
         self._identity: Identity | None = None
         self._window_s, self._spent_s = clock(), 0.0
+        reader.set_identifier = self.set_identifier
         reader.receive, reader.get_identity = self.receive, self.get_identity
         reader.set_logger(_ignore)  # its lines about packets that it cannot read are not bounded
+
+    def set_identifier(self, name: str) -> Reader:
+        """Set the name of the file that is received next."""
+        self._name = name
+        return self._set_identifier(name)
 
     def receive(self) -> Packet:
         """The next packet if it is accepted; else one in which the framework finds nothing to do."""
@@ -153,6 +173,9 @@ class _Guard:
             self._window_s, self._spent_s = started_s, 0.0
         if self._spent_s >= BUDGET_S:
             self._refuse(self._zone, _UNKNOWN, "it was not read, because too many others were refused")
+            return _RefusedPacket(self._zone.nothing)
+        if not _is_packet(self._zone.folder / self._name):
+            self._refuse(self._zone, _UNKNOWN, _NO_PACKET)
             return _RefusedPacket(self._zone.nothing)
         packet, identity = self._receive(), self._get_identity()
         content = None if packet is None else packet.get_packet()
@@ -170,6 +193,14 @@ class _Guard:
     def get_identity(self) -> Identity | None:
         """The sender of the last packet that was accepted."""
         return self._identity
+
+
+def _is_packet(path: Path) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:  # removed by now
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size <= MAX_BYTES
 
 
 def _sender(identity: Identity | None) -> str:

@@ -54,7 +54,7 @@ class SingleInstance:
         self._strange_since_s: float | None = None
 
     def acquire(self) -> bool:
-        """Whether this process may work: it has the lock, or gets it now. To be repeated while it may not."""
+        """Take the lock; returns whether this process may make checks. If not, call it again later."""
         if self._handle is not None or fcntl is None:
             return True
         try:
@@ -79,6 +79,12 @@ class SingleInstance:
         with contextlib.suppress(OSError):  # a full disk: the lock holds without it
             os.pwrite(handle, _record(os.getpid()), 0)
         return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
     def _log_holder(self, record: bytes) -> None:
         """Log what kind of process has the lock."""

@@ -2,8 +2,7 @@
 
 From ``find_swarm_pointer`` and ``matrixswarm_dirs_valid`` of the framework's ``site_boot.py``.
 
-Guarantees: reads only. Whatever the path, the pointer or the map is, the result is a workspace or a
-`SwarmError`.
+Guarantees: reads only. For any path, pointer and map, the result is a workspace or a `SwarmError`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 from network_health.cli.main import main
 
@@ -30,10 +31,14 @@ def run(*words, prefix=(), cwd=None, **variables):
     return done
 
 
-def run_here(*words):
+def run_here(*words, **variables):
     """Run the command in this process, which starts no Python for it; returns the same as `run`."""
     stdout, stderr = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+    with (
+        patch.dict(os.environ, variables),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
         status = main([str(word) for word in words])
     return subprocess.CompletedProcess(words, status, stdout.getvalue(), stderr.getvalue())
 

@@ -4,11 +4,25 @@ import json
 import os
 import shutil
 import subprocess
+from functools import cache
 
 import pytest
 
 from network_health.swarm.booting import launcher
+from network_health.swarm.doctor import checks, export
+from network_health.swarm.doctor.python import run_python
 from tests.cli.command import run
+
+_answer_of = cache(run_python)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ask_each_python_once():
+    """A doctor in this process asks the swarm's Python once, instead of in each test, what it can import."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (checks, export):
+            patch.setattr(module, "run_python", _answer_of)
+        yield
 
 
 @pytest.fixture(scope="session")

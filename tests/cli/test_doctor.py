@@ -64,7 +64,7 @@ def test_no_fault(installed):
 
 def test_each_fault_says_what_to_do(tmp_path):
     """Without a workspace there is one fault with its remedy; the host is checked all the same."""
-    done = run("doctor", tmp_path)
+    done = run_here("doctor", tmp_path)
     ((subject, says, do),) = faults(done)
     assert subject == "workspace"
     assert "is not a MatrixSwarm workspace" in says
@@ -74,7 +74,7 @@ def test_each_fault_says_what_to_do(tmp_path):
 
 def test_without_a_directive_the_doctor_lists_them(installed):
     """The list has the directives with a node of this agent, also those of the framework."""
-    note = next(finding for finding in found(run("doctor", installed)) if finding[1] == "directive")
+    note = next(finding for finding in found(run_here("doctor", installed)) if finding[1] == "directive")
     assert note[0] == "note"
     assert "network_health_demo, network_health_recommended, network_health_reference" in note[3]
 
@@ -277,12 +277,13 @@ def test_a_config_that_is_not_a_mapping(installed, config):
     assert [(subject, do) for subject, _, do in wrong] == [("settings", "give a block of settings")]
 
 
-def test_a_relative_path(installed, tmp_path):
+def test_a_relative_path(installed, tmp_path, monkeypatch):
     """The printed boot command has the absolute path, and boots nothing without a key."""
     name = "network_health_demo"
     shutil.copy(installed / "boot_directives" / f"{name}.py", tmp_path / "here.py")
+    monkeypatch.chdir(tmp_path)
     for word in ("here.py", "./here.py"):
-        done = run("doctor", installed, "--directive", word, cwd=tmp_path)
+        done = run_here("doctor", installed, "--directive", word)
         assert faults(done) == []
         command = {f[1]: f for f in found(done)}["boot"][3]
         assert f"--in {tmp_path}/here.py --out {tmp_path}/here.json) && matrixswarm-boot" in command

@@ -10,7 +10,7 @@ import pytest
 from network_health.swarm.booting import launcher
 from network_health.swarm.directive import read_directive
 from network_health.swarm.errors import SwarmError
-from tests.cli.command import run
+from tests.cli.command import run, run_here
 from tests.cli.test_doctor import AGENT, DETECTIVE, agent, faults, found
 
 TOOL = launcher("matrixswarm-encrypt-directive")
@@ -19,6 +19,20 @@ TOOL = launcher("matrixswarm-encrypt-directive")
 @pytest.fixture
 def directive(workspace):
     """A directive of the workspace with a receiver and a node of this agent."""
+    return directive_in(workspace)
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory):
+    """An encrypted directive that no test changes, as its path and its key."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    (workspace / "boot_directives").mkdir()
+    directive = directive_in(workspace)
+    return directive.with_suffix(".json"), encrypted(directive)
+
+
+def directive_in(workspace):
+    """Write the directive of these tests."""
     path = workspace / "boot_directives" / "mine.py"
     root = f'{{"universal_id": "matrix", "name": "matrix", "children": [{DETECTIVE}, {agent()}]}}'
     path.write_text(f"matrix_directive = {root}\n")
@@ -72,15 +86,15 @@ def sources(done):
 )
 def test_which_agent_an_encrypted_directive_runs(workspace, directive, options, before, after):
     """Encrypted before the installation it runs the stock agent or none, encrypted after it this version."""
-    run("install", workspace, "--uninstall")
+    run_here("install", workspace, "--uninstall")
     key = encrypted(directive, *options)
-    printed = run("install", workspace).stdout
+    printed = run_here("install", workspace).stdout
     assert f"--in {directive} --out {directive.with_suffix('.json')} --clown-car --hash-bang" in printed
-    done = run("doctor", workspace, "--directive", "mine.json", "--key", key)
+    done = run_here("doctor", workspace, "--directive", "mine.json", "--key", key)
     assert sources(done) == [before]
     assert done.returncode == (before[0] == "fault")
     key = encrypted(directive, *options)
-    done = run("doctor", workspace, "--directive", "mine.json", SWARM_KEY=key)
+    done = run_here("doctor", workspace, "--directive", "mine.json", SWARM_KEY=key)
     assert sources(done) == [after]
     assert faults(done) == []
 
@@ -88,10 +102,10 @@ def test_which_agent_an_encrypted_directive_runs(workspace, directive, options, 
 @pytest.mark.parametrize("folder", ["/", "another"])
 def test_the_advice_is_right(workspace, directive, tmp_path, folder):
     """The command that the doctor prints encrypts with the workspace's agents, wherever it is run."""
-    run("install", workspace, "--uninstall")
+    run_here("install", workspace, "--uninstall")
     key = encrypted(directive, "--clown-car")
-    run("install", workspace)
-    ((_, _, advice),) = faults(run("doctor", workspace, "--directive", "mine.json", "--key", key))
+    run_here("install", workspace)
+    ((_, _, advice),) = faults(run_here("doctor", workspace, "--directive", "mine.json", "--key", key))
     (tmp_path / "another").mkdir()
     (tmp_path / "another" / ".swarm").write_text(str(tmp_path))
     done = subprocess.run(
@@ -102,7 +116,9 @@ def test_the_advice_is_right(workspace, directive, tmp_path, folder):
         text=True,
         check=True,
     )
-    assert faults(run("doctor", workspace, "--directive", "mine.json", SWARM_KEY=done.stdout.strip())) == []
+    assert (
+        faults(run_here("doctor", workspace, "--directive", "mine.json", SWARM_KEY=done.stdout.strip())) == []
+    )
 
 
 def test_an_upgrade_changes_the_agent(workspace, directive):
@@ -110,8 +126,8 @@ def test_an_upgrade_changes_the_agent(workspace, directive):
     text = (workspace / AGENT).read_text()
     (workspace / AGENT).write_text(text + "# another version\n")
     key = encrypted(directive, "--clown-car", "--hash-bang")
-    assert "Encrypt it again" in run("install", workspace).stdout
-    assert "Encrypt it again" not in run("install", workspace).stdout
+    assert "Encrypt it again" in run_here("install", workspace).stdout
+    assert "Encrypt it again" not in run_here("install", workspace).stdout
     done = run("doctor", workspace, "--directive", "mine.json", "--key", key)
     assert sources(done) == [("fault", "n runs another version of network_health, from the directive")]
 
@@ -121,7 +137,7 @@ def test_a_receiver_whose_hash_is_another(workspace, directive):
     key = encrypted(directive, "--hash-bang")
     with (workspace / "agent/forensic_detective/forensic_detective.py").open("a") as file:
         file.write("# changed\n")
-    wrong = faults(run("doctor", workspace, "--directive", "mine.json", "--key", key))
+    wrong = faults(run_here("doctor", workspace, "--directive", "mine.json", "--key", key))
     assert [(subject, says.partition(":")[0]) for subject, says, _ in wrong] == [
         ("source", "d will not start")
     ]
@@ -131,7 +147,7 @@ def test_the_handler_of_an_embedded_agent(workspace, directive):
     """The handlers are those of the source in the directive, not of the file in the workspace."""
     key = encrypted(directive, "--clown-car")
     shutil.rmtree(workspace / "agent/forensic_detective/")
-    done = run("doctor", workspace, "--directive", "mine.json", "--key", key)
+    done = run_here("doctor", workspace, "--directive", "mine.json", "--key", key)
     assert ("handler", "ok") in [(subject, state) for state, subject, *_ in found(done)]
 
 
@@ -139,27 +155,28 @@ def test_without_the_key(workspace, directive):
     """Without the key, or with a wrong one, the directive is one fault that asks for the right one."""
     encrypted(directive)
     for words, says in (([], "is encrypted"), (["--key", "x"], "cannot be decrypted with this key")):
-        ((subject, said, do),) = faults(run("doctor", workspace, "--directive", "mine.json", *words))
+        ((subject, said, do),) = faults(run_here("doctor", workspace, "--directive", "mine.json", *words))
         assert (subject, says in said) == ("directive", True)
         assert do == "add --key with the key that matrixswarm-encrypt-directive printed"
 
 
 @pytest.mark.parametrize("key", ["x", "AAAA", "A" * 43 + "=", "\u00e4", "\udcff"])
-def test_a_wrong_key(directive, key):
+def test_a_wrong_key(sealed, key):
     """Whatever the key is, it is an error that names the file."""
-    encrypted(directive)
-    path = directive.with_suffix(".json")
+    path, _ = sealed
     with pytest.raises(SwarmError, match=f"{path} cannot be decrypted with this key"):
         read_directive(path, key)
 
 
 @pytest.mark.parametrize("value", ['"!"', "5", "null", '""', "[]"])
 @pytest.mark.parametrize("part", ["nonce", "tag", "ciphertext"])
-def test_a_damaged_file(directive, part, value):
+def test_a_damaged_file(sealed, tmp_path, part, value):
     """A part that is missing, not Base64 or of another kind is an error that names the file."""
-    key = encrypted(directive)
-    path = directive.with_suffix(".json")
-    path.write_text(re.sub(rf'"{part}": "[^"]*"', f'"{part}": {value}', path.read_text()))
+    whole, key = sealed
+    path = tmp_path / whole.name
+    text, changes = re.subn(rf'"{part}": "[^"]*"', f'"{part}": {value}', whole.read_text())
+    assert changes == 1
+    path.write_text(text)
     with pytest.raises(SwarmError, match=f"{path} cannot be decrypted with this key"):
         read_directive(path, key)
 
@@ -168,7 +185,9 @@ def test_an_encrypted_directive_beside_the_checked_one(workspace, directive):
     """It is noted as not checked, with the command that checks it."""
     encrypted(directive)
     for words in ([], ["--directive", "mine"]):
-        notes = [finding for finding in found(run("doctor", workspace, *words)) if finding[1] == "source"]
+        notes = [
+            finding for finding in found(run_here("doctor", workspace, *words)) if finding[1] == "source"
+        ]
         assert [(state, says.partition(".json")[0], do) for state, _, says, do in notes] == [
             (
                 "note",

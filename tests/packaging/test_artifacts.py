@@ -13,6 +13,8 @@ from markdown_it import MarkdownIt
 from tests.packaging.conftest import ROOT, Environment
 from tests.packaging.pythons import VERSIONS
 
+pytestmark = pytest.mark.packaging
+
 DISTRIBUTION = "matrixswarm_network_health"
 #: Folders and files of the checkout that the sdist has.
 IN_SDIST = {".ci", "agent", "bench", "directives", "docs", "network_health", "tests"}

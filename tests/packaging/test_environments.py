@@ -8,6 +8,8 @@ import pytest
 from network_health.swarm.payload import payload_files
 from tests.packaging.conftest import Environment
 
+pytestmark = pytest.mark.packaging
+
 #: Imports every module; writes a line for each that lacks a package, then version and place.
 IMPORT_ALL = """
 import importlib, pkgutil, sys, network_health

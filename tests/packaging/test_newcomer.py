@@ -13,6 +13,8 @@ from network_health.swarm import matrix_root
 from tests.isolated import outside
 from tests.packaging.pythons import uv
 
+pytestmark = pytest.mark.packaging
+
 _OUTSIDE = " ".join(outside('"$PWD"')) or "command"
 #: The two commands of the README that download something.
 DOWNLOADING = f'pip() {{ {_OUTSIDE} pip "$@"; }}\nuv() {{ {_OUTSIDE} uv "$@"; }}\n'

@@ -198,3 +198,21 @@ def test_a_flapping_veth_is_one_finding_until_it_is_gone(swarm, pairs):
     assert changes[-2:] == [["flapping"], ["gone"]]
     assert changes[:-2] in ([], [["down"]])  # of a check that was made between the first two flaps
     assert len(said(swarm, name)) == len(changes)
+
+
+def test_a_swarm_booted_again_goes_on_with_the_alert(swarm, pairs):
+    """After a power failure the agent is in new folders: the alert is not new there, and its end arrives."""
+    name, began = pairs[2].name, time.time()
+    pairs[2].switch("down")
+    eventually(lambda: told(swarm, ON_CHANGE, name, began) == [["down"]], PATIENCE_S)
+    swarm._end_processes()  # as a power failure does
+    swarm._start()
+    eventually(lambda: told(swarm, ON_CHANGE, name, began) == [["down"]], PATIENCE_S)
+    pairs[2].switch("up")
+    eventually(lambda: told(swarm, ON_CHANGE, name, began)[-1:] == [["recovered"]], PATIENCE_S)
+
+    assert told(swarm, ON_CHANGE, name, began) == [["down"], ["recovered"]]
+    (recovery,) = reports(swarm, ON_CHANGE, began)[-1]["metrics"]["recovered"]
+    assert recovery["lasted_s"] > 5
+    (line,) = said(swarm, name)
+    assert f"Recovered: {name} link after " in line

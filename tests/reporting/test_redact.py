@@ -73,6 +73,8 @@ def test_text_that_resembles_an_address_stays():
         ("nfe80::1z", f"n{ADDRESS}z"),
         ("fe80::1%eth0", f"{ADDRESS}%eth0"),
         ("::1_", f"{ADDRESS}_"),
+        ("proxy:::db8:0:0:1", f"proxy{ADDRESS}"),
+        ("proxy:::1", f"proxy{ADDRESS}"),
         ("9" * 5000 + ".1.1.1", "9" * 5000 + ".1.1.1"),
     ],
 )

@@ -1,5 +1,7 @@
 """The agent's work, tested without a swarm: a fake node records what the service does."""
 
+from pathlib import Path
+
 import pytest
 
 from network_health.swarm.agent_service import AgentService
@@ -14,7 +16,7 @@ class Node:
         self.logged, self.passed, self.beacons, self.receivers = [], [], 0, ["receiver-1"]
         self.service = None
         self.accepts = True
-        self.gate = PacketGate(lambda line: self.log(line, level="WARNING"), encrypted=False)
+        self.gate = PacketGate(Path(), lambda line: self.log(line, level="WARNING"), encrypted=False)
 
     def log(self, msg="", *, level="INFO"):
         self.logged.append((level, msg))

@@ -14,6 +14,8 @@ from network_health.swarm.payload import payload_files
 from network_health.swarm.workspace import Workspace
 from tests.swarm.test_install import AGENT, DEMO, snapshot, without_times
 
+pytestmark = pytest.mark.slow
+
 #: The audit events of operations that change files; see "Audit events table" in Python's documentation.
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.chown", "shutil.move"}
 CUT, DONE = 3, 4

@@ -1,11 +1,12 @@
 """Which packets reach the framework, what it finds in the others, and how long that may take."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
 from matrixswarm.core.class_lib.packet_delivery.utility.encryption.utility.identity import IdentityObject
 
-from network_health.swarm.packet_gate import BUDGET_S, WINDOW_S, PacketGate
+from network_health.swarm.packet_gate import BUDGET_S, MAX_BYTES, WINDOW_S, PacketGate
 
 MATRIX, OTHER, NOBODY = (
     IdentityObject(True, "matrix"),
@@ -25,6 +26,10 @@ class Reader:
         self.zone = drop["drop"]
         return self
 
+    def set_identifier(self, name):
+        self.name = name
+        return self
+
     def set_logger(self, log):
         self.log = log
 
@@ -40,21 +45,25 @@ class Reader:
     def read(self, content, sender):
         """What the framework gets for one packet: its content and its sender."""
         self.packets = [(content, sender)]
+        self.set_identifier("packet.json")
         return self.receive().get_packet(), self.get_identity()
 
 
 class Gate:
-    """A gate with a clock of its own; ``lines`` is what it logs."""
+    """A gate with a clock of its own; ``lines`` is what it logs. Every folder has one packet."""
 
-    def __init__(self, **options):
+    def __init__(self, folder, **options):
         self.now_s, self.lines = 0.0, []
-        self.gate = PacketGate(self.lines.append, clock=lambda: self.now_s, **options)
+        for zone in ("incoming", "config", "directive"):
+            (folder / zone).mkdir(exist_ok=True)
+            (folder / zone / "packet.json").touch()
+        self.gate = PacketGate(folder, self.lines.append, clock=lambda: self.now_s, **options)
 
 
 @pytest.fixture
-def gate():
+def gate(tmp_path):
     """The gate of an agent in an encrypted swarm that answers to one command."""
-    return Gate(encrypted=True, handlers=["cmd_known"])
+    return Gate(tmp_path, encrypted=True, handlers=["cmd_known"])
 
 
 @pytest.mark.parametrize(
@@ -85,6 +94,25 @@ def test_a_config_of_another_node_hides_none_of_matrix(gate):
     assert gate.lines == ["Live config refused: 'other-1' may not command this agent, only 'matrix' may."]
 
 
+def huge(path):
+    """A file that is larger than any packet."""
+    path.touch()
+    os.truncate(path, MAX_BYTES + 1)
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, os.mkdir, huge, lambda path: path.symlink_to("/dev/zero")])
+@pytest.mark.parametrize(("zone", "nothing"), [("config", None), ("incoming", {})])
+def test_what_is_no_file_or_too_large_is_not_read(gate, tmp_path, zone, nothing, plant):
+    """The framework would wait at a FIFO for ever; a huge file would take twenty times its size as memory."""
+    (tmp_path / zone / "packet.json").unlink()
+    plant(tmp_path / zone / "packet.json")
+    reader = Reader(gate, zone)
+    assert reader.read({"top_n_procs": 1}, MATRIX)[0] == nothing
+    assert reader.taken == []
+    (line,) = gate.lines
+    assert line.endswith(" refused: it is not a regular file of at most 1 MiB.")
+
+
 @pytest.mark.parametrize("content", [None, {}, [], "text"])
 @pytest.mark.parametrize(("zone", "nothing"), [("config", None), ("incoming", {})])
 def test_what_cannot_be_read_is_refused(gate, zone, nothing, content):
@@ -94,9 +122,9 @@ def test_what_cannot_be_read_is_refused(gate, zone, nothing, content):
     assert line.endswith(" refused: the framework could not verify or read it.")
 
 
-def test_without_encryption_everyone_may_push(gate):
+def test_without_encryption_everyone_may_push(tmp_path):
     """There is no identity then; commands are refused all the same."""
-    gate = Gate(encrypted=False)
+    gate = Gate(tmp_path, encrypted=False)
     assert Reader(gate, "config").read({"top_n_procs": 1}, NOBODY)[0] == {"top_n_procs": 1}
     assert Reader(gate, "incoming").read({"handler": "log"}, NOBODY)[0] == {}
     assert gate.lines == [

@@ -90,9 +90,12 @@ def _errors(interface: Interface, settings: Settings) -> Iterator[Finding]:
     if not limit:
         yield from _any_loss(name, tx, rx, drops, suffix)
         return
-    sent = _percent(tx + (interface.new_tx_drops or 0), interface.new_tx_packets)
-    received = _percent(rx + (interface.new_rx_drops or 0) - unwanted, interface.new_rx_packets)
-    shares = [(p, way) for p, way in ((sent, "sent"), (received, "received")) if p is not None and p > limit]
+    sent, received = tx + (interface.new_tx_drops or 0), rx + (interface.new_rx_drops or 0) - unwanted
+    # The kernel counts a frame in rx_dropped as received, but no other lost one as sent or received.
+    sent_percent = _percent(sent, interface.new_tx_packets, sent)
+    received_percent = _percent(received, interface.new_rx_packets, rx + (interface.new_rx_missed or 0))
+    both = (sent_percent, "sent"), (received_percent, "received")
+    shares = [(percent, way) for percent, way in both if percent is not None and percent > limit]
     if shares:
         found = " and ".join(f"{percent}% of {way} packets" for percent, way in shares)
         text = f"{_loss_text(name, tx, rx, drops)}{suffix}, {found} > {limit}%"
@@ -109,11 +112,12 @@ def _loss_text(name: str, tx: int, rx: int, drops: int) -> str:
     return f"{name} errors: TX={tx} RX={rx} drops={drops}"
 
 
-def _percent(lost: int, packets: int | None) -> float | None:
+def _percent(lost: int, packets: int | None, not_in_packets: int) -> float | None:
     """The share of lost packets; ``None`` if the packets are unknown or too few."""
-    if packets is None or packets + lost < MIN_PACKETS:
+    if packets is None:
         return None
-    return float(f"{100 * lost / (packets + lost):.3g}")
+    total = max(packets + not_in_packets, lost)  # a veth may drop a frame before it counts it
+    return float(f"{100 * lost / total:.3g}") if total >= MIN_PACKETS else None
 
 
 def _unwanted(interface: Interface) -> int:

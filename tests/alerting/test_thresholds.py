@@ -170,7 +170,7 @@ def test_each_direction_has_its_own_share(sent, received, shares):
         (
             {"new_rx_drops": 150, "new_rx_packets": 150, "window_s": 1},
             {"packet_error_percent": 2},
-            ["drops=150, 50.0% of received packets > 2%"],
+            ["drops=150, 100.0% of received packets > 2%"],
         ),
         (
             {"new_rx_drops": 115, "new_rx_missed": 100, "new_rx_packets": 900},

@@ -69,7 +69,11 @@ def test_any_datagram_is_parsed_or_an_error(name, data):
 
 
 @pytest.mark.parametrize(
-    ("name", "parser"), [*DATAGRAM_PARSERS.items(), *LOSS_PARSERS.items()], ids=lambda value: str(value)[:30]
+    ("name", "parser"),
+    [
+        pytest.param(name, parser, id=f"{name} {parser[0].__module__.rpartition('.')[2]}")
+        for name, parser in (*DATAGRAM_PARSERS.items(), *LOSS_PARSERS.items())
+    ],
 )
 @settings(settings.get_profile("readers"))
 @given(

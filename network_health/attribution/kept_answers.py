@@ -1,8 +1,9 @@
 """Keeps the culprits of active alerts, and decides when they are looked up again. Pure.
 
 Guarantees:
-- A finding is looked up when it is new, when its value has changed by a fifth since the last lookup, and
-  after the refresh time. This time doubles up to `MAX_REFRESH_S` as long as the value stays.
+- A finding is looked up when it is new, when it is about another route or remote address, when its value has
+  changed by a fifth since the last lookup, and after the refresh time. This time doubles up to
+  `MAX_REFRESH_S` as long as the value stays.
 - A failed lookup is repeated in the next check.
 - Only answers to the findings of the last check are kept.
 """
@@ -20,7 +21,7 @@ _CHANGE = 0.2
 #: Their culprits are counts of one check, and cost little.
 _NOT_KEPT = frozenset({"packet_errors", "softnet_dropped", "softnet_squeezed"})
 
-_Key = tuple[str, str, str]
+_Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ class KeptAnswers:
 
 
 def _key(finding: Finding) -> _Key:
-    return finding.check, finding.subject, finding.aspect
+    # The sentence up to its value: it names the route or the remote address that the answer is about.
+    about = finding.text.rpartition(f" {finding.value}")[0]
+    return finding.check, finding.subject, finding.aspect, about
 
 
 def _has_changed(kept: _Kept, finding: Finding) -> bool:

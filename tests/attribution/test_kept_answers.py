@@ -97,3 +97,16 @@ def test_another_aspect_or_subject_is_another_finding():
     other = count(aspect="other")
     assert kept.due([other], 300, 1.0) == (other,)
     assert kept.due([count()], 300, 2.0) == (count(),)
+
+
+def test_another_peer_or_route_is_another_finding():
+    """A sentence about one remote address never has the culprit of another one."""
+    kept = KeptAnswers()
+    one, other = (
+        Finding("peer_retransmits", "host", f"TCP retransmits to {peer} 12.0% > 10%", 12.0, 10)
+        for peer in ("10.0.0.9", "10.0.0.12")
+    )
+    kept.keep([(one, (" (one)", {}))], 0)
+    assert kept.applied([one], 5)[0][0].culprit == " (one)"
+    assert kept.due([other], 300, 5) == (other,)
+    assert kept.applied([other], 5)[0] == (other,)

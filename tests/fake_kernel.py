@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from unittest.mock import patch
 
-from network_health.model import BYTE_COUNTER, ProcessDetails, Socket, SocketGroup
+from network_health.attribution.interface_paths import InterfacePaths, Way
+from network_health.attribution.interface_traffic import RoutedTraffic
+from network_health.model import BYTE_COUNTER, Link, ProcessDetails, Socket, SocketGroup
 from network_health.sources.linux.byte_counters import ByteCounters
 from network_health.sources.linux.owners import SocketOwners
 from network_health.sources.linux.socket_groups import SocketListing
@@ -82,6 +84,14 @@ class FakeKernel:
         changed = [] if before is None else [transfer, hidden]
         return TcpBytes(before, resent_before, counters, changed=changed, listeners=self.listeners())
 
+    def carried(self):
+        """The bytes of eth0, with headers, which is the interface of every route."""
+        return {2: (self.sent and 942_375_000, 0)}
+
+    def routed(self, traffic):
+        """All traffic is routed to eth0."""
+        return RoutedTraffic(InterfacePaths({2: Link("eth0", True, 2)}), {Way(2): traffic})
+
     def listeners(self):
         """A listener whose queue is full."""
         row = "LISTEN", bytes(4), 8080, bytes(4), 0, NGINX * 100_000, 1
@@ -116,7 +126,9 @@ def patched_by(kernel, monotonic):
         f"{linux}.read_process_details": lambda pids: {pid: PROCESSES[pid] for pid in pids},
         f"{linux}.user_name": {33: "www-data", 34: "backup", 1000: "1000", 0: "root"}.get,
         f"{linux}.OwnerFinder.find": lambda self, inodes, deadline_s, closed=(): kernel.find(inodes),
+        f"{window}.read_carried_bytes": kernel.carried,
         f"{window}.read_tcp_bytes": kernel.tcp_bytes,
+        "network_health.attribution.interface_traffic.read_routed": kernel.routed,
         f"{window}.ClosedSockets.take": lambda self: ([], kernel.sees_owners),
         f"{window}.time.monotonic": monotonic,
     }

@@ -48,6 +48,7 @@ CULPRIT_CONFIG = {
     "listen_overflow_threshold_per_sec": 10,
     "conntrack_threshold_percent": 20,
     "ephemeral_port_threshold_percent": 1,
+    "culprit_refresh_sec": 1,
 }
 
 LO = Link("lo", True, 1, None, ("127.0.0.1",), ("::1",), Counters(), 65536, "", "unknown", 0)
@@ -136,7 +137,7 @@ def reports():
 
 def report_with_culprits(sees_owners, **config):
     """A report with all culprits of a breach; without ``sees_owners``, access to socket owners is denied."""
-    host, kernel = Host(), FakeKernel()
+    host, kernel = Host(), FakeKernel(sees_owners=sees_owners)
     with clock_of(host) as monotonic, patched_by(kernel, monotonic):
         readers = replace(host.readers(), protocols=lambda with_ports: host.read_routes())
         monitor = Monitor(
@@ -151,7 +152,6 @@ def report_with_culprits(sees_owners, **config):
         host.processes = (replace(BUSY, cpu_s=115.0), replace(IDLE, cpu_s=7.3))
         host.protocols = replace(QUIET, listen_overflows=7852)
         kernel.sent, kernel.refused, kernel.lost = 870_000_000, 6855, {"rx_crc": 3, "rx_missed": 4}
-        kernel.sees_owners = sees_owners
         return monitor.check()
 
 

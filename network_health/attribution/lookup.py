@@ -6,7 +6,6 @@ Guarantees: an error in the lookup for one finding is noted and does not affect 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -76,8 +75,7 @@ class Lookup:
 
     def _connections(self, _: Finding) -> Culprits:
         listing = self._sockets
-        owned = sum(each.sockets - each.without_owner for each in listing.groups)
-        note = missing_owners.note(sum(each.owner_unknown for each in listing.groups), owned, listing)
+        note = missing_owners.note_of_sockets(listing)
         clause, evidence = connection_culprits.of_connections(
             listing.groups, self._owner_of, self._count, note
         )
@@ -104,7 +102,7 @@ class Lookup:
             for each, _ in crossing.traffic
             if _is_hidden(each.socket, owners)
         }
-        missing = missing_owners.note(sum(hidden.values()), carried, owners)
+        missing, users = missing_owners.note_of_bytes(hidden, carried, owners)
         clause, evidence = rate_culprits.of_rate(
             interface,
             RATES[finding.check],
@@ -115,9 +113,8 @@ class Lookup:
             self._count,
             missing or note,
         )
-        users = linux.read_users(hidden) if missing else Counter[linux.SocketUser]()
         entries = missing_owners.user_entries(users, self._count, "bytes")
-        return clause, evidence | ({"users": entries} if entries else {})
+        return clause, evidence | ({"users": entries} if missing else {})
 
     def _loss(self, finding: Finding) -> Culprits | None:
         context = loss_lookups.Context(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from network_health.attribution.evidence import MIN_PERCENT
 from network_health.sources import linux
@@ -18,8 +19,31 @@ OBSTACLES = {
 }
 
 
-def note(unknown: int, total: int, search: linux.SocketListing | linux.SocketOwners) -> str:
-    """Why many of all sockets, or bytes, have an ``unknown`` owner; empty if few have."""
+def note_of_sockets(listing: linux.SocketListing) -> str:
+    """Why many of all sockets have an unknown owner; empty if few have.
+
+    A socket that was closed during the search does not count: ``users`` are read after it.
+    """
+    late = sum(each.owner_unknown for each in listing.groups)
+    unknown = late if listing.timed_out else listing.users.total()
+    return _note(unknown, sum(each.sockets for each in listing.groups), listing)
+
+
+def note_of_bytes(
+    hidden: Mapping[int, int], total: int, owners: linux.SocketOwners
+) -> tuple[str, Counter[linux.SocketUser]]:
+    """Why many of all bytes have an unknown owner, and the users of their sockets; empty if few have.
+
+    ``hidden`` are the bytes of each socket without a known owner, by inode. A socket that was closed during
+    the search does not count.
+    """
+    if not _note(sum(hidden.values()), total, owners):
+        return "", Counter()
+    users = linux.read_users(hidden)
+    return _note(users.total(), total, owners), users
+
+
+def _note(unknown: int, total: int, search: linux.SocketListing | linux.SocketOwners) -> str:
     if not unknown or 100 * unknown < MIN_PERCENT * total:
         return ""
     if search.timed_out:

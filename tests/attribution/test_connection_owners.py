@@ -1,13 +1,21 @@
 """Owners in the clause about connections: within the host, shared sockets, several processes of one port."""
 
 import ipaddress
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from network_health.attribution import connection_culprits, evidence, ownership, process_traffic
+from network_health.attribution import (
+    connection_culprits,
+    evidence,
+    missing_owners,
+    ownership,
+    process_traffic,
+)
 from network_health.model import Owner, ProcessTraffic, Socket, SocketGroup, SocketTraffic
 from network_health.reporting.report import network_metrics
+from network_health.sources.linux import SocketListing
 
 ANY, HOST, LOOPBACK, PEER, PEER2 = (
     ipaddress.ip_address(text).packed for text in ("0.0.0.0", "10.0.0.1", "127.0.0.1", "10.0.0.7", "10.0.0.9")
@@ -228,3 +236,23 @@ def test_shared_traffic_is_reported_once():
 def test_a_process_that_has_ended_has_no_pid():
     """The pid may belong to another process by now."""
     assert evidence.owner_text(evidence.owner_fields(Owner(None))) == "a process that has ended"
+
+
+HIDDEN_GROUPS = (accepted(80, 20, HIDDEN), accepted(80, 80, NOBODY, state="TIME_WAIT"))
+
+
+@pytest.mark.parametrize(
+    ("listing", "note"),
+    [
+        (SocketListing(HIDDEN_GROUPS, users=Counter({(0, 0): 10})), missing_owners.NOT_HELD),
+        (SocketListing(HIDDEN_GROUPS, users=Counter({(0, 0): 9})), ""),
+        (SocketListing(HIDDEN_GROUPS), ""),
+        (SocketListing(HIDDEN_GROUPS, True, users=Counter({(0, 0): 20})), missing_owners.ACCESS_DENIED),
+        (SocketListing(HIDDEN_GROUPS, timed_out=True), missing_owners.TIMED_OUT),
+        (SocketListing(HIDDEN_GROUPS[1:], True, True), ""),
+    ],
+)
+def test_the_note_counts_sockets_that_are_still_open(listing, note, monkeypatch):
+    """A tenth of all sockets must be open in a process after the search; TIME_WAIT is in none."""
+    monkeypatch.setattr(missing_owners.linux, "read_obstacle", lambda: None)
+    assert missing_owners.note_of_sockets(listing) == note

@@ -1,6 +1,7 @@
 """The culprits of a rate: shares, peers, processes that share sockets, and notes."""
 
 import ipaddress
+from collections import Counter
 
 import pytest
 
@@ -106,7 +107,7 @@ def looked_up(sockets, carried, way, monkeypatch):
         "read_routed",
         lambda owned: interface_traffic.RoutedTraffic(InterfacePaths(links), {way: owned}),
     )
-    monkeypatch.setattr(lookup.linux, "read_users", lambda inodes: lookup.Counter())
+    monkeypatch.setattr(lookup.linux, "read_users", lambda hidden: Counter({(33, 0): sum(hidden.values())}))
     snapshot = Snapshot(0.0, (ETH0,), None, None, (), Cost(0.0, {}, {}))
     window = Window(1.0, sockets, (), True, carried)
     look = lookup.Lookup(Finder(), LossReadings(), snapshot, Settings(), window)

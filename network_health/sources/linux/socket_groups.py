@@ -43,7 +43,8 @@ SocketUser = tuple[int, int]
 class SocketListing:
     """All sockets; owners are missing if the search was denied access to a process, or timed out.
 
-    ``users`` counts the sockets without a known owner by user, if they are at least a tenth.
+    ``users`` counts the sockets without a known owner by user, as far as they are still open after the
+    search. It is empty if they are less than a tenth, or if the search timed out.
     """
 
     groups: tuple[SocketGroup, ...]

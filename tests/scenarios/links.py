@@ -1,7 +1,7 @@
 """Situations with several links: which of them carried it. Each returns what the report must say."""
 
 from tests.scenarios.expected import Expected, text_of
-from tests.scenarios.network import REMOTES, SECOND_REMOTES
+from tests.scenarios.network import HOST, REMOTES, SECOND_REMOTES
 from tests.scenarios.rates import ACTS, VA, VC
 from tests.scenarios.testbed import LIMITS, Route
 
@@ -10,10 +10,10 @@ VM = "10.95.0.100"
 OPPOSITE = {"outbound": "inbound", "inbound": "outbound"}
 
 
-def beside(testbed, rng, route, other, *, far=None, port=None):
+def beside(testbed, rng, route, other, *, far=None, port=None, acts=ACTS):
     """One process uses a route while another one uses another route: each link names its own process."""
     culprit, neighbour = rng.sample(testbed.workers, 2)
-    act, direction = rng.choice(ACTS)
+    act, direction = rng.choice(acts)
     peer = testbed.connect_over(culprit, route, port or rng.randrange(1024, 20000), far)
     other_peer = testbed.connect_over(neighbour, other, rng.randrange(20000, 30000))
     testbed.first_check(LIMITS)
@@ -79,22 +79,29 @@ def one_link_local_on_two_links(testbed, rng):
 def policy_routing(testbed, rng):
     """A rule sends by source, mark, port or user over another link than the main table would."""
     kind, port = rng.choice(["source", "mark", "port", "user"]), rng.randrange(1024, 20000)
-    words, source, options, uid = {
-        "source": (("from", "10.91.0.1"), "10.91.0.1", (), 0),
-        "mark": (("fwmark", "7"), None, ((1, 36, 7),), 0),  # SO_MARK
-        "port": (("ipproto", "tcp", "dport", str(port)), None, (), 0),
-        "user": (("uidrange", "4242-4242"), None, (), 4242),
+    words, options, uid = {
+        "source": (("from", HOST), (), 0),
+        "mark": (("fwmark", "7"), ((1, 36, 7),), 0),  # SO_MARK
+        "port": (("ipproto", "tcp", "dport", str(port)), (), 0),
+        "user": (("uidrange", "4242-4242"), (), 4242),
     }[kind]
     testbed.network.host.ip("rule", "add", *words, "lookup", "100")
     testbed.afterwards(testbed.network.host.ip, "rule", "del", *words, "lookup", "100")
-    over_va = Route(("va",), "10.92.0.1")
-    return beside(testbed, rng, Route(("vc",), "10.92.0.1", source, options, uid), over_va, port=port)
+    source = HOST if kind == "source" else rng.choice([HOST, None])
+    over_vc = Route(("vc",), "10.92.0.1", source, options, uid)
+    # What goes to an address of va comes in over va.
+    acts = ACTS if source is None else ACTS[:1]
+    over_va = Route(("va",), "10.92.0.1", "10.90.0.1" if kind == "source" else None)
+    return beside(testbed, rng, over_vc, over_va, port=port, acts=acts)
 
 
 def bound_device(testbed, rng):
     """A socket is bound to another link than the one that the route prefers."""
-    over_va = Route(("va",), "10.92.0.1")
-    return beside(testbed, rng, Route(("vc",), "10.92.0.1", options=((1, 25, b"vc"),)), over_va)
+    over_vc = Route(("vc",), "10.92.0.1", options=((1, 25, b"vc"),))  # SO_BINDTODEVICE
+    source = rng.choice([None, "10.91.0.1"])
+    # What goes to an address of vc comes in over vc.
+    acts = ACTS if source is None else ACTS[:1]
+    return beside(testbed, rng, over_vc, Route(("va",), "10.92.0.1", source), acts=acts)
 
 
 def container_peer(testbed, rng):

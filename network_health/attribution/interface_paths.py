@@ -27,6 +27,7 @@ _CARRIED_AGAIN = {
 }
 _OF_PORTS = {"bridge", "bond", "team"}
 _LOOPBACK = "lo"
+NOTHING_BELOW = 0
 _MAX_DEPTH = 8
 #: Sockets count acknowledged bytes, interfaces count sent ones: both readings differ a little.
 _TOLERANCE = 1.1
@@ -44,12 +45,13 @@ DIRECTIONS = {"outbound": SENT, "inbound": RECEIVED}
 class Way(NamedTuple):
     """The interface that packets are routed to, and what is known about their further way.
 
-    ``below`` is the next interface below ``device``; 0 if there is none, as for packets to a sibling, and
-    ``None`` if it is not known. Without ``returns`` the answers may arrive by any other interface.
+    ``via`` is the one that carries them of several interfaces below; `NOTHING_BELOW` if none does, as for
+    packets to a sibling, and ``None`` if it is not known. Without ``returns`` the answers may arrive by any
+    other interface.
     """
 
     device: int
-    below: int | None = None
+    via: int | None = None
     returns: bool = True
 
 
@@ -100,9 +102,9 @@ class InterfacePaths:
 
     def end_of(self, way: Way) -> int | None:
         """The lowest interface that packets of ``way`` cross; ``None`` if it may be one of several."""
-        index = way.device if way.below is None else way.below
+        index = way.device
         for _ in range(_MAX_DEPTH):
-            below = self.below(index)
+            below = self._next(index, way)
             if len(below) != 1:
                 return None if below else index
             index = below[0]
@@ -121,39 +123,39 @@ class InterfacePaths:
     def crossed(self, way: Way) -> set[int]:
         """The interfaces that packets can cross."""
         found, left = set[int](), [way.device]
-        if way.below is not None:
-            found, left = {way.device}, [way.below]
         while left:
             index = left.pop()
             if index not in found:
                 found.add(index)
-                left += self.below(index)
+                left += self._next(index, way)
         return found
 
     def elsewhere(self, way: Way, target: int, carried: Carried, direction: int) -> float:
         """How many bytes of ``way`` may not have crossed ``target``; infinite if all of them."""
-        if way.device == target or way.below is None:
-            return self._elsewhere(way.device, target, carried, direction, _MAX_DEPTH)
-        return self._elsewhere(way.below, target, carried, direction, _MAX_DEPTH)
 
-    def _elsewhere(self, index: int, target: int, carried: Carried, direction: int, depth: int) -> float:
-        if index == target:
-            return 0
-        below = self.below(index)
-        if not below or not depth:
-            return math.inf
-        return self._to_siblings(index, carried, direction) + sum(
-            min(
-                carried[each][direction] if each in carried else math.inf,
-                self._elsewhere(each, target, carried, direction, depth - 1),
+        def below(index: int, depth: int) -> float:
+            if index == target:
+                return 0
+            others = self._next(index, way)
+            if not others or not depth:
+                return math.inf
+            return self._to_siblings(index, way, carried, direction) + sum(
+                min(carried[each][direction] if each in carried else math.inf, below(each, depth - 1))
+                for each in others
             )
-            for each in below
-        )
 
-    def _to_siblings(self, index: int, carried: Carried, direction: int) -> float:
+        return below(way.device, _MAX_DEPTH)
+
+    def _next(self, index: int, way: Way) -> Sequence[int]:
+        if index == way.device and way.via == NOTHING_BELOW:
+            return ()
+        below = self.below(index)
+        return (way.via or 0,) if way.via in below else below
+
+    def _to_siblings(self, index: int, way: Way, carried: Carried, direction: int) -> float:
         """The bytes that may have gone to interfaces on the same lower one: those received what this sent."""
         link = self._links[index]
-        if not link.delivers_to_siblings:
+        if not link.delivers_to_siblings or way.via == link.lower:
             return 0
         if index in self._hidden_siblings:
             return math.inf

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from network_health.attribution.interface_paths import InterfacePaths, Way
+from network_health.attribution.interface_paths import NOTHING_BELOW, InterfacePaths, Way
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.model import Link, Socket
 from network_health.sources import linux
@@ -20,9 +20,6 @@ from network_health.sources import linux
 #: What the route of a socket's packets depends on.
 _WITHOUT_PORTS = attrgetter("local", "remote", "device", "mark", "uid")
 _WITH_PORTS = attrgetter("local", "remote", "device", "mark", "uid", "local_port", "remote_port")
-
-#: Of packets to another interface on the same lower one.
-_NOTHING_BELOW = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +41,11 @@ def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
     siblings = _sibling_addresses(links)
     flows = _largest_flows(traffic, with_ports=any(each.on_ports for each in rules.values()))
     routes = linux.read_routes([_flow(owned[0][0].socket) for owned in flows], rules)
-    below = _below({route for route in routes if route}, links, siblings)
+    via = _via({route for route in routes if route}, links, siblings)
     by_way: dict[Way, list[OwnedTraffic]] = {}
     for owned, route in zip(flows, routes, strict=True):
         if route is not None:
-            way = Way(route.device, below.get(route), _returns(owned[0][0].socket, route, homes))
+            way = Way(route.device, via.get(route), _returns(owned[0][0].socket, route, homes))
             by_way.setdefault(way, []).extend(owned)
     paths = InterfacePaths(links, _underlay(links, rules), _hidden_siblings(links, siblings))
     return RoutedTraffic(paths, by_way)
@@ -101,24 +98,37 @@ def _underlay(links: Mapping[int, Link], rules: Mapping[int, linux.Rules]) -> di
     return {index: route.device for index, route in zip(tunnels, routes, strict=True) if route}
 
 
-def _below(
+def _via(
     routes: Collection[linux.Route], links: Mapping[int, Link], siblings: Mapping[int, Collection[bytes]]
 ) -> dict[linux.Route, int]:
-    """The interface below that the next hop of a route is behind; without those that are not known."""
-    bridges = {route for route in routes if route.device in links and links[route.device].kind == "bridge"}
+    """Which interface below leads to the next hop of a route; without those that are not known."""
+    bridges = {route: _bridge(route.device, links) for route in routes}
     switching = {route for route in routes if route.device in siblings}
-    addresses = linux.read_hardware_addresses(bridges | switching)
-    ports = linux.read_bridge_ports(
-        {(route.device, addresses[route]) for route in bridges & addresses.keys()}
+    addresses = linux.read_hardware_addresses(
+        [route for route in routes if bridges[route] or route in switching]
     )
-    below = {}
+    ports = {
+        bridge: linux.read_bridge_ports(bridge, set(addresses.values()))
+        for bridge in {bridges[route] for route in addresses}
+        if bridge
+    }
+    via = {}
     for route, address in addresses.items():
+        bridge = bridges[route]
         if route in switching:
             is_sibling = address in siblings[route.device]
-            below[route] = _NOTHING_BELOW if is_sibling else links[route.device].lower or 0
-        elif (route.device, address) in ports:
-            below[route] = ports[route.device, address]
-    return below
+            via[route] = NOTHING_BELOW if is_sibling else links[route.device].lower or NOTHING_BELOW
+        elif bridge and address in ports[bridge]:
+            via[route] = ports[bridge][address]
+    return via
+
+
+def _bridge(index: int, links: Mapping[int, Link]) -> int | None:
+    """The index of the bridge that an interface is, or is a vlan of."""
+    link = links.get(index)
+    if link is not None and link.kind == "vlan" and link.lower in links:
+        index, link = link.lower or 0, links[link.lower or 0]
+    return index if link is not None and link.kind == "bridge" else None
 
 
 def _sibling_addresses(links: Mapping[int, Link]) -> dict[int, set[bytes]]:

@@ -58,6 +58,7 @@ ON_BOND = links(vlan=on(BOND), bond={}, eth0=port(BOND), eth1=port(BOND))
 BACKUP = links(vlan=on(BOND), bond={"active_port": ETH1}, eth0=port(BOND), eth1=port(BOND))
 ON_BRIDGE = links(br={}, eth0=port(BR), tap=port(BR))
 NESTED = links(br={}, bond=port(BR), tap=port(BR), eth0=port(BOND), eth1=port(BOND))
+VLAN_ON_BRIDGE = links(vlan=on(BR), br={}, eth0=port(BR), tap=port(BR))
 SIBLINGS = links(mv0=on(ETH0, delivers_to_siblings=True), mv1=on(ETH0, delivers_to_siblings=True))
 
 
@@ -71,20 +72,23 @@ SIBLINGS = links(mv0=on(ETH0, delivers_to_siblings=True), mv1=on(ETH0, delivers_
         (InterfacePaths(ON_BRIDGE), Way(BR), ETH0, {"eth0": 90, "tap": 7}, 7),
         (InterfacePaths(ON_BRIDGE), Way(BR), TAP, {"eth0": 90, "tap": 7}, 90),
         (InterfacePaths(ON_BRIDGE), Way(BR), ETH0, {"eth0": 90}, math.inf),
-        (InterfacePaths(ON_BRIDGE), Way(BR, below=ETH0), ETH0, {"eth0": 90, "tap": 50}, 0),
-        (InterfacePaths(ON_BRIDGE), Way(BR, below=TAP), ETH0, {"eth0": 90, "tap": 50}, math.inf),
-        (InterfacePaths(ON_BRIDGE), Way(BR, below=TAP), BR, {}, 0),
+        (InterfacePaths(ON_BRIDGE), Way(BR, via=ETH0), ETH0, {"eth0": 90, "tap": 50}, 0),
+        (InterfacePaths(ON_BRIDGE), Way(BR, via=TAP), ETH0, {"eth0": 90, "tap": 50}, 50),
+        (InterfacePaths(ON_BRIDGE), Way(BR, via=TAP), BR, {}, 0),
         (InterfacePaths(links(br={}, eth0=port(BR))), Way(BR), ETH0, {}, 0),
         (InterfacePaths(ON_BOND), Way(VLAN), BOND, {}, 0),
         (InterfacePaths(ON_BOND), Way(VLAN), ETH0, {"bond": 95, "eth0": 90, "eth1": 5}, 5),
         (InterfacePaths(BACKUP), Way(VLAN), ETH1, {}, 0),
         (InterfacePaths(BACKUP), Way(VLAN), ETH0, {"eth0": 9, "eth1": 9}, 9),
         (InterfacePaths(NESTED), Way(BR), ETH0, {"bond": 95, "eth0": 90, "eth1": 5, "tap": 7}, 12),
-        (InterfacePaths(NESTED), Way(BR, below=BOND), ETH0, {"eth0": 90, "eth1": 5, "tap": 7}, 5),
+        (InterfacePaths(NESTED), Way(BR, via=BOND), ETH0, {"eth0": 90, "eth1": 5, "tap": 7}, 5),
+        (InterfacePaths(VLAN_ON_BRIDGE), Way(VLAN), ETH0, {"br": 97, "eth0": 90, "tap": 7}, 7),
+        (InterfacePaths(VLAN_ON_BRIDGE), Way(VLAN, via=ETH0), ETH0, {"br": 97, "tap": 7}, 0),
+        (InterfacePaths(VLAN_ON_BRIDGE), Way(VLAN, via=ETH0), BR, {}, 0),
         (InterfacePaths(SIBLINGS), Way(MV0), ETH0, {"eth0": 90, "mv1": (50, 3)}, 3),
         (InterfacePaths(SIBLINGS, hidden_siblings=frozenset({MV0})), Way(MV0), ETH0, {"mv1": 3}, math.inf),
-        (InterfacePaths(SIBLINGS), Way(MV0, below=ETH0), ETH0, {"mv1": 3}, 0),
-        (InterfacePaths(SIBLINGS), Way(MV0, below=0), ETH0, {"mv1": 3}, math.inf),
+        (InterfacePaths(SIBLINGS), Way(MV0, via=ETH0), ETH0, {"mv1": 3}, 0),
+        (InterfacePaths(SIBLINGS), Way(MV0, via=0), ETH0, {"mv1": 3}, math.inf),
         (InterfacePaths(links(vx={})), Way(VX), ETH0, {"eth0": 9}, math.inf),
         (InterfacePaths(links(vx={}), {VX: ETH0}), Way(VX), ETH0, {}, 0),
         (InterfacePaths(links(vx=on(ETH1)), {VX: ETH0}), Way(VX), ETH1, {}, 0),

@@ -9,9 +9,10 @@ from network_health.sources.linux.cgroups import container_and_unit, read_cgroup
 from network_health.sources.linux.closed_sockets import ClosedSockets
 from network_health.sources.linux.connection_counts import read_connections
 from network_health.sources.linux.conntrack import read_conntrack_sources
+from network_health.sources.linux.forwarding_table import read_bridge_ports, read_unicast_addresses
 from network_health.sources.linux.half_open import read_half_open
 from network_health.sources.linux.link_loss import read_loss_kinds
-from network_health.sources.linux.next_hops import read_bridge_ports, read_hardware_addresses
+from network_health.sources.linux.next_hops import read_hardware_addresses
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
 from network_health.sources.linux.proc_sockets import read_connections_from_proc
 from network_health.sources.linux.process_visibility import HIDEPID, PID_NAMESPACE, read_obstacle
@@ -20,6 +21,7 @@ from network_health.sources.linux.procfs import (
     read_command,
     read_name,
     read_process_details,
+    read_start_time,
     read_user,
     require_proc,
     user_name,
@@ -36,7 +38,6 @@ from network_health.sources.linux.socket_groups import (
 from network_health.sources.linux.sockets import read_connected_to, read_listeners
 from network_health.sources.linux.tcp_bytes import read_tcp_bytes
 from network_health.sources.linux.udp_sockets import read_lossy_udp_sockets
-from network_health.sources.linux.unicast_addresses import read_unicast_addresses
 
 __all__ = [
     "HIDEPID",
@@ -77,6 +78,7 @@ __all__ = [
     "read_routes",
     "read_rules",
     "read_socket_groups",
+    "read_start_time",
     "read_tcp_bytes",
     "read_unicast_addresses",
     "read_user",

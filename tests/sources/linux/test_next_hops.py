@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from network_health.sources.linux import next_hops, unicast_addresses
+from network_health.sources.linux import forwarding_table, netlink, next_hops
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.routes import Route
 from tests.netns import veth
@@ -22,10 +22,10 @@ def entry(index, flags, *attributes):
     return message(28, struct.pack("=BxxxiHBB", 7, index, 0x80, flags, 0), *attributes)
 
 
-def test_an_entry_has_its_interface_and_its_address():
-    """An entry that is not resolved has no address."""
-    assert next_hops.parse_entry(entry(4, 0, attribute(2, MAC))) == (4, MAC)
-    assert next_hops.parse_entry(entry(4, 0)) == (4, b"")
+def test_a_neighbour_has_its_address():
+    """A neighbour that is not resolved has none."""
+    assert next_hops.parse_address(entry(4, 0, attribute(2, MAC))) == MAC
+    assert next_hops.parse_address(entry(4, 0)) == b""
 
 
 @pytest.mark.parametrize(
@@ -40,25 +40,34 @@ def test_an_entry_has_its_interface_and_its_address():
 def test_a_damaged_entry_is_an_error(datagram, error):
     """A missing entry and an answer in an unknown format are errors, never another interface."""
     with pytest.raises(error):
-        next_hops.parse_entry(datagram)
+        next_hops.parse_address(datagram)
     with pytest.raises(error):
-        unicast_addresses.parse(datagram, set(), 4)
+        forwarding_table.parse(datagram, set(), lambda each: True)
 
 
-def test_only_unicast_addresses_of_the_interface_count():
-    """Learned addresses, those of other interfaces and multicast addresses do not count."""
-    found = set()
-    datagram = b"".join(
-        (
-            entry(4, 2, attribute(2, MAC)),
-            entry(4, 0, attribute(2, OTHER)),
-            entry(5, 2, attribute(2, OTHER)),
-            entry(4, 2, attribute(2, b"\x33\x33\0\0\0\1")),
-            entry(4, 2),
-        )
-    )
-    assert unicast_addresses.parse(datagram + DONE, found, 4) is True
-    assert found == {MAC}
+TABLE = (
+    entry(4, 2, attribute(2, MAC)),
+    entry(4, 0, attribute(2, OTHER)),
+    entry(5, 2, attribute(2, OTHER)),
+    entry(4, 2, attribute(2, b"\x33\x33\0\0\0\1")),
+    entry(4, 2),
+    entry(6, 0, attribute(2, MAC)),
+    entry(7, 0, attribute(2, MAC)),
+)
+
+
+def test_unicast_addresses_have_their_interface(monkeypatch):
+    """Multicast addresses do not count; an address behind several ports is behind none that is known."""
+
+    def dump(_, request, empty, parse):
+        found = empty()
+        assert parse(b"".join(TABLE) + DONE, found) is True
+        return found
+
+    monkeypatch.setattr(netlink, "dump", dump)
+    assert forwarding_table.read_unicast_addresses(4) == {MAC}
+    assert forwarding_table.read_bridge_ports(9, {MAC, OTHER}) == {OTHER: 4}
+    assert forwarding_table.read_bridge_ports(9, {MAC}) == {}
 
 
 @pytest.mark.root
@@ -83,9 +92,9 @@ def test_the_port_behind_a_bridge_is_known(namespace):
                 index = json.loads(here.ip("-j", "link", "show", "br0"))[0]["ifindex"]
                 hops = [Route(index, ip_address(f"10.9.0.{n}").packed) for n in (2, 3, 4)]
                 addresses = next_hops.read_hardware_addresses(hops)
-                ports = next_hops.read_bridge_ports([(index, a) for a in addresses.values()])
+                ports = forwarding_table.read_bridge_ports(index, set(addresses.values()))
                 if len(ports) == 2:
-                    return [ports.get((index, addresses.get(hop))) for hop in hops]
+                    return [ports.get(addresses.get(hop)) for hop in hops]
         return None
 
     names = {each["ifindex"]: each["ifname"] for each in json.loads(here.tool("ip", "-j", "link"))}
@@ -104,5 +113,5 @@ def test_a_macvlan_of_another_namespace_is_known_by_its_address(namespace):
         each.ip("link", "set", name, "up")
     links = {**here.links(), **container.links()}
     index = json.loads(here.ip("-j", "link", "show", "eth0"))[0]["ifindex"]
-    found = here.call(unicast_addresses.read_unicast_addresses, index)
+    found = here.call(forwarding_table.read_unicast_addresses, index)
     assert {address.hex(":") for address in found} == {links[f"mv{n}"]["address"] for n in range(2)}

@@ -23,7 +23,7 @@ from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.traffic_window import TrafficWindows, Window
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
-from network_health.sources.linux import OwnerFinder
+from network_health.sources.linux import OwnerFinder, read_start_time
 
 #: With at most this many sockets, reading their byte counters in every check takes about 6 ms.
 FEW_SOCKETS = 1000
@@ -47,7 +47,7 @@ class Attributor:
         self._owners = OwnerFinder()
         self._windows: TrafficWindows | None = None
         self._losses = LossReadings.read()
-        self._kept = KeptAnswers()
+        self._kept = KeptAnswers(read_start_time)
 
     def attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings

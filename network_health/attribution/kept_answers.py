@@ -5,13 +5,17 @@ Guarantees:
   changed by a fifth since the last lookup, and after the refresh time. This time doubles up to
   `MAX_REFRESH_S` as long as the value stays.
 - A failed lookup is repeated in the next check.
+- A finding is looked up if a process that its clause names has ended: at once after its first lookup, later
+  when the refresh time has passed. Until then the clause has `` (ended)`` in place of the pid, which another
+  process may have.
 - Only answers to the findings of the last check are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from network_health.attribution.evidence import Culprits
 from network_health.model import Finding
@@ -21,23 +25,33 @@ _CHANGE = 0.2
 #: Their culprits are counts of one check, and cost little.
 _NOT_KEPT = frozenset({"packet_errors", "softnet_dropped", "softnet_squeezed"})
 
+_PID = re.compile(r"\[(\d+)\]")
+
 _Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """``value`` is that of the finding at the lookup, ``repeats`` the lookups since it has changed."""
+    """``value`` is that of the finding at the lookup, ``repeats`` the lookups since it has changed.
+
+    ``started`` has the start times of the processes that the clause names, by pid.
+    """
 
     culprits: Culprits
     value: float
     at_s: float
     repeats: int = 0
+    started: Mapping[int, float | None] = field(default_factory=dict)
 
 
 class KeptAnswers:
-    """The culprits by finding; times are those of a monotonic clock."""
+    """The culprits by finding; times are those of a monotonic clock.
 
-    def __init__(self) -> None:
+    ``start_time_of`` a pid is ``None`` if the process has ended.
+    """
+
+    def __init__(self, start_time_of: Callable[[int], float | None] = lambda _: 0.0) -> None:
+        self._start_time_of = start_time_of
         self._kept: dict[_Key, _Kept] = {}
 
     def due(self, findings: Sequence[Finding], refresh_s: int, now_s: float) -> tuple[Finding, ...]:
@@ -51,7 +65,8 @@ class KeptAnswers:
         for finding, culprits in answers:
             before = self._kept.get(_key(finding))
             repeats = before.repeats + 1 if before and not _has_changed(before, finding) else 0
-            self._kept[_key(finding)] = _Kept(culprits, finding.value, now_s, repeats)
+            started = {int(pid): self._start_time_of(int(pid)) for pid in _PID.findall(culprits[0])}
+            self._kept[_key(finding)] = _Kept(culprits, finding.value, now_s, repeats, started)
 
     def applied(
         self, findings: Sequence[Finding], now_s: float
@@ -66,6 +81,8 @@ class KeptAnswers:
                 with_clauses.append(finding)
                 continue
             clause, evidence = kept.culprits
+            for pid in self._ended(kept):
+                clause = clause.replace(f"[{pid}]", " (ended)")
             with_clauses.append(replace(finding, culprit=clause))
             if finding.check not in _NOT_KEPT:
                 evidence = {**evidence, "age_s": round(now_s - kept.at_s, 1)}
@@ -80,7 +97,13 @@ class KeptAnswers:
         if kept is None or _has_changed(kept, finding):
             return True
         wait_s = min(refresh_s << kept.repeats, max(refresh_s, MAX_REFRESH_S))
+        if self._ended(kept):
+            wait_s = refresh_s if kept.repeats else 0
         return now_s - kept.at_s >= wait_s
+
+    def _ended(self, kept: _Kept) -> list[int]:
+        """The pids in the clause whose process has ended."""
+        return [pid for pid, at in kept.started.items() if at is None or self._start_time_of(pid) != at]
 
 
 def _key(finding: Finding) -> _Key:

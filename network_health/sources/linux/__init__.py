@@ -79,6 +79,7 @@ __all__ = [
     "read_rules",
     "read_socket_groups",
     "read_start_time",
+    "read_start_time",
     "read_tcp_bytes",
     "read_unicast_addresses",
     "read_user",

@@ -79,7 +79,6 @@ __all__ = [
     "read_rules",
     "read_socket_groups",
     "read_start_time",
-    "read_start_time",
     "read_tcp_bytes",
     "read_unicast_addresses",
     "read_user",

@@ -2,6 +2,8 @@
 
 import ipaddress
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,21 +11,27 @@ from network_health.alerting import peer_findings
 from network_health.attribution import (
     listener_culprits,
     loss_culprits,
+    loss_lookups,
     loss_readings,
     process_traffic,
     retransmit_culprits,
     udp_culprits,
 )
+from network_health.collectors.protocols import observe_protocols
 from network_health.model import (
     RESENT_COUNTER,
     Connections,
     Cost,
+    Finding,
     HalfOpen,
     Owner,
+    ProtocolCounters,
+    ProtocolReading,
     Snapshot,
     Socket,
     SocketResent,
     SocketTraffic,
+    SoftnetCounters,
     UdpSocket,
 )
 from network_health.settings import Settings
@@ -127,6 +135,21 @@ def test_the_fullest_send_buffer_is_named():
 def test_the_cpu_with_most_drops_is_named():
     """With its share of all drops."""
     assert loss_culprits.of_cpus({0: 3, 3: 97}, 5)[0] == " (97% on CPU 3)"
+
+
+@pytest.mark.parametrize("check", ["softnet_dropped", "softnet_squeezed"])
+def test_the_cpu_is_that_of_the_check_itself(check):
+    """The counts by CPU are those of the window of the finding: no lookup reads anything."""
+    counts = {"softnet_dropped_by_cpu": {}, "softnet_squeezed_by_cpu": {}} | {f"{check}_by_cpu": {0: 1, 1: 9}}
+    before = ProtocolReading(0.0, ProtocolCounters(), {0: SoftnetCounters(5, 5), 1: SoftnetCounters(7, 7)})
+    name = check.removeprefix("softnet_")
+    later = {0: replace(before.softnet[0], **{name: 6}), 1: replace(before.softnet[1], **{name: 16})}
+    protocols = observe_protocols(before, ProtocolReading(10.0, ProtocolCounters(), later))
+    snapshot = Snapshot(0.0, None, None, None, (), Cost(0.0, {}, {}), protocols)
+    context = SimpleNamespace(snapshot=snapshot, count=5)
+    assert {key: +Counter(getattr(protocols, key)) for key in counts} == counts
+    finding = Finding(check, "host", "Softnet", 1.0, 0)
+    assert loss_lookups.LOOKUPS[check](context, finding)[0] == " (90% on CPU 1)"
 
 
 class Sockets:

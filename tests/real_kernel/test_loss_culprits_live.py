@@ -21,8 +21,9 @@ GOOD, BAD = ("10.77.0.2", 9000), ("10.79.0.3", 9000)
 
 
 def details(settings, fault, *args):
-    """The details of a check during which ``fault`` is active, with the pid of this process as ``PID``."""
+    """The details of a second check, after ``fault``, with the pid of this process as ``PID``."""
     monitor = Monitor(Settings.from_mapping({**QUIET, **settings}))
+    monitor.check()
     with fault(*args):
         return re.sub(rf"\S+\[{os.getpid()}\]", "PID", monitor.check().details)
 

@@ -4,7 +4,7 @@ from tests.scenarios import viewers
 from tests.scenarios.expected import Expected, text_of
 from tests.scenarios.network import HOST, REMOTES, SECOND_REMOTES
 from tests.scenarios.rates import VA, VC
-from tests.scenarios.testbed import LIMITS
+from tests.scenarios.testbed import LIMITS, RATE_LIMITS
 
 SO_REUSEPORT = (1, 15, 1)
 RIGHTS = ("CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")
@@ -38,7 +38,7 @@ def child_beside_sleeping_parent(testbed, rng):
     parent = text_of(starter)
     peer = testbed.connect_over(starter, VA, rng.randrange(1024, 30000))
     starter.hand_over("background", parent_stays=True)
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     act = rng.choice(["send", "send_in_a_thread"])
     testbed.move(starter, "send", rng.randrange(3, 8) * 1_000_000, ("va",), near_act=act)
     return [Expected("va outbound", ("by", text_of(starter)), {parent, peer})]
@@ -87,7 +87,7 @@ def subflows(testbed, rng):
     culprit, port = rng.choice(testbed.workers), rng.randrange(1024, 30000)
     testbed.connect_mptcp(culprit, REMOTES[0], port)
     testbed.move(culprit, "send", 1000, ())  # the second subflow is opened with the first bytes
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     before = testbed.carried()
     testbed.move(culprit, "send", rng.randrange(4, 9) * 1_000_000, ("va", "vc"))
     after = testbed.carried()
@@ -116,7 +116,7 @@ def _connected_and_known(testbed, rng):
     """A process whose connection was reported before, and the peer of the connection."""
     starter = testbed.helper("starter")
     peer = testbed.connect_over(starter, VA, rng.randrange(1024, 30000))
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     testbed.move(starter, "send", 2_000_000, ("va",))
     testbed.check()  # its owner is looked up
     testbed.check()  # a healthy one: the alert is a new one next time

@@ -3,7 +3,7 @@
 from tests.scenarios.expected import Expected, text_of
 from tests.scenarios.network import HOST, REMOTES, SECOND_REMOTES
 from tests.scenarios.rates import ACTS, VA, VC
-from tests.scenarios.testbed import LIMITS, Route
+from tests.scenarios.testbed import RATE_LIMITS, Route
 
 BRIDGE = Route(("br0", "eth1"), "10.95.0.2")
 VM = "10.95.0.100"
@@ -16,7 +16,7 @@ def beside(testbed, rng, route, other, *, far=None, port=None, acts=ACTS):
     act, direction = rng.choice(acts)
     peer = testbed.connect_over(culprit, route, port or rng.randrange(1024, 20000), far)
     other_peer = testbed.connect_over(neighbour, other, rng.randrange(20000, 30000))
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     testbed.move(culprit, act, rng.randrange(3, 8) * 1_000_000, route.links)
     testbed.move(neighbour, act, rng.randrange(10, 25) * 100_000, other.links)
     found = dict.fromkeys(other.links, (neighbour, other_peer)) | dict.fromkeys(route.links, (culprit, peer))
@@ -115,7 +115,7 @@ def container_forwards(testbed, rng):
     neighbour, port = rng.choice(testbed.workers), rng.randrange(1024, 20000)
     peer = testbed.connect_over(neighbour, VC, port)
     testbed.connect_over(testbed.container, VA, port + 1)
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     octets = rng.randrange(3, 8) * 1_000_000
     testbed.move(testbed.container, act, octets, ())
     testbed.move(neighbour, act, octets // 2, ("vc",))
@@ -132,7 +132,7 @@ def answers_over_another_link(testbed, rng):
     port = rng.randrange(1024, 20000)
     peers = {testbed.connect_over(culprit, Route(("vc",), "10.93.0.1"), port)}
     peers |= {testbed.connect_over(neighbour, VA, port + 1)}
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     testbed.move(culprit, "receive", rng.randrange(3, 8) * 1_000_000, ("vc",))
     testbed.move(neighbour, "receive", rng.randrange(3, 8) * 100_000, ("va",))
     known = {text_of(culprit), text_of(neighbour), *peers}
@@ -144,7 +144,7 @@ def vm_alone(testbed, rng):
     neighbour, port, route = rng.choice(testbed.workers), rng.randrange(1024, 30000), rng.choice([VA, VC])
     act, direction = rng.choice(ACTS)
     peer = testbed.connect_over(neighbour, route, port)
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     use_vm(testbed, act, rng.randrange(1500, 3000), port)
     testbed.move(neighbour, act, rng.randrange(10, 40) * 100_000, route.links)
     own = Expected(f"{route.links[0]} {direction}", by(neighbour, peer, direction))
@@ -156,7 +156,7 @@ def vm_beside_process(testbed, rng):
     culprit, port = rng.choice(testbed.workers), rng.randrange(1024, 30000)
     act, direction = rng.choice(ACTS)
     peer = testbed.connect_over(culprit, BRIDGE, port)
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     use_vm(testbed, act, rng.randrange(1000, 2000), port)
     testbed.move(culprit, act, rng.randrange(15, 40) * 100_000, BRIDGE.links)
     named = [Expected(f"{link} {direction}", by(culprit, peer, direction)) for link in BRIDGE.links]
@@ -168,7 +168,7 @@ def vm_against_process(testbed, rng):
     culprit, port = rng.choice(testbed.workers), rng.randrange(1024, 30000)
     (act, direction), (opposite, _) = rng.sample(ACTS, 2)
     peer = testbed.connect_over(culprit, BRIDGE, port)
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     use_vm(testbed, opposite, rng.randrange(1500, 3000), port)
     testbed.move(culprit, act, rng.randrange(8, 20) * 100_000, BRIDGE.links)
     # What the process moved may have crossed either port, as far as the kernel tells.
@@ -181,7 +181,7 @@ def vm_talks_to_host(testbed, rng):
     culprit, port = rng.choice(testbed.workers), rng.randrange(1024, 30000)
     act, direction = rng.choice(ACTS)
     peer = testbed.connect_over(culprit, Route(("br0", "tap1"), VM), port, testbed.vm)
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     testbed.move(culprit, act, rng.randrange(3, 8) * 1_000_000, ("br0", "tap1"))
     return [Expected(f"{link} {direction}", by(culprit, peer, direction)) for link in ("br0", "tap1")]
 

@@ -12,7 +12,7 @@ from tests.scenarios.links import beside
 from tests.scenarios.losses import LOSS_LIMITS, LOSS_S
 from tests.scenarios.network import SECOND_REMOTES
 from tests.scenarios.rates import ACTS, VA, VC
-from tests.scenarios.testbed import LIMITS, Route
+from tests.scenarios.testbed import RATE_LIMITS, Route
 
 _REMOTE_BRIDGE = """
 link add rbr type bridge
@@ -85,7 +85,7 @@ def bond_with_two_active_ports(testbed, rng):
     culprit, port = rng.choice(testbed.workers), rng.randrange(1024, 30000)
     act, direction = rng.choice(ACTS)
     peer = testbed.connect_over(culprit, Route(("bond0",), "10.88.0.2"), port)
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     # As an upper bound each port carries all of it.
     testbed.move(culprit, act, rng.randrange(3, 8) * 1_000_000, ("bond0", "bp0", "bp1"))
     return [Expected(f"bond0 {direction}", ("by", text_of(culprit)), {peer})]

@@ -2,7 +2,7 @@
 
 from tests.scenarios.expected import Expected, text_of
 from tests.scenarios.network import HOST, REMOTES, SECOND_REMOTES
-from tests.scenarios.testbed import LIMITS, Route
+from tests.scenarios.testbed import RATE_LIMITS, Route
 
 VA, VC = Route(("va",), REMOTES[0]), Route(("vc",), SECOND_REMOTES[0])
 #: The kernel reports closed sockets a moment later.
@@ -30,7 +30,7 @@ def bulk(testbed, rng, act, direction, preposition):
     testbed.remote.run("listen", "0.0.0.0", port, 64)
     for worker, _, target in plans:
         testbed.connect_to_remote(worker, [(None, target, port)])
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     for worker, octets, target in plans:
         testbed.move(worker, act, octets, (link_of[target],))
     first = ("by", text_of(culprit), preposition, f"{address}:{port}")
@@ -43,7 +43,7 @@ def short_calls_in(testbed, rng):
     times, octets = rng.randrange(40, 80), rng.randrange(30, 60) * 1000
     testbed.add_background(rng, 6)
     culprit.run("listen", HOST, port, 64)
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     culprit.start("receive_briefly", times)
     testbed.remote.run("send_briefly", HOST, port, times, octets)
     culprit.result()
@@ -64,7 +64,7 @@ def short_calls_out(testbed, rng):
     has_another = rng.random() < 0.5
     if has_another:
         testbed.connect_to_remote(culprit, [(None, address, port)])
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     testbed.remote.start("receive_briefly", times)
     culprit.run("send_briefly", address, port, times, octets)
     testbed.remote.result()
@@ -78,7 +78,7 @@ def datagrams(testbed, rng):
     """UDP datagrams, whose process is unknown, are most of the rate; there is some TCP traffic as well."""
     port = rng.randrange(1024, 30000)
     testbed.connect_over(testbed.workers[0], VA, port)
-    testbed.first_check(LIMITS)
+    testbed.first_check(RATE_LIMITS)
     testbed.move(testbed.workers[0], "send", rng.randrange(10, 200) * 1000, ("va",))
     rng.choice(testbed.workers[1:]).run("send_datagrams", REMOTES[1], port, 2000)
     return [Expected("va outbound", ())]

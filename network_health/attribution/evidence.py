@@ -24,8 +24,9 @@ OwnerOf = Callable[[Holders], Owner]
 
 
 def clause(parts: Sequence[str], note: str = "") -> str:
-    """The parts and the note; empty without parts."""
-    return f" ({', '.join((*parts, note) if note else parts)})".replace(";", ",") if parts else ""
+    """The parts, followed by the note; empty without both."""
+    phrases = [*parts, note] if note else parts
+    return f" ({', '.join(phrases)})".replace(";", ",") if phrases else ""
 
 
 def largest(counts: Mapping[K, int], count: int) -> list[tuple[K, int]]:
@@ -102,13 +103,13 @@ def owner_fields(owner: Owner) -> dict[str, Any]:
 
 
 def owner_text(entry: Mapping[str, Any]) -> str:
-    """``nginx[1234]``, ``nginx[1234] or sh[5]``, or ``nginx[1234] or 3 others that share its sockets``."""
+    """``nginx[1234]``, ``nginx[1234] or sh[5]``, or ``nginx[1234] or 3 others``."""
     name, pid = entry.get("name") or "a process that has ended", entry.get("pid")
     text, others = f"{name}[{pid}]" if pid else name, entry.get("shared_with", ())
     if len(others) == 1:
         return f"{text} or {owner_text(others[0])}"
     at_least = "at least " if len(others) == MAX_HOLDERS - 1 else ""
-    return f"{text} or {at_least}{len(others)} others that share its sockets" if others else text
+    return f"{text} or {at_least}{len(others)} others" if others else text
 
 
 def owned_by(entry: Mapping[str, Any]) -> str:

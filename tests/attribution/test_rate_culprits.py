@@ -17,7 +17,7 @@ from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.traffic_window import Window
 from network_health.model import Cost, Finding, Interface, Link, Snapshot, Socket, SocketTraffic
 from network_health.settings import Settings
-from network_health.sources.linux import Route
+from network_health.sources.linux import InterfaceAddress, Route, network_of
 from tests.attribution.test_culprits import APP1, Finder, owner_of
 
 HOST, PEER, OTHER = (ipaddress.ip_address(f"10.0.0.{n}").packed for n in (1, 7, 9))
@@ -92,10 +92,10 @@ def test_a_new_interface_has_no_culprit(monkeypatch):
 
 
 def test_a_disagreement_is_noted(monkeypatch):
-    """More bytes of sockets than the interface carried: nobody is named, and the evidence says why."""
+    """More bytes of sockets than the interface carried: nobody is named, and the report says why."""
     clause, evidence = looked_up((BULK,), {2: (500, 0)}, Way(2), monkeypatch)
-    assert clause == ""
-    assert evidence["note"] == "routes and counters of the interfaces disagree about part of the bytes"
+    note = "routes and counters of the interfaces disagree about part of the bytes"
+    assert (clause, evidence["note"]) == (f" ({note})", note)
     assert (evidence["processes"], evidence["coverage_percent"]) == ([], 0.0)
 
 
@@ -134,19 +134,33 @@ def test_flows_are_sockets_with_the_same_route(on_ports, flows, monkeypatch):
     assert [sorted((each.sent for each, _ in flow), reverse=True) for flow in found] == flows
 
 
+def address(interface, packed, prefix=24):
+    return InterfaceAddress(interface, packed, network_of(packed, prefix), prefix)
+
+
 @pytest.mark.parametrize(
-    ("bound", "next_hop", "homes", "returns"),
+    ("bound", "next_hop", "addresses", "returns"),
     [
-        (0, PEER, {HOST: {2}}, True),
-        (0, PEER, {HOST: {3}}, False),
-        (0, PEER, {HOST: {2, 3}}, False),
-        (2, PEER, {HOST: {3}}, True),
-        (3, PEER, {HOST: {3}}, False),
-        (0, OTHER, {HOST: {3}}, True),
-        (0, PEER, {}, True),
+        (0, PEER, [address(2, HOST)], True),
+        (0, PEER, [address(3, HOST)], False),
+        (0, PEER, [address(2, HOST), address(3, HOST)], False),
+        (2, PEER, [address(3, HOST)], True),
+        (3, PEER, [address(3, HOST)], False),
+        (0, OTHER, [address(2, PEER), address(1, HOST, 32)], True),
+        (0, OTHER, [address(2, PEER), address(3, HOST)], False),
+        (0, OTHER, [address(2, PEER), address(3, HOST, 30)], True),
+        (0, OTHER, [address(2, PEER), address(3, HOST, 0)], False),
+        (0, PEER, [], False),
     ],
 )
-def test_answers_that_may_arrive_by_another_interface(bound, next_hop, homes, returns):
-    """They arrive by the route's interface from a neighbour, to its own address, or to a bound socket."""
+def test_answers_that_may_arrive_by_another_interface(bound, next_hop, addresses, returns):
+    """They arrive by the route's interface to its own address, to a bound socket, or from its neighbour only."""
     socket = BULK.socket._replace(device=bound)
-    assert interface_traffic._returns(socket, Route(2, next_hop), homes) is returns
+    found = interface_traffic._returns(socket, Route(2, next_hop), interface_traffic._Addresses(addresses))
+    assert found is returns
+
+
+def test_answers_within_the_host_arrive_by_loopback():
+    """Also if the address is one of another interface."""
+    socket, addresses = BULK.socket._replace(remote=HOST), interface_traffic._Addresses([address(2, HOST)])
+    assert interface_traffic._returns(socket, Route(1, HOST), addresses) is True

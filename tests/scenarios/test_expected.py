@@ -37,7 +37,7 @@ def test_classify(details, result):
         ("High 9 > 5 (40% owned by c[3])", False),
         ("High 9 > 5 (41% owned by c[3])", True),
         ("High 9 > 5 (60% owned by c[3] or d[4])", False),
-        ("High 9 > 5 (60% owned by c[3] or 2 others that share its sockets)", False),
+        ("High 9 > 5 (60% owned by c[3] or 2 others)", False),
         ("va outbound 9 > 5 (60% by a[1] to 10.0.0.9:80)", False),
         ("va outbound 9 > 5 (61% by a[1] to 10.0.0.9:80)", True),
         ("va inbound 9 > 5 (61% from 10.0.0.9:80)", False),

@@ -17,6 +17,8 @@ from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.model import Link, Socket
 from network_health.sources import linux
 
+#: The index of the loopback interface in each network namespace.
+_LOOPBACK = 1
 #: What the route of a socket's packets depends on.
 _WITHOUT_PORTS = attrgetter("local", "remote", "device", "mark", "uid")
 _WITH_PORTS = attrgetter("local", "remote", "device", "mark", "uid", "local_port", "remote_port")
@@ -30,6 +32,28 @@ class RoutedTraffic:
     by_way: Mapping[Way, Sequence[OwnedTraffic]]
 
 
+class _Addresses:
+    """The interfaces that have each address (``homes``), and those that a remote address is next to."""
+
+    def __init__(self, addresses: Iterable[linux.InterfaceAddress]) -> None:
+        self.homes: dict[bytes, set[int]] = {}
+        self._networks: dict[tuple[int, int, int], set[int]] = {}
+        for each in addresses:
+            self.homes.setdefault(each.address, set()).add(each.interface)
+            key = len(each.address), each.prefix, each.network
+            self._networks.setdefault(key, set()).add(each.interface)
+        self._sizes = {(size, prefix) for size, prefix, _ in self._networks}
+
+    def next_to(self, remote: bytes) -> set[int]:
+        """The interfaces with a network that has ``remote``."""
+        keys = [
+            (size, prefix, linux.network_of(remote, prefix))
+            for size, prefix in self._sizes
+            if size == len(remote)
+        ]
+        return set[int]().union(*(self._networks.get(key, ()) for key in keys))
+
+
 def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
     """Look up the routes of the traffic, in the calling thread's network namespace.
 
@@ -37,7 +61,8 @@ def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
-    links, homes, rules = linux.read_links(), _homes(), linux.read_rules()
+    links, rules = linux.read_links(), linux.read_rules()
+    addresses = _Addresses(linux.read_interface_addresses())
     siblings = _sibling_addresses(links)
     flows = _largest_flows(traffic, with_ports=any(each.on_ports for each in rules.values()))
     routes = linux.read_routes([_flow(owned[0][0].socket) for owned in flows], rules)
@@ -45,7 +70,7 @@ def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
     by_way: dict[Way, list[OwnedTraffic]] = {}
     for owned, route in zip(flows, routes, strict=True):
         if route is not None:
-            way = Way(route.device, via.get(route), _returns(owned[0][0].socket, route, homes))
+            way = Way(route.device, via.get(route), _returns(owned[0][0].socket, route, addresses))
             by_way.setdefault(way, []).extend(owned)
     paths = InterfacePaths(links, _underlay(links, rules), _hidden_siblings(links, siblings))
     return RoutedTraffic(paths, by_way)
@@ -64,26 +89,23 @@ def _largest_flows(traffic: Iterable[OwnedTraffic], *, with_ports: bool) -> list
     return [flows[key] for key, _ in octets.most_common(linux.MAX_ROUTES)]
 
 
-def _returns(socket: Socket, route: linux.Route, homes: Mapping[bytes, Collection[int]]) -> bool:
-    """Whether answers arrive by the interface of the route: from a neighbour, or to its own address."""
-    is_bound, is_neighbour = socket.device == route.device, route.next_hop == socket.remote
-    return is_bound or is_neighbour or set(homes.get(socket.local, ())) <= {route.device}
+def _returns(socket: Socket, route: linux.Route, addresses: _Addresses) -> bool:
+    """Whether answers arrive by the interface of the route.
+
+    They do within the host, to a socket that is bound to the interface, to an address that no other one has,
+    and from a neighbour that is next to no other one.
+    """
+    only = {route.device}
+    return (
+        route.device in (_LOOPBACK, socket.device)
+        or addresses.homes.get(socket.local) == only
+        or (route.next_hop == socket.remote and addresses.next_to(socket.remote) <= only)
+    )
 
 
 def _flow(socket: Socket) -> linux.Flow:
     ports = socket.local_port, socket.remote_port
     return linux.Flow(socket.local, socket.remote, socket.device, socket.mark, socket.uid, ports=ports)
-
-
-def _homes() -> dict[bytes, set[int]]:
-    """The interfaces that have each address, without the loopback addresses."""
-    homes: dict[bytes, set[int]] = {}
-    for (index, _), addresses in linux.read_addresses().items():
-        for text in addresses:
-            address = ipaddress.ip_address(text)
-            if not address.is_loopback:
-                homes.setdefault(address.packed, set()).add(index)
-    return homes
 
 
 def _underlay(links: Mapping[int, Link], rules: Mapping[int, linux.Rules]) -> dict[int, int]:

@@ -154,7 +154,7 @@ def address(interface, packed, prefix=24):
     ],
 )
 def test_answers_that_may_arrive_by_another_interface(bound, next_hop, addresses, returns):
-    """They arrive by the route's interface to its own address, to a bound socket, or from its neighbour only."""
+    """They arrive by the route's one to its own address, to a bound socket, or from its neighbour only."""
     socket = BULK.socket._replace(device=bound)
     found = interface_traffic._returns(socket, Route(2, next_hop), interface_traffic._Addresses(addresses))
     assert found is returns

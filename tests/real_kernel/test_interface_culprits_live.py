@@ -308,6 +308,21 @@ def test_answers_by_another_link(namespace):
     }
 
 
+def test_answers_of_a_neighbour_by_another_link_in_the_same_network(namespace):
+    """They go to the address's own link, not to the one that the route prefers: that has only a noise."""
+    host, outside = namespace(), namespace()
+    for name, addresses in FLAT.items():
+        veth(host, outside, (name, f"p-{name}"), addresses)
+        for each in (host, outside):
+            each.sysctl("net.ipv4.conf.all.rp_filter", 0)
+    host.ip("addr", "add", "10.8.0.11/24", "dev", "eth1")
+    outside.ip("route", "add", "10.8.0.11/32", "dev", "p-eth1", "src", "10.8.0.2")
+    noise = Sender("noise", "10.8.0.1", 40, udp=True, device="p-eth0")
+    with listening(outside), started(outside, noise.run):
+        content = check(host, [Sender("app", "10.8.0.2", 20, source="10.8.0.11", receives=True)])
+    assert_named(content, {"eth0": {}, "eth1": {}}, "inbound")
+
+
 def test_answers_to_a_service_address_by_another_link(namespace):
     """Answers for an address on lo that arrive by another link are not the process's, also beside a noise."""
     host, outside = namespace(), namespace()

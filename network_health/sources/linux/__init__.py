@@ -11,6 +11,11 @@ from network_health.sources.linux.connection_counts import read_connections
 from network_health.sources.linux.conntrack import read_conntrack_sources
 from network_health.sources.linux.forwarding_table import read_bridge_ports, read_unicast_addresses
 from network_health.sources.linux.half_open import read_half_open
+from network_health.sources.linux.interface_addresses import (
+    InterfaceAddress,
+    network_of,
+    read_interface_addresses,
+)
 from network_health.sources.linux.link_loss import read_loss_kinds
 from network_health.sources.linux.next_hops import read_hardware_addresses
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
@@ -28,7 +33,7 @@ from network_health.sources.linux.procfs import (
 )
 from network_health.sources.linux.protocols import read_protocols
 from network_health.sources.linux.routes import MAX_ROUTES, Flow, Route, Rules, read_routes, read_rules
-from network_health.sources.linux.rtnetlink import LinkReader, read_addresses, read_links
+from network_health.sources.linux.rtnetlink import LinkReader, read_links
 from network_health.sources.linux.socket_groups import (
     SocketListing,
     SocketUser,
@@ -45,6 +50,7 @@ __all__ = [
     "PID_NAMESPACE",
     "ClosedSockets",
     "Flow",
+    "InterfaceAddress",
     "LinkReader",
     "OwnerFinder",
     "ProcessReader",
@@ -54,7 +60,7 @@ __all__ = [
     "SocketOwners",
     "SocketUser",
     "container_and_unit",
-    "read_addresses",
+    "network_of",
     "read_boot_id",
     "read_bridge_ports",
     "read_carried_bytes",
@@ -67,6 +73,7 @@ __all__ = [
     "read_container_and_unit",
     "read_half_open",
     "read_hardware_addresses",
+    "read_interface_addresses",
     "read_links",
     "read_listeners",
     "read_loss_kinds",

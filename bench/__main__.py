@@ -1,4 +1,4 @@
-"""``python -m bench [connections|processes|interfaces|agent|all] [--quick]``, as root, from the repository.
+"""``python -m bench [PART [SIZE]] [--quick]``, as root, from the repository; SIZE is one load of that part.
 
 A complete run (``all`` without ``--quick``) writes ``docs/performance.md`` and its picture; every other run
 writes the same two files to ``bench/build/``.
@@ -23,17 +23,26 @@ from bench.samples import FULL, QUICK
 from bench.targets import MIX
 from network_health.swarm import SwarmError
 
-C_PROGRAMS = ("limit_connections", "limit_processes", "limit_interfaces", "run_tool", "sleeping_processes")
+C_PROGRAMS = (
+    "limit_connections",
+    "limit_processes",
+    "limit_interfaces",
+    "limit_owners",
+    "run_tool",
+    "sleeping_processes",
+)
 COMMANDS = ("cc", "ip", "mount", "ps", "setpriv", "ss", "unshare")
 LOADS = {
     "connections": ("0", "2000", "36000", "100000", MIX, "half-closed:36000"),
     "processes": ("100", "1000", "3000", "busy:3000"),
     "interfaces": ("3", "200", "1000"),
+    "alerts": ("36000", "100000", "descriptors:3000"),
 }
 QUICK_LOADS = {
     "connections": ("0", "1000", "2000", "mix:400+600", "half-closed:1000"),
     "processes": ("50", "150", "busy:150"),
     "interfaces": ("3", "20"),
+    "alerts": ("1000", "descriptors:50"),
 }
 AGENT_SOCKETS = "2000"
 AGENT_LOAD = "on a host with 100 sleeping processes, 2,000 sockets and 3 interfaces"
@@ -43,17 +52,20 @@ def main() -> int:
     """Measure and write; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[2])
     parser.add_argument("part", nargs="?", default="all", choices=[*LOADS, "agent", "all"])
+    parser.add_argument("size", nargs="?", help="one load of the part, for example 36000")
     parser.add_argument(
         "--quick", action="store_true", help="small loads and three runs, only to try the bench"
     )
     options = parser.parse_args()
+    if options.size and options.part not in LOADS:
+        parser.error(f"a size needs one of the parts {', '.join(LOADS)}")
     signal.signal(signal.SIGTERM, _exit_on_signal)
     missing = _prepare()
     if missing:
         print(missing, file=sys.stderr)
         return 1
     began = time.monotonic()
-    results = _measure(options.part, quick=options.quick)
+    results = _measure(options.part, options.size, quick=options.quick)
     cost = _agent(quick=options.quick) if options.part in ("agent", "all") else None
     is_complete = options.part == "all" and not options.quick
     _write(sandbox.ROOT / "docs" if is_complete else BUILD, results, cost, quick=options.quick)
@@ -84,13 +96,13 @@ def _prepare() -> str | None:
     return None
 
 
-def _measure(part: str, *, quick: bool) -> list[LoadResult]:
+def _measure(part: str, size: str | None, *, quick: bool) -> list[LoadResult]:
     results = []
     for kind, sizes in (QUICK_LOADS if quick else LOADS).items():
-        for size in sizes if part in (kind, "all") else ():
+        for each in ((size,) if size else sizes) if part in (kind, "all") else ():
             sandbox.wait_for_quiet()
             began = time.monotonic()
-            results.append(LoadResult.of(sandbox.run(kind, size, quick=quick)))
+            results.append(LoadResult.of(sandbox.run(kind, each, quick=quick)))
             _log(f"{kind}: {results[-1].title} ({time.monotonic() - began:.0f} s)")
     return results
 
@@ -111,7 +123,7 @@ def _write(
     folder: Path, results: list[LoadResult], cost: agent.AgentCost | str | None, *, quick: bool
 ) -> None:
     folder.mkdir(exist_ok=True)
-    has_picture = any(result.number for result in results)
+    has_picture = any(result.number and result.kind in plot.TITLES for result in results)
     if has_picture:
         (folder / "performance.svg").write_text(plot.svg(results), encoding="utf-8")
     picture = "performance.svg" if has_picture else None

@@ -24,7 +24,9 @@ PAIRS_PER_PROCESS = 5000
 FIRST_PORT = 20000
 #: A TIME_WAIT socket exists for 60 s; an older batch than this is replaced before the next program.
 TIME_WAIT_BATCH_S = 40
-SLACK = {"connections": 8, "processes": 8, "interfaces": 0}
+#: What each process has open in the load ``descriptors:N``.
+DESCRIPTORS = 64
+SLACK = {"connections": 8, "processes": 8, "interfaces": 0, "alerts": 8}
 
 
 @dataclass
@@ -36,7 +38,8 @@ class Load:
 
 
 def build(kind: str, size: str) -> Load:
-    """Create a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT``, ``half-closed:N`` or ``busy:N``.
+    """Create a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT``, ``half-closed:N``, ``busy:N``, or
+    ``descriptors:N``.
 
     One in ten processes changes between two readings; with ``busy`` all do.
     """
@@ -49,15 +52,17 @@ def build(kind: str, size: str) -> Load:
         _make_interfaces(int(size))
         os.environ[activity.INTERFACES] = "all"
         return Load(lambda: len(socket.if_nameindex()))
-    return _sockets(size)
+    if size.startswith("descriptors:"):
+        return _sockets("2000", int(size.rpartition(":")[2]), DESCRIPTORS)
+    return _sockets(size, 1000 if kind == "alerts" else 100)
 
 
-def _sockets(size: str) -> Load:
-    """Sockets and 100 sleeping processes; without processes psutil would look faster than on a real host."""
+def _sockets(size: str, processes: int, descriptors: int = 0) -> Load:
+    """Sockets and sleeping processes; without processes psutil would look faster than on a real host."""
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("30000 65000")
     Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("500000")
     Path("/proc/sys/net/ipv4/tcp_tw_reuse").write_text("0")
-    _start_sleeping(100, 10)
+    _start_sleeping(processes, 10, descriptors)
     name, _, numbers = size.rpartition(":")
     established, _, time_wait = numbers.partition("+")
     _open_connections(int(established) // 2, half_closed=name == "half-closed")
@@ -164,6 +169,7 @@ def _wait_ready(process: subprocess.Popen[str]) -> str:
     return rest
 
 
-def _start_sleeping(count: int, share: int) -> str:
-    """Start sleeping processes; returns the process group of one in ``share`` of them."""
-    return _wait_ready(_launch([str(BUILD / "sleeping_processes"), str(count), str(share)]))
+def _start_sleeping(count: int, share: int, descriptors: int = 0) -> str:
+    """Start processes with this many descriptors each; returns the process group of one in ``share``."""
+    numbers = [str(number) for number in (count, share, descriptors)]
+    return _wait_ready(_launch([str(BUILD / "sleeping_processes"), *numbers]))

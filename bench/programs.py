@@ -10,26 +10,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import checks
+from bench.work import Counted, Work
+
 BUILD = Path(__file__).parent / "build"
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What one run counted, and a note for the table."""
-
-    count: int
-    note: str = ""
-
-
-Work = Callable[[], Counted]
 
 
 def reference_agent() -> Any:
@@ -57,18 +46,29 @@ def _load(path: Path) -> Any:
 
 def _reference(collector: str, size: Callable[[Any], int]) -> Work:
     collect = getattr(reference_agent(), collector)
-    return lambda: Counted(size(collect()))
+    return Work(lambda: Counted(size(collect())))
+
+
+def _reference_check() -> Work:
+    agent = reference_agent()
+
+    def run() -> Counted:
+        agent.get_network_summary()
+        agent.get_top_process_hogs()
+        return Counted(agent.get_conn_summary()["total_connections"], "a whole check")
+
+    return Work(run)
 
 
 def _psutil_connections() -> Work:
     psutil = importlib.import_module("psutil")
-    return lambda: Counted(len(psutil.net_connections()))
+    return Work(lambda: Counted(len(psutil.net_connections())))
 
 
 def _psutil_processes() -> Work:
     psutil = importlib.import_module("psutil")
     attributes = ["pid", "name", "cpu_percent", "memory_info"]
-    return lambda: Counted(len([p.info for p in psutil.process_iter(attributes)]))
+    return Work(lambda: Counted(len([p.info for p in psutil.process_iter(attributes)])))
 
 
 def _psutil_interfaces() -> Work:
@@ -79,7 +79,7 @@ def _psutil_interfaces() -> Work:
         psutil.net_io_counters(pernic=True)
         return Counted(len(psutil.net_if_stats()))
 
-    return work
+    return Work(work)
 
 
 #: The number of items in a reading, by collector.
@@ -102,7 +102,7 @@ def _this_project(name: str) -> Work:
             raise RuntimeError(outcome.failure.reason)
         return Counted(_SIZES[name](collector.last.value), f"{outcome.reader} reader")
 
-    return work
+    return Work(work)
 
 
 def _reading(collector: str) -> Work:
@@ -112,39 +112,7 @@ def _reading(collector: str) -> Work:
     reader = available_readers()[0]
     read = getattr(reader, "links" if collector == "interfaces" else collector)
     read()  # the monitor, too, reads once when it is created
-    return lambda: Counted(_SIZES[collector](read()), f"{reader.name} reader")
-
-
-def _breach(check: str, **limit: int) -> Work:
-    """A whole check with a breached limit, so that it finds the culprits."""
-    from network_health import Monitor, Settings
-
-    limits = {"conn_threshold": 10**9, "tx_threshold_mbps": 10**6, "rx_threshold_mbps": 10**6} | limit
-    monitor = Monitor(Settings.from_mapping(limits))
-
-    def work() -> Counted:
-        metrics = monitor.check().metrics
-        culprits = metrics.get("culprits", {})
-        if check not in culprits and metrics["total_connections"]:  # without connections nothing is breached
-            raise RuntimeError(culprits.get("failure", f"no culprits of {check}"))
-        return Counted(metrics["total_connections"], "a whole check")
-
-    return work
-
-
-def _rate_breach() -> Work:
-    """A whole check with a breached rate, while another process sends."""
-    command = [sys.executable, "-m", "bench.send_traffic"]
-    sender = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert sender.stdout is not None
-    sender.stdout.readline()
-    check = _breach("tx_rate", tx_threshold_mbps=1)
-
-    def work() -> Counted:
-        time.sleep(0.3)  # a rate needs some time between two readings
-        return check()
-
-    return work
+    return Work(lambda: Counted(_SIZES[collector](read()), f"{reader.name} reader"))
 
 
 IN_PYTHON: dict[str, Callable[[], Work]] = {
@@ -157,11 +125,16 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "ours/connections": lambda: _this_project("connections"),
     "ours/processes": lambda: _this_project("processes"),
     "ours/interfaces": lambda: _this_project("interfaces"),
-    "breach/connections": lambda: _breach("connections", conn_threshold=0),
-    "rate_breach/connections": _rate_breach,
     "reading/connections": lambda: _reading("connections"),
     "reading/processes": lambda: _reading("processes"),
     "reading/interfaces": lambda: _reading("interfaces"),
+    "reference/alerts": _reference_check,
+    "ours/alerts": checks.healthy,
+    "between/alerts": checks.between_lookups,
+    "breach/alerts": lambda: checks.with_lookup("connections", conn_threshold=1),
+    "rate_breach/alerts": checks.with_rate_lookup,
+    "lookup/alerts": checks.lookup,
+    "search/alerts": checks.search,
 }
 
 
@@ -200,8 +173,6 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         _exporter("tcpstat", r'node_tcp_connection_states\{state="(?!.x_queued)', summed=True),
         _python("**this project**", "ours", "connections"),
         _python("this project, reading alone", "reading", "connections"),
-        _python("this project, on a breach of connections", "breach", "connections"),
-        _python("this project, on a breach of a rate", "rate_breach", "connections"),
         Program("C program: full dump", "full_dump", "limit", ("limit_connections", "full")),
         Program("C program: filtered dump", "limit", "limit", ("limit_connections", "filtered")),
     ),
@@ -227,5 +198,17 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         _python("**this project**", "ours", "interfaces"),
         _python("this project, reading alone", "reading", "interfaces"),
         Program("C program: dump of links and of addresses", "limit", "limit", ("limit_interfaces",)),
+    ),
+    "alerts": (
+        _python("reference agent", "reference", "alerts"),
+        _python("**this project**, healthy", "ours", "alerts"),
+        _python("**this project**, an active alert between two lookups", "between", "alerts"),
+        _python("this project, a new alert about connections", "breach", "alerts"),
+        _python("this project, a new alert about a rate", "rate_breach", "alerts"),
+        _python("this project, the lookup alone", "lookup", "alerts"),
+        _python("this project, only what the lookup reads", "search", "alerts"),
+        Program(
+            "C program: all sockets, and the link of each descriptor", "limit", "limit", ("limit_owners",)
+        ),
     ),
 }

@@ -14,6 +14,8 @@ _TITLES = {
     "mix": "{} ESTABLISHED + {} TIME_WAIT",
     "half-closed": "{} sockets, none ESTABLISHED or TIME_WAIT",
     "busy": "{} processes, all changed between two readings",
+    "alerts": "{} sockets, 1,000 processes",
+    "descriptors": "2,000 sockets, {} processes with 64 descriptors each",
 }
 
 

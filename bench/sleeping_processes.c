@@ -1,16 +1,19 @@
-/* Starts processes that sleep, and waits: sleeping_processes COUNT SHARE.
+/* Starts processes that sleep, and waits: sleeping_processes COUNT SHARE DESCRIPTORS.
  *
+ * Each has at least DESCRIPTORS descriptors open, a quarter of them local sockets.
  * They use 0 to 127 pages of memory. Ten of them use 1 to 10 MiB, so that the ten biggest are clearly
  * different: the kernel's own value is not exact. One in SHARE is in a process group; on SIGUSR1 each
  * process in it takes one more page, which changes its /proc/<pid>/stat. Prints "ready GROUP" when all are
  * started. The processes end with their PID namespace.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { SPARE_PAGES = 1024 };
@@ -36,10 +39,17 @@ static void hold(size_t pages)
 		memory[i * page] = 1;
 }
 
-static void sleep_as(int number)
+static void open_descriptors(int count)
+{
+	for (int n = 0; n < count - 1;)
+		n = n % 4 ? open("/dev/null", O_RDONLY) : socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static void sleep_as(int number, int descriptors)
 {
 	char name[32];
 
+	open_descriptors(descriptors);
 	hold(number < 10 ? (number + 1) * 256 : number % 128);
 	snprintf(name, sizeof(name), "sleeping %d", number);
 	prctl(PR_SET_NAME, name);
@@ -49,12 +59,12 @@ static void sleep_as(int number)
 
 int main(int argc, char **argv)
 {
-	int count, share;
+	int count, share, descriptors;
 	pid_t group = 0;
 
-	if (argc != 3)
+	if (argc != 4)
 		return 2;
-	count = atoi(argv[1]), share = atoi(argv[2]);
+	count = atoi(argv[1]), share = atoi(argv[2]), descriptors = atoi(argv[3]);
 	page = sysconf(_SC_PAGESIZE);
 	spare = mmap(NULL, SPARE_PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (spare == MAP_FAILED) {
@@ -66,7 +76,7 @@ int main(int argc, char **argv)
 		pid_t child = fork();
 
 		if (!child)
-			sleep_as(i);
+			sleep_as(i, descriptors);
 		if (child < 0) {
 			perror("fork");
 			return 1;

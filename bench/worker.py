@@ -23,10 +23,12 @@ def main(name: str) -> None:
     work = IN_PYTHON[name]()
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM to VmRSS
     rss_kb = status_kb("VmRSS")
-    note = work().note
+    work.prepare()
+    note = work.run().note
     for _ in sys.stdin:
+        work.prepare()
         cpu, wall = time.process_time(), time.perf_counter()
-        count = work().count
+        count = work.run().count
         sample = {"cpu_us": (time.process_time() - cpu) * 1e6, "wall_us": (time.perf_counter() - wall) * 1e6}
         print(json.dumps({**sample, "count": count}), flush=True)
     kept_kb = status_kb("VmRSS") - rss_kb

@@ -1,0 +1,120 @@
+"""Whole checks of this project, healthy ones and those of an active alert, and lookups alone.
+
+Guarantees: a run that does not do what its row says fails, for example a check that should look up a culprit
+and reports the one of an earlier check.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from bench.work import Counted, Work
+
+#: Limits that no load breaches.
+_HEALTHY = {"conn_threshold": 10**9, "tx_threshold_mbps": 10**6, "rx_threshold_mbps": 10**6}
+_NOTE = "a whole check"
+
+
+def healthy() -> Work:
+    """A check without a breach."""
+    from network_health import Monitor, Settings  # late, so that it is not in the memory of other programs
+
+    monitor = Monitor(Settings.from_mapping(_HEALTHY))
+
+    def run() -> Counted:
+        metrics = monitor.check().metrics
+        if "culprits" in metrics:
+            raise RuntimeError("a limit is breached")
+        return Counted(metrics["total_connections"], _NOTE)
+
+    return Work(run)
+
+
+def between_lookups() -> Work:
+    """A check of an active alert, which reports the culprits that an earlier check has looked up."""
+    from network_health import Monitor, Settings
+
+    limits = _HEALTHY | {"conn_threshold": 1, "culprit_refresh_sec": 10**6}
+    monitor = Monitor(Settings.from_mapping(limits))
+    monitor.check()
+
+    def run() -> Counted:
+        metrics = monitor.check().metrics
+        if not metrics["culprits"]["connections"]["age_s"]:
+            raise RuntimeError("the culprits were looked up again")
+        return Counted(metrics["total_connections"], _NOTE)
+
+    return Work(run)
+
+
+def with_lookup(check: str, **limit: int) -> Work:
+    """A check with a new breach, which looks up the culprits. It knows no owners of an earlier lookup."""
+    from network_health import Monitor, Settings
+
+    healthy, breached = Settings.from_mapping(_HEALTHY), Settings.from_mapping(_HEALTHY | limit)
+    monitor = Monitor(healthy)
+
+    def prepare() -> None:
+        nonlocal monitor
+        monitor = Monitor(healthy)
+        monitor.check()
+        monitor.settings = breached
+
+    def run() -> Counted:
+        metrics = monitor.check().metrics
+        culprits = metrics.get("culprits", {})
+        if check not in culprits:
+            raise RuntimeError(culprits.get("failure", f"no culprits of {check}"))
+        return Counted(metrics["total_connections"], _NOTE)
+
+    return Work(run, prepare)
+
+
+def with_rate_lookup() -> Work:
+    """A check with a new breach of a rate, while another process sends."""
+    command = [sys.executable, "-m", "bench.send_traffic"]
+    sender = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert sender.stdout is not None
+    sender.stdout.readline()
+    work = with_lookup("tx_rate", tx_threshold_mbps=1)
+
+    def prepare() -> None:
+        work.prepare()
+        time.sleep(0.3)  # a rate needs some time between two readings
+
+    return Work(work.run, prepare)
+
+
+def lookup() -> Work:
+    """The lookup of a new alert about connections alone: sockets, owners, ranking, names of the culprits."""
+    from network_health import Monitor, Settings
+    from network_health.alerting import evaluate
+    from network_health.attribution import Attributor
+
+    settings = Settings.from_mapping(_HEALTHY | {"conn_threshold": 1, "process_network": "off"})
+    monitor, attributor = Monitor(settings), Attributor()
+    snapshot = monitor._collect(time.time(), time.monotonic())
+    findings = evaluate(snapshot, settings)
+
+    def run() -> Counted:
+        answer = attributor.attribute(findings, snapshot, settings)
+        assert answer is not None
+        evidence = answer[1].evidence["connections"]
+        if evidence["age_s"]:
+            raise RuntimeError("nothing was looked up")
+        return Counted(evidence["total"], "sockets, owners, ranking, names")
+
+    return Work(run, lambda: attributor.attribute((), snapshot, settings))
+
+
+def search() -> Work:
+    """What the lookup reads: the sockets and their owners."""
+    from network_health.sources.linux import read_socket_groups
+
+    def run() -> Counted:
+        groups = read_socket_groups(time.monotonic() + 60).groups
+        return Counted(sum(each.sockets for each in groups), "sockets, owners")
+
+    return Work(run)

@@ -23,7 +23,7 @@ from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.traffic_window import TrafficWindows, Window
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
-from network_health.sources.linux import OwnerFinder, read_start_time
+from network_health.sources.linux import OwnerFinder, read_descriptor_count, read_start_time
 
 #: With at most this many sockets, reading their byte counters in every check takes about 6 ms.
 FEW_SOCKETS = 1000
@@ -47,7 +47,7 @@ class Attributor:
         self._owners = OwnerFinder()
         self._windows: TrafficWindows | None = None
         self._losses = LossReadings.read()
-        self._kept = KeptAnswers(read_start_time)
+        self._kept = KeptAnswers(read_start_time, read_descriptor_count)
 
     def attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings
@@ -79,7 +79,9 @@ class Attributor:
             peer = retransmit_culprits.worst_peer(window.resent, window.traffic)
             peer_percent = peer.percent if peer else 0.0
             findings = (*findings, *_peer_findings(peer, settings))
-        due = self._kept.due(findings, settings.culprit_refresh_sec, started_s)
+        # The window has been read anyway, and is reported with the processes of this check.
+        cheap = RATES.keys() | RETRANSMITS if window else frozenset[str]()
+        due = self._kept.due(findings, settings.culprit_refresh_sec, started_s, cheap)
         checks = {finding.check for finding in due} & CHECKS
         active = {finding.check for finding in findings if finding.breached}
         rates = active & RATES.keys() if settings.process_network != "off" else set()
@@ -93,7 +95,7 @@ class Attributor:
             search_s = min(SEARCH_S, started_s + _MAX_S - time.monotonic())
             lookup = Lookup(self._owners, self._losses, snapshot, settings, traffic, window, search_s)
             answers, known = lookup.attribute(due)
-            self._kept.keep(answers, started_s)
+            self._kept.keep(answers, started_s, cheap)
             if not _has_few_sockets(snapshot):
                 gc.collect()  # Python would keep the memory of a large listing for later use
         findings, evidence = self._kept.applied(findings, started_s)

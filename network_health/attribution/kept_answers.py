@@ -4,17 +4,19 @@ Guarantees:
 - A finding is looked up when it is new, when it is about another route or remote address, when its value has
   changed by a fifth since the last lookup, and after the refresh time. This time doubles up to
   `MAX_REFRESH_S` as long as the value stays.
+- A finding whose lookup costs little in this check is looked up in any case.
 - A failed lookup is repeated in the next check.
 - A finding is looked up if a process that its clause names has ended: at once after its first lookup, later
   when the refresh time has passed. Until then the clause has `` (ended)`` in place of the pid, which another
   process may have.
+- It is looked up if such a process has closed half of its descriptors since the lookup.
 - Only answers to the findings of the last check are kept.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from network_health.attribution.evidence import Culprits
@@ -34,7 +36,8 @@ _Key = tuple[str, str, str, str]
 class _Kept:
     """``value`` is that of the finding at the lookup, ``repeats`` the lookups since it has changed.
 
-    ``started`` has the start times of the processes that the clause names, by pid.
+    Of the processes that the clause names, ``started`` has the start times by pid, and ``descriptors`` the
+    numbers of open descriptors.
     """
 
     culprits: Culprits
@@ -42,31 +45,51 @@ class _Kept:
     at_s: float
     repeats: int = 0
     started: Mapping[int, float | None] = field(default_factory=dict)
+    descriptors: Mapping[int, int | None] = field(default_factory=dict)
 
 
 class KeptAnswers:
     """The culprits by finding; times are those of a monotonic clock.
 
-    ``start_time_of`` a pid is ``None`` if the process has ended.
+    ``start_time_of`` a pid is ``None`` if the process has ended. ``descriptors_of`` a pid is how many it has
+    open; ``None`` if that is unknown.
     """
 
-    def __init__(self, start_time_of: Callable[[int], float | None] = lambda _: 0.0) -> None:
-        self._start_time_of = start_time_of
+    def __init__(
+        self,
+        start_time_of: Callable[[int], float | None] = lambda _: 0.0,
+        descriptors_of: Callable[[int], int | None] = lambda _: None,
+    ) -> None:
+        self._start_time_of, self._descriptors_of = start_time_of, descriptors_of
         self._kept: dict[_Key, _Kept] = {}
 
-    def due(self, findings: Sequence[Finding], refresh_s: int, now_s: float) -> tuple[Finding, ...]:
-        """The findings to look up in this check; forgets those that are not in ``findings``."""
+    def due(
+        self, findings: Sequence[Finding], refresh_s: int, now_s: float, cheap: Collection[str] = ()
+    ) -> tuple[Finding, ...]:
+        """The findings to look up in this check; forgets those that are not in ``findings``.
+
+        The lookups of the checks ``cheap`` cost little this time.
+        """
         keys = {_key(finding) for finding in findings if finding.check not in _NOT_KEPT}
         self._kept = {key: kept for key, kept in self._kept.items() if key in keys}
-        return tuple(each for each in findings if each.breached and self._is_due(each, refresh_s, now_s))
+        return tuple(
+            each
+            for each in findings
+            if each.breached and (each.check in cheap or self._is_due(each, refresh_s, now_s))
+        )
 
-    def keep(self, answers: Iterable[tuple[Finding, Culprits]], now_s: float) -> None:
-        """Keep what was looked up in this check."""
+    def keep(
+        self, answers: Iterable[tuple[Finding, Culprits]], now_s: float, cheap: Collection[str] = ()
+    ) -> None:
+        """Keep what was looked up in this check; ``cheap`` as in `due`."""
         for finding, culprits in answers:
             before = self._kept.get(_key(finding))
-            repeats = before.repeats + 1 if before and not _has_changed(before, finding) else 0
-            started = {int(pid): self._start_time_of(int(pid)) for pid in _PID.findall(culprits[0])}
-            self._kept[_key(finding)] = _Kept(culprits, finding.value, now_s, repeats, started)
+            is_repeat = before and finding.check not in cheap and not _has_changed(before, finding)
+            repeats = before.repeats + 1 if before and is_repeat else 0
+            pids = [int(pid) for pid in _PID.findall(culprits[0])]
+            started = {pid: self._start_time_of(pid) for pid in pids}
+            descriptors = {pid: self._descriptors_of(pid) for pid in pids}
+            self._kept[_key(finding)] = _Kept(culprits, finding.value, now_s, repeats, started, descriptors)
 
     def applied(
         self, findings: Sequence[Finding], now_s: float
@@ -94,12 +117,17 @@ class KeptAnswers:
 
     def _is_due(self, finding: Finding, refresh_s: int, now_s: float) -> bool:
         kept = self._kept.get(_key(finding))
-        if kept is None or _has_changed(kept, finding):
+        if kept is None or _has_changed(kept, finding) or self._has_closed_half(kept):
             return True
         wait_s = min(refresh_s << kept.repeats, max(refresh_s, MAX_REFRESH_S))
         if self._ended(kept):
             wait_s = refresh_s if kept.repeats else 0
         return now_s - kept.at_s >= wait_s
+
+    def _has_closed_half(self, kept: _Kept) -> bool:
+        """Whether a process of the clause has at most half of its descriptors left."""
+        counts = [(before, self._descriptors_of(pid)) for pid, before in kept.descriptors.items()]
+        return any(now is not None and before is not None and 2 * now <= before for before, now in counts)
 
     def _ended(self, kept: _Kept) -> list[int]:
         """The pids in the clause whose process has ended."""

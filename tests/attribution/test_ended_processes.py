@@ -1,4 +1,6 @@
-"""A clause that is kept does not name a process that has ended, or another one with its pid."""
+"""A clause that is kept does not name a process that has ended or has closed its sockets, or another one."""
+
+import pytest
 
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.model import Finding
@@ -45,3 +47,16 @@ def test_a_process_that_ended_during_the_lookup_has_ended():
     kept = kept_with(processes)
     processes[8] = 300.0
     assert clause(kept, 30) == " (100% on :80 owned by app[7], 50% opened by flood (ended))"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_due"),
+    [(60, 31, False), (60, 30, True), (60, 90, False), (None, 5, False), (60, None, False)],
+)
+def test_the_culprit_is_looked_up_when_a_named_process_has_closed_half(before, now, is_due):
+    """Its sockets may be among its descriptors, and others may have opened as many."""
+    descriptors = {7: before, 8: 20}
+    kept = KeptAnswers(descriptors_of=descriptors.get)
+    kept.keep([(FLOOD, (" (100% on :80 owned by app[7], 50% opened by flood[8])", {}))], 0)
+    descriptors[7] = now
+    assert bool(kept.due([FLOOD], 300, 30)) is is_due

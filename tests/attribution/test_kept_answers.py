@@ -79,6 +79,17 @@ def test_a_failed_lookup_is_repeated():
     assert kept.applied([count()], 360.0)[1] == {"connections": {"age_s": 330.0}}
 
 
+def test_what_costs_little_is_looked_up_in_each_check():
+    """If it costs more later, the refresh time begins anew."""
+    kept = KeptAnswers()
+    kept.keep([(count(), (" (a)", {}))], 0.0)
+    for now_s in (30.0, 60.0):
+        assert kept.due([count()], 300, now_s, {"connections"}) == (count(),)
+        kept.keep([(count(), (" (b)", {}))], now_s, {"connections"})
+    assert kept.applied([count()], 60.0)[1] == {"connections": {"age_s": 0.0}}
+    assert [kept.due([count()], 300, now_s) for now_s in (359.0, 360.0)] == [(), (count(),)]
+
+
 def test_counts_of_one_check_are_not_kept():
     """The kinds of packet errors are those of this check: they are looked up in each, and have no age."""
     kept, errors = KeptAnswers(), Finding("packet_errors", "eth0", "eth0 errors", 3, 0)

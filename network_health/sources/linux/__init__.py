@@ -24,6 +24,7 @@ from network_health.sources.linux.process_visibility import HIDEPID, PID_NAMESPA
 from network_health.sources.linux.procfs import (
     ProcessReader,
     read_command,
+    read_descriptor_count,
     read_name,
     read_process_details,
     read_start_time,
@@ -71,6 +72,7 @@ __all__ = [
     "read_connections_from_proc",
     "read_conntrack_sources",
     "read_container_and_unit",
+    "read_descriptor_count",
     "read_half_open",
     "read_hardware_addresses",
     "read_interface_addresses",

@@ -116,6 +116,14 @@ def read_start_time(pid: int) -> float | None:
         return None
 
 
+def read_descriptor_count(pid: int) -> int | None:
+    """How many descriptors a process has open; ``None`` if that is not known, as before Linux 6.2."""
+    try:
+        return os.stat(f"/proc/{pid}/fd").st_size or None
+    except OSError:
+        return None
+
+
 def read_user(pid: int) -> str | None:
     """The user of a process; ``None`` if it has ended, or is not visible for this user.
 

@@ -23,6 +23,8 @@ _MAX_KEPT = 8192
 _KEPT_S = 300.0
 #: After this many descriptors of one process the clock is read.
 _BATCH = 4096
+#: So many numbers without a descriptor, and a quarter of the descriptors, are tried before they are listed.
+_GAPS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,24 +190,43 @@ def _socket_links(pid: int) -> Iterator[dict[int, str]]:
         OSError: the process has ended.
     """
     folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
-    readlink = os.readlink  # local, for speed
     try:
+        # The number of descriptors since Linux 6.2, 0 before. Most processes number them without large gaps:
+        # then trying the numbers costs a tenth less than listing them.
+        left = os.fstat(folder).st_size
+        tried = left + left // 4 + _GAPS if left else 0
+        for first in range(0, tried, _BATCH):
+            found, links = _read_links(folder, map(str, range(first, min(first + _BATCH, tried))), left)
+            left -= found
+            yield links
+            if not left:
+                return
         with os.scandir(folder) as entries:
+            others = (entry.name for entry in entries if int(entry.name) >= tried)
             while True:
-                batch, links = 0, {}
-                for entry in itertools.islice(entries, _BATCH):
-                    batch, name = batch + 1, entry.name
-                    try:
-                        link = readlink(name, dir_fd=folder)
-                    except FileNotFoundError:  # closed meanwhile
-                        continue
-                    if link.startswith(_PREFIX):
-                        links[int(link[8:-1])] = name
-                yield links
-                if batch < _BATCH:
+                batch = list(itertools.islice(others, _BATCH))
+                yield _read_links(folder, batch, _BATCH)[1]
+                if len(batch) < _BATCH:
                     return
     finally:
         os.close(folder)
+
+
+def _read_links(folder: int, names: Iterable[str], most: int) -> tuple[int, dict[int, str]]:
+    """Of the descriptors ``names``, at most ``most``: how many are open, and those of sockets by inode."""
+    readlink = os.readlink  # local, for speed
+    count, links = 0, {}
+    for name in names:
+        try:
+            link = readlink(name, dir_fd=folder)
+        except FileNotFoundError:  # not open
+            continue
+        if link.startswith(_PREFIX):
+            links[int(link[8:-1])] = name
+        count += 1
+        if count == most:
+            break
+    return count, links
 
 
 def _is_open(holder: _Holder, inode: int) -> bool:

@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -233,3 +234,31 @@ def test_capabilities_are_a_number():
     status = b"Name:\tCapEff: f\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000080004\n"
     assert process_visibility.parse_capabilities(status) == 1 << 19 | 1 << 2
     assert process_visibility.parse_capabilities(b"Name:\tx\n") == 0
+
+
+@pytest.fixture(params=["their number is known", "before Linux 6.2"])
+def count_of_descriptors(request, monkeypatch):
+    """The search with and without the number of descriptors that newer kernels report."""
+    if request.param == "before Linux 6.2":
+        monkeypatch.setattr(owners.os, "fstat", lambda folder: SimpleNamespace(st_size=0))
+
+
+@pytest.mark.usefixtures("count_of_descriptors")
+@pytest.mark.parametrize("numbers", [(200,), (40, 90, 1000), tuple(range(100, 160, 3))])
+def test_gaps_between_descriptors_hide_no_socket(numbers):
+    """Each descriptor is read, whatever its number is, and the sockets under it are found."""
+    held = {}
+
+    def renumber():
+        for each, number in zip(held.values(), numbers, strict=True):
+            os.dup2(each.fileno(), number)
+            each.close()
+        os.closerange(3, 7)
+
+    with contextlib.ExitStack() as stack:
+        held = {number: stack.enter_context(socket.socket()) for number in numbers}
+        inodes = {str(number): os.stat(each.fileno()).st_ino for number, each in held.items()}
+        with process(renumber) as pid:
+            links = list(owners._socket_links(pid))
+    found = {name: inode for each in links for inode, name in each.items()}
+    assert {name: found.get(name) for name in inodes} == inodes

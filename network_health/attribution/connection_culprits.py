@@ -13,7 +13,7 @@ from typing import Any
 from network_health.attribution import evidence
 from network_health.attribution.evidence import Culprits, OwnerOf
 from network_health.attribution.ownership import is_connection, merged, with_likely_owners
-from network_health.model import Holders, SocketGroup
+from network_health.model import ANOTHER_PROCESS, Holders, SocketGroup
 
 #: Many sockets in one of these states are a symptom of their own.
 _SUSPICIOUS_STATES = frozenset(
@@ -30,6 +30,7 @@ def of_connections(groups: Sequence[SocketGroup], owner_of: OwnerOf, count: int,
     groups = with_likely_owners(groups)
     counts = _Counts(groups)
     total, owners = counts.states.total(), merged(counts.owners)
+    known = sum(n for holders, n in counts.owners.items() if ANOTHER_PROCESS not in holders)
 
     def owner(holders: Holders) -> dict[str, Any]:
         return evidence.owner_fields(owner_of(holders))
@@ -65,7 +66,7 @@ def of_connections(groups: Sequence[SocketGroup], owner_of: OwnerOf, count: int,
         ),
         "states": ranked(counts.states, lambda state: {"state": state}),
         "owners": ranked(owners, owner, lambda holders: {"state": _main_state(groups, holders[0])}),
-        "coverage_percent": evidence.percent_of(owners.total(), total),
+        "coverage_percent": evidence.percent_of(known, total),
     }
     return _clause(result, counts.foreign(), note), result | ({"note": note} if note else {})
 

@@ -24,7 +24,16 @@ from network_health.attribution.evidence import Culprits
 from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.attribution.traffic_window import Window
-from network_health.model import Attribution, Finding, Holders, Owner, Snapshot, Socket, Traffic
+from network_health.model import (
+    ANOTHER_PROCESS,
+    Attribution,
+    Finding,
+    Holders,
+    Owner,
+    Snapshot,
+    Socket,
+    Traffic,
+)
 from network_health.settings import Settings
 from network_health.sources import linux
 
@@ -119,6 +128,7 @@ class Lookup:
     def _loss(self, finding: Finding) -> Culprits | None:
         context = loss_lookups.Context(
             self.snapshot,
+            self._interfaces,
             self.settings,
             self.losses,
             lambda inodes: self.finder.find(inodes, self._deadline_s),
@@ -177,6 +187,8 @@ class Lookup:
         return replace(first, shared_with=tuple(others))
 
     def _process(self, pid: int) -> Owner:
+        if pid == ANOTHER_PROCESS:
+            return Owner(None, "another process")
         if pid not in self._owners:
             details = linux.read_process_details([pid]).get(pid)
             name, user = (details.name, details.user) if details else (None, None)

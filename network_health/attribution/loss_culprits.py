@@ -13,7 +13,7 @@ from typing import Any
 
 from network_health.attribution import evidence
 from network_health.attribution.evidence import Culprits, OwnerOf
-from network_health.attribution.ownership import with_likely_owners
+from network_health.attribution.ownership import merged, with_likely_owners
 from network_health.model import Holders, PortUse, SocketGroup
 
 
@@ -47,7 +47,7 @@ def of_route(use: PortUse, groups: Sequence[SocketGroup], owner_of: OwnerOf, cou
             owners.update(each.owners)
     total = states.total()
     ranked = partial(evidence.ranked, count=count, total=total)
-    entries = ranked(owners, lambda pid: evidence.owner_fields(owner_of(pid)))
+    entries = ranked(merged(owners), lambda pid: evidence.owner_fields(owner_of(pid)))
     parts = [f"{e['percent']:.0f}% owned by {evidence.owner_text(e)}" for e in entries[:1]]
     by_state = ranked(states, lambda state: {"state": state})
     parts += [f"{e['percent']:.0f}% {e['state']}" for e in by_state[:1] if e["state"] != "ESTABLISHED"]

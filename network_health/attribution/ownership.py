@@ -1,17 +1,21 @@
 """Assigns sockets to processes, including sockets that no process has open. Pure.
 
 Guarantees: a socket that no process has open (half open, not accepted yet, or closed) belongs to the listener
-of its port, else to the only process with a connection to its remote endpoint, else to none. Of several
-processes that have the listener open, those count that have connections of the port. A socket that is open in
-a process which is not visible has no known owner.
+of its port. Else it belongs to the only process with a connection to its remote endpoint, or to
+`ANOTHER_PROCESS`; to none if there is no such process. Of several processes that have the listener open,
+those with connections of the port come first. A socket that is open in a process which is not visible has no
+known owner.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from network_health.model import MAX_HOLDERS, Holders, Socket, SocketGroup
+from network_health.model import ANOTHER_PROCESS, MAX_HOLDERS, Holders, Socket, SocketGroup
+
+#: The first process keeps listeners open for others, as systemd does.
+_INIT = 1
 
 _ANY = (bytes(4), bytes(16))
 #: A packed address and a port.
@@ -34,7 +38,7 @@ class _LikelyOwners:
         for port, holders in serving:
             by_port.setdefault(port, set()).update(holders)
         self._listening = {
-            endpoint: tuple(sorted(pids & by_port.get(endpoint[1], set()) or pids)[:MAX_HOLDERS])
+            endpoint: _listening_holders(pids, by_port.get(endpoint[1], set()))
             for endpoint, pids in by_endpoint.items()
         }
         self._connected: dict[_Endpoint, set[Holders]] = {}
@@ -47,7 +51,17 @@ class _LikelyOwners:
             if self._listening.get((each, port)):
                 return self._listening[each, port]
         connected = self._connected.get(remote, set())
-        return next(iter(connected)) if len(connected) == 1 else None
+        if len(connected) != 1:
+            return None
+        return (*next(iter(connected))[: MAX_HOLDERS - 1], ANOTHER_PROCESS)
+
+
+def _listening_holders(pids: Collection[int], serving: Collection[int]) -> Holders:
+    """The processes that have a listener open; those first that are ``serving`` connections of its port."""
+    others = [pid for pid in pids if pid not in serving]
+    if len(others) < len(pids):
+        others = [pid for pid in others if pid != _INIT]
+    return (*sorted(pid for pid in pids if pid in serving), *sorted(others))[:MAX_HOLDERS]
 
 
 def with_likely_owners(groups: Sequence[SocketGroup]) -> list[SocketGroup]:

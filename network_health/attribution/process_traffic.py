@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from network_health.attribution.ownership import merged
 from network_health.model import (
+    ANOTHER_PROCESS,
     BYTE_COUNTER,
     RESENT_COUNTER,
     Holders,
@@ -73,11 +74,12 @@ def by_process(
     sockets: Counter[int | None] = Counter()
     octets: Counter[Holders] = Counter()
     for each, holders in traffic:
-        pid = holders[0] if holders else None
+        is_known = holders and ANOTHER_PROCESS not in holders
+        pid = holders[0] if holders and is_known else None
         sent[pid] += each.sent
         received[pid] += each.received
         sockets[pid] += 1
-        octets[holders or ()] += each.sent + each.received
+        octets[holders if holders and is_known else ()] += each.sent + each.received
     shared = {holders[0]: holders[1:] for holders in merged(octets)}
     ranked = sorted((pid for pid in sockets if pid is not None), key=lambda p: (-sent[p] - received[p], p))
     return Traffic(

@@ -16,7 +16,7 @@ from network_health.attribution.evidence import Culprits, OwnerOf
 from network_health.attribution.interface_paths import DIRECTIONS, Crossing, bytes_of
 from network_health.attribution.ownership import merged
 from network_health.attribution.process_traffic import OwnedTraffic
-from network_health.model import Holders, Interface
+from network_health.model import ANOTHER_PROCESS, Holders, Interface
 
 #: The first process that has a socket open, empty if it has ended, ``None`` if it is unknown.
 _First = Holders | None
@@ -68,12 +68,13 @@ def of_rate(
             peer = evidence.endpoint_text(listed[0]) if is_main else f"{len(crossed.peers[first])} peers"
             parts.append(f"{100 * octets / total:.0f}%{by} {preposition} {peer}")
     unknown = crossed.of_process[None] + crossed.of_process[()]  # () are processes that have ended
+    unknown += sum(n for holders, n in crossed.holders.items() if ANOTHER_PROCESS in holders)
     result: dict[str, Any] = {
         "iface": interface.link.name,
         "direction": direction,
         "bytes": total,
         "processes": entries,
-        "coverage_percent": evidence.percent_of(crossed.of_process.total() - unknown, total),
+        "coverage_percent": evidence.percent_of(max(crossed.of_process.total() - unknown, 0), total),
     }
     return evidence.clause(parts, note), result | ({"note": note} if note else {})
 

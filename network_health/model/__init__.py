@@ -26,6 +26,7 @@ from network_health.model.readings import (
     WentBack,
 )
 from network_health.model.sockets import (
+    ANOTHER_PROCESS,
     BYTE_COUNTER,
     MAX_HOLDERS,
     RESENT_COUNTER,
@@ -43,6 +44,7 @@ from network_health.model.sockets import (
 )
 
 __all__ = [
+    "ANOTHER_PROCESS",
     "BYTE_COUNTER",
     "MAX_HOLDERS",
     "MAX_NAME",

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 #: Of the processes that share one socket, at most this number is known.
 MAX_HOLDERS = 8
+#: Larger than any pid; the last of `Holders` if a socket may also belong to a process that is not known.
+ANOTHER_PROCESS = 1 << 31
 #: The pids of the processes that have a socket open, the most likely user first. Empty: they have ended.
 Holders = tuple[int, ...]
 
@@ -123,8 +125,8 @@ class SocketTraffic(NamedTuple):
 class Owner:
     """The process that has a socket open, and its container or systemd unit; ``None`` is unknown.
 
-    A process without a pid has ended. ``shared_with`` are other processes that have the same sockets open:
-    any of them may use them.
+    A process without a pid and a name has ended. ``shared_with`` are other processes that have the same
+    sockets open: any of them may use them.
     """
 
     pid: int | None

@@ -13,7 +13,7 @@ from network_health.attribution import (
     ownership,
     process_traffic,
 )
-from network_health.model import Owner, ProcessTraffic, Socket, SocketGroup, SocketTraffic
+from network_health.model import ANOTHER_PROCESS, Owner, ProcessTraffic, Socket, SocketGroup, SocketTraffic
 from network_health.reporting.report import network_metrics
 from network_health.sources.linux import SocketListing
 
@@ -141,6 +141,14 @@ def test_both_ends_of_a_connection_within_the_host_count_for_its_port(groups, te
             [listening(80, (1, 77)), accepted(80, 1, {(77,): 1}), accepted(80, 9, NOBODY, state="SYN_RECV")],
             " (100% on :80 owned by app[77], 82% SYN_RECV, 91% from 10.0.0.7)",
         ),
+        (  # also connections that are closed by now may have been those of any worker
+            [
+                listening(80, (1, 12, 101, 102)),
+                accepted(80, 1, {(101,): 1}),
+                accepted(80, 9, NOBODY, state="TIME_WAIT"),
+            ],
+            " (100% on :80 owned by worker[101] or 2 others, 82% TIME_WAIT, 91% from 10.0.0.7)",
+        ),
         (  # nothing tells which of the two will accept
             [listening(80, (1, 77)), accepted(80, 9, NOBODY)],
             " (100% on :80 owned by systemd[1] or app[77], 90% from 10.0.0.7)",
@@ -214,6 +222,16 @@ def test_the_owners_of_traffic():
     pids = {1: (12, 14), 2: (14,), 3: (), 5: (77,), 9: (1, 77)}
     found = ownership.owners_of(sockets, pids, [listener], [])
     assert found == [(14, 12), (14,), (), None, (77,), (77,)]
+
+
+def test_traffic_of_a_closed_connection_may_be_that_of_another_process():
+    """A process with a connection to the same endpoint is named beside it, but has no bytes of it."""
+    sockets = [socket(1), socket(2, "CLOSE", inode=0)]
+    found = ownership.owners_of(sockets, {1: (12,)}, [], [])
+    assert found == [(12,), (12, ANOTHER_PROCESS)]
+    owned = [(SocketTraffic(each, 10, 0), pids) for each, pids in zip(sockets, found, strict=True)]
+    seen = process_traffic.by_process(owned, 1.0, (20, 0), True)
+    assert (seen.processes, seen.unattributed_sockets) == ((ProcessTraffic(12, 10, 0, 1),), 1)
 
 
 def test_shared_traffic_is_reported_once():

@@ -15,8 +15,9 @@ from network_health.attribution import (
     ownership,
     process_traffic,
 )
-from network_health.attribution.loss_readings import LossReadings
+from network_health.attribution.loss_readings import LossKinds, LossReadings
 from network_health.model import (
+    ANOTHER_PROCESS,
     BYTE_COUNTER,
     Cost,
     Finding,
@@ -37,7 +38,9 @@ APP1, APP2, HIDDEN, NO_OWNER = 1001, 1002, 0, None
 
 
 def owner_of(holders):
-    first, *others = (Owner(pid, f"app{pid - 1000}", "www") for pid in holders)
+    known = (pid for pid in holders if pid != ANOTHER_PROCESS)
+    first, *others = (Owner(pid, f"app{pid - 1000}", "www") for pid in known)
+    others += [Owner(None, "another process")] if ANOTHER_PROCESS in holders else []
     return replace(first, shared_with=tuple(others))
 
 
@@ -93,7 +96,7 @@ def culprits(*groups, note=""):
         ),
         (
             [opened(OTHER, 443, 9, NO_OWNER, "TIME_WAIT"), opened(OTHER, 443, 1, APP2)],
-            " (100% to 10.0.0.9:443 owned by app2[1002], 90% TIME_WAIT)",
+            " (100% to 10.0.0.9:443 owned by app2[1002] or another process, 90% TIME_WAIT)",
         ),
         ([opened(OTHER, n, 1, HIDDEN) for n in range(1, 21)], ""),
         (
@@ -108,12 +111,15 @@ def test_the_clause_names_the_culprit_of_connections(groups, clause):
 
 
 def test_sockets_without_an_owner_get_the_likely_one():
-    """The likely owner is the listener, else the only process that is connected to the same remote."""
+    """The likely owner is the listener, else the only process that is connected to the remote, or another."""
     half_open = accepted(80, PEER, 3, NO_OWNER, "SYN_RECV")
     waiting = opened(OTHER, 443, 4, NO_OWNER, "TIME_WAIT")
     connected = opened(OTHER, 443, 1, APP2)
     assigned = ownership.with_likely_owners([listening(80, APP1), half_open, waiting, connected])
-    assert [(g.without_owner, g.owners) for g in assigned[1:3]] == [(0, {(APP1,): 3}), (0, {(APP2,): 4})]
+    assert [(g.without_owner, g.owners) for g in assigned[1:3]] == [
+        (0, {(APP1,): 3}),
+        (0, {(APP2, ANOTHER_PROCESS): 4}),
+    ]
     two = ownership.with_likely_owners([waiting, connected, opened(OTHER, 443, 1, APP1, "CLOSE_WAIT")])
     assert (two[0].without_owner, two[0].owners) == (4, {})
 
@@ -133,16 +139,33 @@ class Finder:
         return SocketOwners({11: (APP1,)}, access_denied=True)
 
 
-def test_losses_of_removed_interfaces_are_forgotten(monkeypatch):
-    """What was reported is remembered only of interfaces that exist: others come and go for years."""
-    monkeypatch.setattr(lookup.linux, "read_loss_kinds", lambda: {2: {"rx_crc": 9}, 3: {}})
-    reported = LossReadings({2: {"rx_crc": 4}, 3: {}, 9: {"rx_crc": 1}})
-    interface = Interface(Link("eth0", up=True, index=2))
-    snapshot = Snapshot(0.0, (interface,), None, None, (), Cost(0.0, {}, {}))
-    look = lookup.Lookup(Finder(), reported, snapshot, Settings(), None)
-    finding = Finding("packet_errors", "eth0", "eth0 errors: TX=0 RX=5 drops=0", 5, 0)
-    ((found, (clause, _)),), _ = look.attribute([finding])
-    assert (found, clause, reported.kinds) == (finding, " (rx_crc)", {2: {"rx_crc": 9}, 3: {}})
+def test_losses_are_read_once_for_all_interfaces(monkeypatch):
+    """However many interfaces have losses. What was reported of removed interfaces is forgotten."""
+    readings = []
+
+    def read_loss_kinds():
+        readings.append({2: {"rx_crc": 9}, 3: {"rx_over": 2}, 4: {}})
+        return readings[-1]
+
+    monkeypatch.setattr(lookup.linux, "read_loss_kinds", read_loss_kinds)
+    losses = LossReadings(LossKinds({2: {"rx_crc": 4}, 4: {}, 9: {"rx_crc": 1}}))
+    names = {2: "eth0", 3: "eth1"}
+    interfaces = tuple(Interface(Link(name, up=True, index=index)) for index, name in names.items())
+    snapshot = Snapshot(0.0, interfaces, None, None, (), Cost(0.0, {}, {}))
+    findings = [
+        Finding("packet_errors", name, f"{name} errors: TX=0 RX=5 drops=0", 5, 0) for name in names.values()
+    ]
+    answers, _ = lookup.Lookup(Finder(), losses, snapshot, Settings(), None).attribute(findings)
+    losses.end_check(snapshot, Settings())
+    assert [(finding.subject, clause) for finding, (clause, _) in answers] == [
+        ("eth0", " (rx_crc)"),
+        ("eth1", " (rx_over)"),
+    ]
+    assert [evidence for _, (_, evidence) in answers] == [
+        {"iface": "eth0", "kinds": {"rx_crc": 5}},
+        {"iface": "eth1", "kinds": {"rx_over": 2}},
+    ]
+    assert (losses.kinds.reported, len(readings)) == (readings[0], 1)
 
 
 def test_the_note_says_that_owners_are_not_visible():

@@ -77,7 +77,10 @@ def test_a_flood_within_the_host_names_the_port_and_both_processes(namespace, ad
 
 
 def test_the_process_that_accepts_is_named_before_the_one_that_keeps_the_listener(namespace):
-    """A supervisor opened the listener and keeps it open; of both the service has the connections."""
+    """A supervisor opened the listener and keeps it open; of both the service has the connections.
+
+    Ten connections are not accepted yet: the kernel does not tell who will accept them.
+    """
 
     def run():
         server = socket.create_server(("127.0.0.1", 8123), backlog=64)
@@ -86,12 +89,12 @@ def test_the_process_that_accepts_is_named_before_the_one_that_keeps_the_listene
         service = named("service", lambda: (accepted(server, 30), server))
         server.close()
         with ended(supervisor, service, client):
-            return check(conn_threshold=50)[0], service, client
+            return check(conn_threshold=50)[0], service, supervisor, client
 
-    details, service, client = namespace().call(run)
+    details, service, supervisor, client = namespace().call(run)
     assert details == (
-        f"High connection count: 81 > 50 (100% on :8123 owned by service[{service}], "
-        f"49% opened by client[{client}])"
+        f"High connection count: 81 > 50 (100% on :8123 owned by service[{service}] or "
+        f"supervisor[{supervisor}], 49% opened by client[{client}])"
     )
 
 

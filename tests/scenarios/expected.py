@@ -14,6 +14,8 @@ RESULTS = ["right", "unnamed", "wrong", "miscounted", "misleading", "accused"]
 #: In percent of a finding's total.
 TOLERANCE = 10
 
+#: Nothing is said about the process that is named with it.
+_UNCERTAIN = "another process"
 _PROCESS = re.compile(r"[^\s(),]+\[\d+\]")
 _PHRASE = re.compile(r"\d+% [^,()]+")
 _NUMBER_OF_OTHERS = re.compile(r"\d+ others?\b")
@@ -92,7 +94,7 @@ def accusations(content, expected, moved):
         rate = _RATE.match(finding)
         own = [each for each in expected if finding.startswith(each.finding)]
         for phrase in _phrases(finding):
-            names = _PROCESS.findall(phrase)
+            names = () if _UNCERTAIN in phrase else _PROCESS.findall(phrase)
             had = sum(_share(name, rate, own, moved) for name in names)
             if "others" in phrase:
                 had += sum(each.share_of(name) for each in own for name in each.shares if name not in names)
@@ -118,13 +120,17 @@ def miscounted(content, moved, counted_links):
 
 def _accused_in_evidence(entry, moved):
     for process in entry.get("processes", ()):
-        if process.get("pid") is None:
+        if process.get("pid") is None or _is_uncertain(process):
             continue
         names = [f"{each.get('name')}[{each['pid']}]" for each in (process, *process.get("shared_with", ()))]
         had = sum(moved.share_of(entry["iface"], entry["direction"], name) for name in names)
         if process["percent"] - had > TOLERANCE:
             where = f"{entry['iface']} {entry['direction']}"
             yield f"evidence: {process['percent']}% {names} (true: {had:.0f}%) on {where}"
+
+
+def _is_uncertain(process):
+    return any(each["name"] == _UNCERTAIN for each in process.get("shared_with", ()))
 
 
 def _share(name, rate, own, moved):

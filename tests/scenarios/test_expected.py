@@ -40,6 +40,7 @@ def test_classify(details, result):
         ("High 9 > 5 (60% owned by c[3] or 2 others)", False),
         ("va outbound 9 > 5 (60% by a[1] to 10.0.0.9:80)", False),
         ("va outbound 9 > 5 (61% by a[1] to 10.0.0.9:80)", True),
+        ("va outbound 9 > 5 (99% by a[1] or another process to 10.0.0.9:80)", False),
         ("va inbound 9 > 5 (61% from 10.0.0.9:80)", False),
         ("va inbound 9 > 5 (11% by a[1] from 10.0.0.9:80)", True),
     ],

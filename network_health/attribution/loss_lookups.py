@@ -13,7 +13,7 @@ from network_health.attribution import listener_culprits, loss_culprits, retrans
 from network_health.attribution.evidence import Culprits, OwnerOf
 from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.traffic_window import Window
-from network_health.model import Finding, Holders, Snapshot, Socket, SocketGroup
+from network_health.model import Finding, Holders, Interface, Snapshot, Socket, SocketGroup
 from network_health.settings import Settings
 from network_health.sources import linux
 
@@ -25,11 +25,12 @@ RETRANSMITS = frozenset({"retransmits", "peer_retransmits"})
 class Context:
     """What a lookup of one check works with; ``groups`` lists all sockets when it is called first.
 
-    ``window`` has the segments that were sent again, if they were read. ``owners_of`` gets sockets, also
-    closed ones, and the listeners.
+    ``interfaces`` are those of the snapshot by name. ``window`` has the segments that were sent again, if
+    they were read. ``owners_of`` gets sockets, also closed ones, and the listeners.
     """
 
     snapshot: Snapshot
+    interfaces: Mapping[str, Interface]
     settings: Settings
     losses: LossReadings
     find_owners: Callable[[Iterable[int]], linux.SocketOwners]
@@ -68,18 +69,12 @@ def retransmits(context: Context, finding: Finding) -> Culprits | None:
 
 def packet_errors(context: Context, finding: Finding) -> Culprits | None:
     """The kinds of new errors and drops of an interface."""
-    interfaces = context.snapshot.interfaces or ()
-    interface = next((each for each in interfaces if each.link.name == finding.subject), None)
+    interface = context.interfaces.get(finding.subject)
     if interface is None or interface.link.index is None:
         return None
-    losses, index = context.losses, interface.link.index
-    by_index = linux.read_loss_kinds()
-    kinds = by_index.get(index, {})
     are_all_new = interface.since_boot or context.settings.packet_errors == "total"
-    before = {} if are_all_new else losses.kinds.get(index, {})
-    present = {each: known for each, known in losses.kinds.items() if each in by_index}
-    losses.kinds = present | {index: kinds}
-    return loss_culprits.of_kinds(finding.subject, loss_culprits.new_since(before, kinds))
+    new = context.losses.kinds.losses(interface.link.index, are_all_new=are_all_new)
+    return loss_culprits.of_kinds(finding.subject, new)
 
 
 def listeners(context: Context, _: Finding) -> Culprits:

@@ -1,7 +1,7 @@
-"""Reads the drop counters of sockets, and compares them with those of the previous check.
+"""Reads the counters of losses of sockets and interfaces, and compares them with those of an earlier check.
 
-Guarantees: what a socket lost before the previous check never counts. In one check each kind of socket is
-read once, however many findings need it.
+Guarantees: what a socket lost before the previous check never counts. In one check the interfaces and each
+kind of socket are read once, however many findings need them.
 """
 
 from __future__ import annotations
@@ -77,11 +77,39 @@ class DropCounters(Generic[S]):
         self._before, self._losses = before, None
 
 
+class LossKinds:
+    """The errors and drops of interfaces by index and kind, as they were when each was last reported."""
+
+    def __init__(self, reported: Mapping[int, Mapping[str, int]]) -> None:
+        self.reported = dict(reported)
+        self._now: Mapping[int, Mapping[str, int]] | None = None
+
+    def losses(self, index: int, *, are_all_new: bool) -> Counter[str]:
+        """What an interface lost since it was last reported, or in its lifetime.
+
+        Raises:
+            OSError: the kernel denies access.
+            KernelFormatError: its answer has an unknown format.
+        """
+        if self._now is None:
+            self._now = linux.read_loss_kinds()
+        kinds = self._now.get(index, {})
+        before = {} if are_all_new else self.reported.get(index, {})
+        self.reported[index] = kinds
+        return new_since(before, kinds)
+
+    def end_check(self) -> None:
+        """Forget interfaces that were removed: others come and go for years."""
+        if self._now is not None:
+            self.reported = {index: kinds for index, kinds in self.reported.items() if index in self._now}
+        self._now = None
+
+
 @dataclass(slots=True)
 class LossReadings:
-    """The counters of losses at the last report: of interfaces by index and kind, of listeners, of UDP."""
+    """The counters of losses at the last report: of interfaces, of listeners, of UDP sockets."""
 
-    kinds: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    kinds: LossKinds = field(default_factory=lambda: LossKinds({}))
     listeners: DropCounters[Socket] = field(
         default_factory=lambda: DropCounters(lambda: linux.read_listeners())
     )
@@ -94,13 +122,14 @@ class LossReadings:
         """The present counters, for the first check."""
         readings = cls()
         with contextlib.suppress(OSError, ValueError):  # then the first breach reports all losses
-            readings.kinds = linux.read_loss_kinds()
+            readings.kinds = LossKinds(linux.read_loss_kinds())
         readings.listeners.end_check(is_cheap=True)
         readings.udp.end_check(is_cheap=True)
         return readings
 
     def end_check(self, snapshot: Snapshot, settings: Settings) -> None:
         """Read what the next check compares with, as far as a limit needs it and few sockets are read."""
+        self.kinds.end_check()
         listens = settings.listen_overflow_threshold_per_sec, settings.listen_drop_threshold_per_sec
         is_limited = any(limit is not None for limit in (*listens, settings.syn_queue_threshold_per_sec))
         self.listeners.end_check(is_cheap=is_limited and _are_few(snapshot, "LISTEN"))

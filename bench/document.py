@@ -60,8 +60,8 @@ HEADINGS = {
 
 TARGETS = """\
 A number without a unit is a ratio of CPU times. *An hour of the alert* is the sum of {checks} checks. With
-the default settings, {lookups} of them look up an unchanged alert about connections. They count as checks of a
-new alert, the others as checks between two lookups.
+the default settings, {lookups} of them look up an unchanged alert about connections. They count as checks of
+a new alert, the others as checks between two lookups.
 """
 
 HOW = """\

@@ -42,7 +42,7 @@ def watch(namespace, readers, *steps):
 
 def settles(namespace, name, state):
     """Wait for the operational state: the kernel delays carrier changes for up to a second."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while namespace.links()[name]["operstate"] != state:
         assert time.monotonic() < deadline, f"{name} is not {state}"
         time.sleep(0.02)
@@ -101,7 +101,7 @@ def test_a_flapping_veth_is_one_finding(namespace):
         for _ in range(times):
             far.ip("link", "set", "vb", "down")
             far.ip("link", "set", "vb", "up")
-        deadline = time.monotonic() + 10  # the kernel announces a burst of changes within a second
+        deadline = time.monotonic() + 60  # the kernel announces a burst of changes within a second
         while changes(cached) != changes(LinkReader()):
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -145,7 +145,7 @@ def test_sixty_links_of_a_container_host_are_one_sentence(namespace):
 
     def set_all(change, up):
         far.tool("sh", "-c", f"({every} link set p$n {change}; done) | ip -batch -")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while sum(link["operstate"] == "UP" for link in near.links().values()) != up:
             assert time.monotonic() < deadline
             time.sleep(0.1)

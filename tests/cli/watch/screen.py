@@ -14,7 +14,7 @@ import pyte
 
 from tests.cli.command import ENVIRONMENT, NETWORK_HEALTH
 
-_TIMEOUT_S = 20
+_TIMEOUT_S = 60
 
 
 class LiveScreen:

@@ -163,42 +163,52 @@ class InterfacePaths:
         return sum(carried[each][1 - direction] if each in carried else math.inf for each in siblings)
 
 
-def crossings(
-    target: int,
-    direction: int,
-    routed: Mapping[Way, Sequence[OwnedTraffic]],
-    paths: InterfacePaths,
-    carried: Carried,
-) -> tuple[list[Crossing], str]:
-    """The traffic that crossed ``target``, and a note about traffic for which that is not known."""
-    octets_of = {way: sum(bytes_of(each, direction) for each, _ in routed[way]) for way in routed}
-    of_device: Counter[int] = Counter()
-    for way, octets in octets_of.items():
-        of_device[way.device] += octets
-    is_open = direction == RECEIVED and not all(way.returns for way in routed)
-    others = _unexplained(octets_of, paths, carried) if is_open else {}
-    found, crossed, disagreeing, uncertain = [], 0, 0, 0
-    for way, octets in octets_of.items():
-        crossed_by_way = paths.crossed(way) if octets else ()
-        if target not in crossed_by_way:
-            continue
-        if of_device[way.device] > _TOLERANCE * carried.get(way.device, (0, 0))[direction]:
-            disagreeing += octets
-            continue
-        unknown = paths.elsewhere(way, target, carried, direction)
-        if not way.returns:
-            unknown += sum(n for index, n in others.items() if index not in crossed_by_way)
-        elsewhere = int(min(octets, unknown))
-        uncertain += elsewhere
-        if octets > elsewhere:
-            crossed += octets - elsewhere
-            found.append(Crossing(routed[way], elsewhere))
-    of_target = carried[target][direction]
-    if crossed > _TOLERANCE * of_target:
-        return [], ROUTES_DISAGREE
-    if 100 * disagreeing >= MIN_PERCENT * of_target:
-        return found, ROUTES_DISAGREE
-    return found, WAY_UNKNOWN if 100 * uncertain >= MIN_PERCENT * of_target else ""
+class Crossings:
+    """The traffic of one direction by the interfaces that it crossed; computed once for all interfaces."""
+
+    def __init__(
+        self,
+        direction: int,
+        routed: Mapping[Way, Sequence[OwnedTraffic]],
+        paths: InterfacePaths,
+        carried: Carried,
+    ) -> None:
+        self._direction, self._routed, self._paths, self._carried = direction, routed, paths, carried
+        self._octets = {way: sum(bytes_of(each, direction) for each, _ in routed[way]) for way in routed}
+        self._of_device: Counter[int] = Counter()
+        self._crossed: dict[Way, set[int]] = {}
+        self._ways: dict[int, list[Way]] = {}
+        for way, octets in self._octets.items():
+            self._of_device[way.device] += octets
+            self._crossed[way] = paths.crossed(way) if octets else set()
+            for index in self._crossed[way]:
+                self._ways.setdefault(index, []).append(way)
+        is_open = direction == RECEIVED and not all(way.returns for way in routed)
+        self._others = _unexplained(self._octets, paths, carried) if is_open else {}
+
+    def of(self, target: int) -> tuple[list[Crossing], str]:
+        """The traffic that crossed ``target``, and a note about traffic for which that is not known."""
+        carried, direction = self._carried, self._direction
+        found, crossed, disagreeing, uncertain = [], 0, 0, 0
+        for way in self._ways.get(target, ()):
+            octets = self._octets[way]
+            if self._of_device[way.device] > _TOLERANCE * carried.get(way.device, (0, 0))[direction]:
+                disagreeing += octets
+                continue
+            unknown = self._paths.elsewhere(way, target, carried, direction)
+            if not way.returns:
+                unknown += sum(n for index, n in self._others.items() if index not in self._crossed[way])
+            elsewhere = int(min(octets, unknown))
+            uncertain += elsewhere
+            if octets > elsewhere:
+                crossed += octets - elsewhere
+                found.append(Crossing(self._routed[way], elsewhere))
+        of_target = carried[target][direction]
+        if crossed > _TOLERANCE * of_target:
+            return [], ROUTES_DISAGREE
+        if 100 * disagreeing >= MIN_PERCENT * of_target:
+            return found, ROUTES_DISAGREE
+        return found, WAY_UNKNOWN if 100 * uncertain >= MIN_PERCENT * of_target else ""
 
 
 def _unexplained(octets_of: Mapping[Way, int], paths: InterfacePaths, carried: Carried) -> dict[int, float]:

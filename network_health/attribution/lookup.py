@@ -64,6 +64,7 @@ class Lookup:
         self._deadline_s = time.monotonic() + self.search_s
         self._interfaces = {each.link.name: each for each in self.snapshot.interfaces or ()}
         self._owners: dict[int, Owner] = {}
+        self._crossings_of: dict[int, interface_paths.Crossings] = {}
         self._failures: list[str] = []
 
     def attribute(self, findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Culprits]], Attribution]:
@@ -99,12 +100,9 @@ class Lookup:
         index = interface.link.index
         if index is None or index not in window.carried:  # it is new, or its counters went back
             return None
-        routed, owners = self._routed_traffic, self._owned_traffic[0]
-        direction = interface_paths.DIRECTIONS[RATES[finding.check]]
+        owners, direction = self._owned_traffic[0], interface_paths.DIRECTIONS[RATES[finding.check]]
         carried = window.carried[index][direction]
-        crossings, note = interface_paths.crossings(
-            index, direction, routed.by_way, routed.paths, window.carried
-        )
+        crossings, note = self._crossings(window, direction).of(index)
         hidden = {
             each.socket.inode: interface_paths.bytes_of(each, direction)
             for crossing in crossings
@@ -124,6 +122,15 @@ class Lookup:
         )
         entries = missing_owners.user_entries(users, self._count, "bytes")
         return clause, evidence | ({"users": entries} if missing else {})
+
+    def _crossings(self, window: Window, direction: int) -> interface_paths.Crossings:
+        known = self._crossings_of
+        if direction not in known:
+            routed = self._routed_traffic
+            known[direction] = interface_paths.Crossings(
+                direction, routed.by_way, routed.paths, window.carried
+            )
+        return known[direction]
 
     def _loss(self, finding: Finding) -> Culprits | None:
         context = loss_lookups.Context(

@@ -13,6 +13,7 @@ from network_health.attribution.interface_paths import (
     SENT,
     WAY_UNKNOWN,
     Crossing,
+    Crossings,
     InterfacePaths,
     Way,
 )
@@ -107,7 +108,7 @@ def test_answers_may_come_by_another_interface(returns, other, elsewhere):
     """Bytes for another interface's address count without those that others received, for no known socket."""
     routed = {Way(ETH0, returns=returns): [sent(80)], Way(ETH1, returns=returns): [sent(other)]}
     octets = carried(lo=70, eth0=90, eth1=(10, 40))
-    (found, *_), _ = interface_paths.crossings(ETH0, RECEIVED, routed, InterfacePaths(links()), octets)
+    (found, *_), _ = Crossings(RECEIVED, routed, InterfacePaths(links()), octets).of(ETH0)
     assert found == Crossing(routed[Way(ETH0, returns=returns)], elsewhere)
 
 
@@ -138,7 +139,7 @@ def sent(octets, cookie=0):
 )
 def test_routes_must_agree_with_counters(routed, octets, target, crossing, note):
     """More bytes than the interface carried say that the routes are others; then nobody is named."""
-    found = interface_paths.crossings(target, SENT, routed, InterfacePaths(ON_BRIDGE), carried(**octets))
+    found = Crossings(SENT, routed, InterfacePaths(ON_BRIDGE), carried(**octets)).of(target)
     expected = [
         Crossing(traffic, n) for traffic, n in zip(routed.values(), [n for _, n in crossing], strict=False)
     ]

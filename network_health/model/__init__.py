@@ -5,6 +5,14 @@ In: nothing; this package imports no other one. Out: readings, sockets and their
 
 from network_health.model.findings import Cost, Failure, Finding, Snapshot
 from network_health.model.names import MAX_NAME, bounded_name
+from network_health.model.protocols import (
+    PortUse,
+    ProtocolCounters,
+    ProtocolReading,
+    Protocols,
+    Share,
+    SoftnetCounters,
+)
 from network_health.model.readings import (
     Baseline,
     Connections,
@@ -13,16 +21,10 @@ from network_health.model.readings import (
     Link,
     LinkKey,
     LinkReading,
-    PortUse,
     ProcessDetails,
     ProcessReading,
     ProcessSample,
-    ProtocolCounters,
-    ProtocolReading,
-    Protocols,
     RankedProcess,
-    Share,
-    SoftnetCounters,
     WentBack,
 )
 from network_health.model.sockets import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from network_health.model.readings import Connections, Interface, Protocols, RankedProcess
+from network_health.model.protocols import Protocols
+from network_health.model.readings import Connections, Interface, RankedProcess
 from network_health.model.sockets import Attribution
 
 

@@ -16,13 +16,13 @@ from network_health.model import (
     Connections,
     Cost,
     Interface,
-    Owner,
     Protocols,
     RankedProcess,
     Share,
     Snapshot,
-    Traffic,
 )
+from network_health.reporting.network import TRAFFIC_KEYS, network_metrics
+from network_health.reporting.text import safe_text
 
 SOURCE_AGENT = "NetworkHealthMonitor"
 SERVICE_NAME = "system.network"
@@ -81,8 +81,8 @@ def build_report(
         status, severity = "healthy", "INFO"
         details = " ".join((HEALTHY_DETAILS, *(f"{s}." for s in resolved_sentences(verdict.resolved))))
     metrics = _metrics(snapshot, settings_errors) | _alert_metrics(verdict)
-    changes = tuple(map(_text, verdict.changes))
-    return Report(status, severity, _text(details), metrics, snapshot.timestamp, verdict.due, changes)
+    changes = tuple(map(safe_text, verdict.changes))
+    return Report(status, severity, safe_text(details), metrics, snapshot.timestamp, verdict.due, changes)
 
 
 def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
     metrics["check"] = _cost(snapshot.cost)
     if snapshot.failures:
         metrics["failures"] = [
-            {"collector": f.collector, "reason": _text(f.reason)} for f in snapshot.failures
+            {"collector": f.collector, "reason": safe_text(f.reason)} for f in snapshot.failures
         ]
     if settings_errors:
         metrics["settings_errors"] = list(settings_errors)
@@ -123,7 +123,7 @@ def _alert(alert: Alert, now_s: float) -> dict[str, Any]:
     aspect = {"aspect": finding.aspect} if finding.aspect else {}
     return {
         "check": finding.check,
-        "subject": _text(finding.subject),
+        "subject": safe_text(finding.subject),
         **aspect,
         "severity": alert.severity,
         "state": alert.state,
@@ -139,7 +139,7 @@ def _resolved(resolved: ResolvedAlert) -> dict[str, Any]:
     finding = resolved.alert.finding
     return {
         "check": finding.check,
-        "subject": _text(finding.subject),
+        "subject": safe_text(finding.subject),
         "lasted_s": round(resolved.lasted_s, 1),
     }
 
@@ -152,7 +152,7 @@ def interface_metrics(interfaces: Sequence[Interface]) -> list[dict[str, Any]]:
 def _interface(interface: Interface) -> dict[str, Any]:
     link, counters = interface.link, interface.link.counters
     return {
-        "iface": _text(link.name),
+        "iface": safe_text(link.name),
         "ip": list(link.ipv4),
         "up": link.up,
         "speed_mbps": link.speed_mbps or 0,
@@ -198,13 +198,13 @@ def _process(process: RankedProcess) -> dict[str, Any]:
     sample, details = process.sample, process.details
     return {
         "pid": sample.pid,
-        "name": _text(details.name or sample.name),
+        "name": safe_text(details.name or sample.name),
         "cpu_percent": process.cpu_percent or 0.0,
         "rss_mb": (sample.rss_bytes or 0) / 1024**2,
         "write_bytes": details.write_bytes or 0,
         "read_bytes": details.read_bytes or 0,
         "user": details.user,
-        "command": details.command and _text(details.command),
+        "command": details.command and safe_text(details.command),
     }
 
 
@@ -235,7 +235,7 @@ def _add_culprits(metrics: dict[str, Any], attribution: Attribution) -> None:
     """Add ``culprits``, and if bytes were counted the bytes of processes."""
     evidence = _plain(attribution.evidence)
     if attribution.failure:
-        evidence["failure"] = _text(attribution.failure)
+        evidence["failure"] = safe_text(attribution.failure)
     if evidence:
         metrics["culprits"] = evidence
     if attribution.traffic is None:
@@ -245,43 +245,13 @@ def _add_culprits(metrics: dict[str, Any], attribution: Attribution) -> None:
     by_pid = {entry["pid"]: entry for entry in network_metrics(attribution.traffic, {})}
     for process in metrics.get("top_procs", ()):
         entry = by_pid.get(process["pid"], {})
-        process.update({key: entry[key] for key in _TRAFFIC_KEYS if key in entry})
-
-
-_TRAFFIC_KEYS = ("net_tx_bytes", "net_rx_bytes", "net_tx_mbps", "net_rx_mbps", "sockets")
-
-
-def network_metrics(traffic: Traffic, owners: Mapping[int, Owner]) -> list[dict[str, Any]]:
-    """``metrics.top_network``: the processes in ``owners``, or all if it is empty; last the unattributed."""
-    entries = []
-    for process in traffic.processes:
-        if owners and process.pid not in owners:
-            continue
-        owner = owners.get(process.pid, Owner(process.pid))
-        places = {"container": owner.container, "unit": owner.unit}
-        entries.append(
-            {"pid": process.pid, "name": owner.name and _text(owner.name), "user": owner.user}
-            | {key: place for key, place in places.items() if place}
-            | ({"shared_with": list(process.shared_with)} if process.shared_with else {})
-            | _traffic_metrics(process.sent, process.received, traffic.seconds, process.sockets)
-        )
-    sent = traffic.sent - sum(p.sent for p in traffic.processes)
-    received = traffic.received - sum(p.received for p in traffic.processes)
-    unattributed = {"pid": None, "name": "unattributed", "user": None} | _traffic_metrics(
-        sent, received, traffic.seconds, traffic.unattributed_sockets
-    )
-    return [*entries, unattributed | ({} if traffic.is_whole else {"is_whole": False})]
-
-
-def _traffic_metrics(sent: int, received: int, seconds: float, sockets: int) -> dict[str, Any]:
-    mbps = [round(octets / seconds * 8 / 1e6, 2) for octets in (sent, received)]
-    return dict(zip(_TRAFFIC_KEYS, (sent, received, *mbps, sockets), strict=True))
+        process.update({key: entry[key] for key in TRAFFIC_KEYS if key in entry})
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """The same value with every text safe for JSON, and lists for tuples."""
     if isinstance(value, str):
-        return _text(value)
+        return safe_text(value)
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
@@ -293,8 +263,3 @@ def _cost(cost: Cost) -> dict[str, Any]:
         "collectors": {name: round(ms, 2) for name, ms in cost.collectors_ms.items()},
         "readers": dict(cost.readers),
     }
-
-
-def _text(text: str) -> str:
-    """A text safe for JSON: a name from the kernel may have bytes that are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

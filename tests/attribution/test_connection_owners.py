@@ -14,7 +14,7 @@ from network_health.attribution import (
     process_traffic,
 )
 from network_health.model import ANOTHER_PROCESS, Owner, ProcessTraffic, Socket, SocketGroup, SocketTraffic
-from network_health.reporting.report import network_metrics
+from network_health.reporting.network import network_metrics
 from network_health.sources.linux import SocketListing
 
 ANY, HOST, LOOPBACK, PEER, PEER2 = (

@@ -29,7 +29,7 @@ from network_health.model import (
     SocketGroup,
     SocketTraffic,
 )
-from network_health.reporting.report import network_metrics
+from network_health.reporting.network import network_metrics
 from network_health.settings import Settings
 from network_health.sources.linux import SocketOwners
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 from network_health.attribution import connection_culprits, missing_owners
 from network_health.model import Owner, ProcessTraffic, SocketGroup, Traffic
-from network_health.reporting.report import network_metrics
+from network_health.reporting.network import network_metrics
 
 _LOOPBACK, _REMOTE = (ipaddress.ip_address(text).packed for text in ("127.0.0.1", "10.0.0.9"))
 

@@ -17,6 +17,7 @@ from network_health.sources.linux.interface_addresses import (
     read_interface_addresses,
 )
 from network_health.sources.linux.link_loss import read_loss_kinds
+from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces
 from network_health.sources.linux.next_hops import read_hardware_addresses
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
 from network_health.sources.linux.proc_sockets import read_connections_from_proc
@@ -53,6 +54,7 @@ __all__ = [
     "Flow",
     "InterfaceAddress",
     "LinkReader",
+    "NetworkNamespace",
     "OwnerFinder",
     "ProcessReader",
     "Route",
@@ -81,6 +83,7 @@ __all__ = [
     "read_loss_kinds",
     "read_lossy_udp_sockets",
     "read_name",
+    "read_namespaces",
     "read_obstacle",
     "read_process_details",
     "read_protocols",

@@ -41,6 +41,7 @@ class LinkStack(NamedTuple):
     delivers_to_siblings: bool = False
     active_port: int | None = None
     tunnel: tuple[bytes, bytes] | None = None
+    peer_namespace: int | None = None
 
 
 def parse_stack(kind: str, link: Mapping[int, bytes], data: bytes) -> LinkStack:
@@ -52,6 +53,8 @@ def parse_stack(kind: str, link: Mapping[int, bytes], data: bytes) -> LinkStack:
     master = _index(link.get(MASTER))
     is_here = LOWER_NAMESPACE not in link and kind not in _PAIRS
     lower = _index(link.get(LOWER)) if is_here else None
+    if kind in _PAIRS:
+        return LinkStack(master, peer_namespace=_namespace_id(link.get(LOWER_NAMESPACE)))
     if kind in _TUNNELS:
         locals_, remotes, link_at = _TUNNELS[kind]
         found = netlink.attributes(data, 0, len(data), {*locals_, *remotes, link_at})
@@ -84,6 +87,16 @@ def _index(value: bytes | None) -> int | None:
     if len(value) != 4:
         raise KernelFormatError(f"rtnetlink: an interface index of {len(value)} bytes")
     return int.from_bytes(value, sys.byteorder) or None
+
+
+def _namespace_id(value: bytes | None) -> int | None:
+    """The id of another network namespace; ``None`` if it has none."""
+    if value is None:
+        return None
+    if len(value) != 4:
+        raise KernelFormatError(f"rtnetlink: a namespace id of {len(value)} bytes")
+    number = int.from_bytes(value, sys.byteorder, signed=True)
+    return number if number >= 0 else None
 
 
 def _address(found: Mapping[int, bytes], kinds: tuple[int, ...]) -> bytes:

@@ -148,6 +148,7 @@ class LinkReader:
                 active_port=link.active_port,
                 tunnel=link.tunnel,
                 hardware_address=link.hardware_address,
+                peer_namespace=link.peer_namespace,
             )
             self._links[index] = counters, link
         return link

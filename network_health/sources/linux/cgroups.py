@@ -1,7 +1,7 @@
 """Finds the container or systemd unit of a process or socket, from ``/proc/<pid>/cgroup``; see cgroups(7).
 
-Guarantees: the names come from the path alone, in the formats of systemd, Docker, Podman, Kubernetes and LXC.
-A path in another format gives no name. At most `_CGROUP_BYTES` are read, because a user can nest cgroups
+Guarantees: the names come from the path alone, in the formats of systemd, systemd-nspawn, Docker, Podman,
+containerd, CRI-O, Kubernetes, LXC and ECS. A path in another format gives no name. At most `_CGROUP_BYTES` are read, because a user can nest cgroups
 without a limit: the names at the end of a longer path are not found.
 """
 
@@ -21,7 +21,15 @@ ContainerAndUnit = tuple[str | None, str | None]
 
 _HIERARCHIES = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 _CONTAINER = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
-_LXC = re.compile(r"/lxc(?:\.payload|\.monitor)?[./]([^/]+)")
+_LXC = re.compile(r"/lxc(?:/|\.(?:payload|monitor)[./])([^/]+)")
+#: On Fargate: the id of the task, and a number.
+_ECS = re.compile(r"/ecs/(?:[^/]+/){1,2}([0-9a-f]{32}-[0-9]{6,12})(?:/|$)")
+_NSPAWN = re.compile(r"/machine\.slice/(?:machine-([^/]+)\.scope|systemd-nspawn@([^/]+)\.service)(?:/|$)")
+#: The names that libvirt gives to its machines; nothing else tells them from those of systemd-nspawn.
+_LIBVIRT = re.compile(r"(?:qemu|lxc|xen|ch|bhyve)-\d+-")
+_ESCAPED = re.compile(r"\\x([0-7][0-9a-f])")
+_UID = "[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32}"  # the latter of a static pod
+_POD = re.compile(rf"kubepods.*[/-]pod({_UID})(?:\.slice)?(?:[/:]|$)")
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope|socket|mount))(?=/|$)")
 _MAX_FOLDERS = 20_000
 #: Room for the longest path of each of the kernel's hierarchies.
@@ -30,11 +38,15 @@ _CGROUP_BYTES = 65536
 
 def read_container_and_unit(pid: int) -> ContainerAndUnit:
     """Container and unit of a process; both ``None`` if it has ended or the kernel denies access."""
+    return container_and_unit(read_cgroup(pid))
+
+
+def read_cgroup(pid: int) -> str:
+    """The path of a process's cgroup; empty if it has ended or the kernel denies access."""
     try:
-        text = read_start(Path(f"/proc/{pid}/cgroup"), _CGROUP_BYTES)
+        return parse_cgroup(os.fsdecode(read_start(Path(f"/proc/{pid}/cgroup"), _CGROUP_BYTES)))
     except OSError:
-        return None, None
-    return container_and_unit(parse_cgroup(os.fsdecode(text)))
+        return ""
 
 
 def read_cgroup_path(cgroup_id: int) -> str:
@@ -64,10 +76,27 @@ def parse_cgroup(text: str) -> str:
 
 def container_and_unit(path: str) -> ContainerAndUnit:
     """The container (the first 12 digits of its id, or its name) and the systemd unit in a cgroup's path."""
-    digits, named = _CONTAINER.search(path), _LXC.search(path)
-    container = digits[1][:12] if digits else bounded_name(named[1]) if named else None
+    digits = _CONTAINER.search(path)
+    container = digits[1][:12] if digits else _container_name(path)
     units = [unit for unit in _UNIT.findall(path) if not (digits and digits[1] in unit)]
     return container, bounded_name(units[-1]) if units else None
+
+
+def pod_of(path: str) -> str | None:
+    """The uid of the Kubernetes pod in a cgroup's path."""
+    found = _POD.search(path)
+    return found[1].replace("_", "-") if found else None
+
+
+def _container_name(path: str) -> str | None:
+    named = _LXC.search(path) or _ECS.search(path)
+    if named:
+        return bounded_name(named[1])
+    machine = _NSPAWN.search(path)
+    if machine is None:
+        return None
+    name = _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), machine[1] or machine[2])
+    return None if machine[1] and _LIBVIRT.match(name) else bounded_name(name)
 
 
 def _folders(top: Path) -> Iterator[tuple[int, str]]:

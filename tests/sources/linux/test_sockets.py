@@ -310,6 +310,18 @@ def test_lost_messages_about_closed_sockets_are_reported(namespace, monkeypatch)
         ("/lxc.monitor.web1", ("web1", None)),
         ("/lxc.monitor/web1", ("web1", None)),
         ("/lxc.payload.monitor.web1/init.scope", ("monitor.web1", "init.scope")),
+        ("/system.slice/lxc.service", (None, "lxc.service")),
+        ("/lxc.pivot", (None, None)),
+        ("/machine.slice/machine-web\\x2d1.scope/payload", ("web-1", "machine-web\\x2d1.scope")),
+        ("/machine.slice/systemd-nspawn@db.service/payload", ("db", "systemd-nspawn@db.service")),
+        ("/machine.slice/machine-qemu\\x2d1\\x2dvm.scope", (None, "machine-qemu\\x2d1\\x2dvm.scope")),
+        ("/machine.slice/libpod-" + "12" * 32 + ".scope", ("121212121212", None)),
+        ("/machine.slice/libpod_pod_" + "12" * 32 + ".slice", (None, None)),
+        ("/system.slice/cri-containerd-" + "ab" * 32 + ".scope", ("abababababab", None)),
+        ("/system.slice/crio-" + "ab" * 32 + ".scope", ("abababababab", None)),
+        ("/ecs/" + "c" * 32 + "/" + "ab" * 32, ("abababababab", None)),
+        ("/ecs/" + "c" * 32 + "/" + "c" * 32 + "-2681919577", ("c" * 32 + "-2681919577", None)),
+        ("/ecs/web", (None, None)),
         ("/", (None, None)),
         ("", (None, None)),
     ],
@@ -317,6 +329,29 @@ def test_lost_messages_about_closed_sockets_are_reported(namespace, monkeypatch)
 def test_containers_and_units_are_found_in_paths(path, expected):
     """The path alone has the container and the unit, in the formats of the usual tools."""
     assert cgroups.container_and_unit(path) == expected
+
+
+UID = "0f1e2d3c-1111-2222-3333-444455556666"
+
+
+@pytest.mark.parametrize(
+    ("path", "uid"),
+    [
+        (POD, None),
+        (f"/kubepods/burstable/pod{UID}/" + "ab" * 32, UID),
+        (
+            f"/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{UID.replace('-', '_')}.slice/"
+            f"cri-containerd-{'ab' * 32}.scope",
+            UID,
+        ),
+        (f"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{'0a' * 16}.slice", "0a" * 16),
+        (f"/system.slice/pod{UID}/x", None),
+        ("/kubepods/podwhatever/x", None),
+    ],
+)
+def test_pods_are_found_in_paths(path, uid):
+    """The path has the uid of the pod, also that of a static pod; another name is not one."""
+    assert cgroups.pod_of(path) == uid
 
 
 @pytest.mark.parametrize(

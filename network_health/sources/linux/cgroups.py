@@ -1,8 +1,9 @@
 """Finds the container or systemd unit of a process or socket, from ``/proc/<pid>/cgroup``; see cgroups(7).
 
 Guarantees: the names come from the path alone, in the formats of systemd, systemd-nspawn, Docker, Podman,
-containerd, CRI-O, Kubernetes, LXC and ECS. A path in another format gives no name. At most `_CGROUP_BYTES` are read, because a user can nest cgroups
-without a limit: the names at the end of a longer path are not found.
+containerd, CRI-O, Kubernetes, LXC and ECS. A path in another format gives no name. At most `_CGROUP_BYTES`
+are read, because a user can nest cgroups without a limit: the names at the end of a longer path are not
+found.
 """
 
 from __future__ import annotations

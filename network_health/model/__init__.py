@@ -3,6 +3,7 @@
 In: nothing; this package imports no other one. Out: readings, sockets and their owners, findings.
 """
 
+from network_health.model.calls import CallTraffic
 from network_health.model.findings import Cost, Failure, Finding, Snapshot
 from network_health.model.names import MAX_NAME, bounded_name
 from network_health.model.protocols import (
@@ -53,6 +54,7 @@ __all__ = [
     "RESENT_COUNTER",
     "Attribution",
     "Baseline",
+    "CallTraffic",
     "Connections",
     "Cost",
     "Counters",

@@ -4,6 +4,7 @@ In: the parameters of one reading. Out: the value types of `network_health.model
 """
 
 from network_health.sources.linux.boot import read_boot_id
+from network_health.sources.linux.bpf import CallCounter, Calls
 from network_health.sources.linux.carried_bytes import read_carried_bytes
 from network_health.sources.linux.cgroups import container_and_unit, read_cgroup_path, read_container_and_unit
 from network_health.sources.linux.closed_sockets import ClosedSockets
@@ -50,6 +51,8 @@ __all__ = [
     "HIDEPID",
     "MAX_ROUTES",
     "PID_NAMESPACE",
+    "CallCounter",
+    "Calls",
     "ClosedSockets",
     "Flow",
     "InterfaceAddress",

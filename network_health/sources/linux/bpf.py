@@ -1,0 +1,209 @@
+"""Counts the bytes that each process sends and receives by any socket, with bpf(2); Linux 6.3 or later.
+
+Two programs (`bpf_program`) run when a call that sends or receives ends: at the tracepoints
+``sock_send_length`` and ``sock_recv_length``. They add its bytes to an entry of a map. A read that only
+peeks, or that reads errors, does not count.
+
+Guarantees: nothing is pinned, so programs and map are gone when their descriptors are closed, also after
+``kill -9``. The map has at most `MAX_ENTRIES` entries; bytes that have no place in it are counted as lost.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from network_health.model import CallTraffic
+from network_health.sources.linux import bpf_program, btf
+from network_health.sources.linux.bpf_program import KEY, RECEIVE, SEND, VALUE, PidNamespace
+
+MAX_ENTRIES = 16_384
+_NUMBERS = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280}
+_MAP_CREATE, _MAP_UPDATE, _PROGRAM_LOAD, _TRACEPOINT_OPEN, _TAKE_BATCH = 0, 2, 5, 17, 25
+_HASH_MAP, _RAW_TRACEPOINT = 1, 17
+_ATTRIBUTES_BYTES = 144
+_NAME = b"network_health"
+#: Of the directions, sending and receiving.
+_TRACEPOINTS = (b"sock_send_length", b"sock_recv_length")
+#: The key of the entry for the bytes that have no place in the map.
+_LOST = bytes(KEY.size)
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
+#: The inode of the pid namespace of the host; see the kernel's nsfs.h.
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp", 132: "sctp", 136: "udplite", 262: "mptcp"}
+_MAPPED = bytes(10) + b"\xff\xff"
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Calls(NamedTuple):
+    """The bytes by process and peer; ``lost`` are the bytes for which the map had no place."""
+
+    traffic: tuple[CallTraffic, ...]
+    lost: int
+
+
+class CallCounter:
+    """Counts in all network namespaces, until `close`.
+
+    Raises:
+        OSError: the kernel refuses, or it has no such tracepoint or no BTF.
+        KernelFormatError: its BTF has an unknown format.
+    """
+
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+        self._max_entries = max_entries
+        self._attached: list[int] = []
+        offsets, pids = _offsets(), _pid_namespace()
+        self._map = _create_map(max_entries)
+        try:
+            _update(self._map, _LOST, bytes(VALUE.size))
+            for direction in (SEND, RECEIVE):
+                code = bpf_program.program(self._map, direction, offsets, pids)
+                self._attached.append(_load(code))
+                self._attached.append(_attach(_TRACEPOINTS[direction], self._attached[-1]))
+        except (OSError, ValueError):
+            self.close()
+            raise
+
+    def stop(self) -> None:
+        """Detach the programs; what was counted can still be taken."""
+        while self._attached:
+            os.close(self._attached.pop())
+
+    def take(self) -> Calls:
+        """What was counted since the last call.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        entries = _take_all(self._map, self._max_entries)
+        lost = VALUE.unpack(entries.pop(_LOST, bytes(VALUE.size)))[0]
+        _update(self._map, _LOST, bytes(VALUE.size))
+        return Calls(tuple(_parsed(entries)), lost)
+
+    def close(self) -> None:
+        """Detach the programs and free the map."""
+        self.stop()
+        if self._map >= 0:
+            os.close(self._map)
+        self._map = -1
+
+
+@cache
+def _offsets() -> Mapping[str, Mapping[str, int]]:
+    """The offsets of the running kernel; kept, because reading them takes 40 ms."""
+    return btf.read_offsets(bpf_program.MEMBERS)
+
+
+def _pid_namespace() -> PidNamespace | None:
+    """The pid namespace of this process, ``None`` if it is that of the host."""
+    file = _PID_NAMESPACE.stat()
+    return None if file.st_ino == _FIRST_PID_NAMESPACE else PidNamespace(file.st_dev, file.st_ino)
+
+
+def _parsed(entries: Mapping[bytes, bytes]) -> Iterator[CallTraffic]:
+    for key, value in entries.items():
+        pid, namespace, device, family, protocol, kind, port, direction, remote, local = KEY.unpack(key)
+        octets, calls, name = VALUE.unpack(value)
+        is_packet = family == socket.AF_PACKET
+        yield CallTraffic(
+            pid=pid,
+            name=os.fsdecode(name.partition(b"\0")[0]),
+            namespace=namespace,
+            protocol="packet" if is_packet else _protocol(protocol, kind),
+            local=_address(family, local),
+            remote=_address(family, remote),
+            remote_port=int.from_bytes(port, "big"),
+            device=device,
+            sent=octets if direction == SEND else 0,
+            received=octets if direction == RECEIVE else 0,
+            calls=calls,
+        )
+
+
+def _protocol(number: int, kind: int) -> str:
+    name = _PROTOCOLS.get(number, f"protocol {number}")
+    return f"raw {name}" if kind == socket.SOCK_RAW else name
+
+
+def _address(family: int, address: bytes) -> bytes:
+    """The packed address, empty if it is not set."""
+    if family == socket.AF_INET6 and address.startswith(_MAPPED):
+        address = address[12:]
+    elif family == socket.AF_INET:
+        address = address[:4]
+    return address if any(address) else b""
+
+
+def _call(command: int, attributes: bytes) -> tuple[int, bytes]:
+    """bpf(2): the result, negative with ``errno``, and the attributes after the call."""
+    number = _NUMBERS.get(platform.machine())
+    if number is None or struct.calcsize("P") != 8:
+        raise OSError(errno.ENOSYS, f"bpf(2) is not known on {platform.machine()}")
+    buffer = ctypes.create_string_buffer(attributes, _ATTRIBUTES_BYTES)
+    result = _LIBC.syscall(number, command, buffer, _ATTRIBUTES_BYTES)
+    return (result if result >= 0 else -ctypes.get_errno()), buffer.raw
+
+
+def _checked(what: str, command: int, attributes: bytes) -> int:
+    result, _ = _call(command, attributes)
+    if result < 0:
+        raise OSError(-result, f"bpf(2) cannot {what}: {os.strerror(-result)}")
+    return result
+
+
+def _create_map(max_entries: int) -> int:
+    attributes = struct.pack("=IIIIIII16s", _HASH_MAP, KEY.size, VALUE.size, max_entries, 0, 0, 0, _NAME)
+    return _checked("create a map", _MAP_CREATE, attributes)
+
+
+def _update(entries: int, key: bytes, value: bytes) -> None:
+    key_at, value_at = ctypes.create_string_buffer(key), ctypes.create_string_buffer(value)
+    attributes = struct.pack("=I4xQQQ", entries, ctypes.addressof(key_at), ctypes.addressof(value_at), 0)
+    _checked("write to a map", _MAP_UPDATE, attributes)
+
+
+def _load(code: bytes) -> int:
+    instructions, license_text = (
+        ctypes.create_string_buffer(code),
+        ctypes.create_string_buffer(b"Dual MIT/GPL"),
+    )
+    attributes = struct.pack(
+        "=IIQQ4x4x8x4x4x16s",
+        _RAW_TRACEPOINT,
+        len(code) // 8,
+        ctypes.addressof(instructions),
+        ctypes.addressof(license_text),
+        _NAME,
+    )
+    return _checked("load a program", _PROGRAM_LOAD, attributes)
+
+
+def _attach(tracepoint: bytes, program: int) -> int:
+    name = ctypes.create_string_buffer(tracepoint)
+    attributes = struct.pack("=QI4x", ctypes.addressof(name), program)
+    return _checked(f"attach to the tracepoint {tracepoint.decode()}", _TRACEPOINT_OPEN, attributes)
+
+
+def _take_all(entries: int, count: int) -> dict[bytes, bytes]:
+    """All entries of the map, which is empty then."""
+    keys = ctypes.create_string_buffer(KEY.size * count)
+    values = ctypes.create_string_buffer(VALUE.size * count)
+    position = ctypes.create_string_buffer(8)
+    at = [ctypes.addressof(each) for each in (position, keys, values)]
+    result, attributes = _call(_TAKE_BATCH, struct.pack("=QQQQII", 0, *at, count, entries))
+    if result < 0 and -result != errno.ENOENT:  # the end of the map
+        raise OSError(-result, f"bpf(2) cannot read a map: {os.strerror(-result)}")
+    taken = min(struct.unpack_from("=I", attributes, 32)[0], count)
+    key_bytes, value_bytes = keys.raw[: taken * KEY.size], values.raw[: taken * VALUE.size]
+    each_key = (key_bytes[i : i + KEY.size] for i in range(0, len(key_bytes), KEY.size))
+    each_value = (value_bytes[i : i + VALUE.size] for i in range(0, len(value_bytes), VALUE.size))
+    return dict(zip(each_key, each_value, strict=True))

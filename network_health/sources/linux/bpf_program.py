@@ -1,0 +1,251 @@
+"""Assembles the two programs that count the bytes of calls on sockets; `bpf` loads them. Pure.
+
+Guarantees: a program only reads the kernel's memory, and writes to its map alone. The kernel verifies that
+before it loads it. The listing of `program`, in the notation of the kernel's verifier::
+
+    r6 = ctx->sk                              // the arguments of the tracepoint: socket, length, flags
+    r7 = (s64)(s32)ctx->length
+    if r7 <= 0 goto out
+    if ctx->flags & (MSG_PEEK | MSG_ERRQUEUE) goto out              // only sock_recv_length
+    probe_read_kernel(socket, sizeof(socket), r6)                   // the start of struct sock_common
+    r9 = socket.skc_family
+    if r9 == AF_INET goto ip4; if r9 == AF_INET6 goto ip6; if r9 != AF_PACKET goto out
+    key = 0; goto rest
+    ip4:  key = 0; key.remote, key.local = socket.skc_daddr, socket.skc_rcv_saddr; goto port
+    ip6:  key = 0; key.remote, key.local = socket.skc_v6_daddr, socket.skc_v6_rcv_saddr
+    port: key.port = socket.skc_dport
+    rest: key.family, key.direction, key.device = r9, direction, socket.skc_bound_dev_if
+    probe_read_kernel(&key.protocol, 2, &r6->sk_protocol)
+    probe_read_kernel(&key.type, 2, &r6->sk_type)
+    probe_read_kernel(&key.namespace, 4, &socket.skc_net->ns.inum)
+    key.pid = get_current_pid_tgid() >> 32    // or get_ns_current_pid_tgid(...).tgid, 0 if it is not visible
+    r0 = map_lookup(map, &key)
+    if r0 goto add
+    value = 0; get_current_comm(value.name, 16)
+    map_update(map, &key, &value, BPF_NOEXIST)                      // another CPU may have been faster
+    r0 = map_lookup(map, &key)
+    if r0 goto add
+    key = 0                                                         // the map is full: count it as lost
+    r0 = map_lookup(map, &key)
+    if r0 == 0 goto out
+    add:  lock r0->bytes += r7; lock r0->calls += 1
+    out:  return 0
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Mapping
+from typing import NamedTuple
+
+#: The members of structures that a program needs the offsets of.
+MEMBERS = {
+    "sock_common": (
+        *("skc_family", "skc_dport", "skc_daddr", "skc_rcv_saddr", "skc_v6_daddr", "skc_v6_rcv_saddr"),
+        *("skc_bound_dev_if", "skc_net"),
+    ),
+    "sock": ("sk_type", "sk_protocol"),
+    "net": ("ns",),
+    "ns_common": ("inum",),
+}
+SEND, RECEIVE = 0, 1
+#: pid, network namespace, device, family, protocol, type, remote port, direction, remote and local address.
+KEY = struct.Struct("=IIIHHH2sI16s16s")
+#: Bytes, calls, name.
+VALUE = struct.Struct("=QQ16s")
+
+_PID, _NAMESPACE, _DEVICE, _FAMILY, _PROTOCOL, _TYPE, _PORT, _DIRECTION, _REMOTE, _LOCAL = (
+    *(0, 4, 8, 12, 14, 16, 18, 20, 24, 40),
+)
+#: The start of struct sock_common that is read; it ends with the last member that is needed.
+_MAX_SOCKET_BYTES = 256
+#: Places on the stack, below r10: the key, the value, the pids in a namespace, and the socket.
+_AT_KEY, _AT_VALUE, _AT_PIDS, _AT_SOCKET = -56, -88, -96, -96 - _MAX_SOCKET_BYTES
+_NOT_RECEIVED = 0x2002  # MSG_PEEK | MSG_ERRQUEUE
+_MAP_LOOKUP, _MAP_UPDATE, _PID_TGID, _COMM, _READ_KERNEL, _PID_IN_NAMESPACE = 1, 2, 14, 16, 113, 120
+_ONLY_NEW = 1  # BPF_NOEXIST
+_LOAD = {2: 0x69, 4: 0x61, 8: 0x79}
+_STORE = {2: 0x6B, 4: 0x63}
+_MOVE, _SET, _SET_32, _ADD, _AND, _STORE_VALUE, _ADD_LOCKED = 0xBF, 0xB7, 0xB4, 0x07, 0x57, 0x7A, 0xDB
+_SHIFT_LEFT, _SHIFT_RIGHT, _SHIFT_SIGNED, _CALL, _RETURN, _LOAD_MAP = 0x67, 0x77, 0xC7, 0x85, 0x95, 0x18
+_GOTO, _IF_EQUAL, _IF_DIFFERENT, _IF_NOT_POSITIVE = 0x05, 0x15, 0x55, 0xD5
+
+
+class PidNamespace(NamedTuple):
+    """A pid namespace: device and inode of its file."""
+
+    device: int
+    inode: int
+
+
+class _Assembler:
+    """Instructions; see the kernel's instruction-set.rst. ``jump`` goes to a ``label`` further on."""
+
+    def __init__(self, entries: int) -> None:
+        self._entries = entries
+        self._code: list[bytes] = []
+        self._jumps: list[tuple[int, str]] = []
+        self._labels: dict[str, int] = {}
+
+    def add(self, code: int, to: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> None:
+        """One instruction."""
+        self._code.append(struct.pack("=BBhI", code, to | source << 4, offset, value & 0xFFFFFFFF))
+
+    def store(self, size: int, offset: int, source: int) -> None:
+        """Store a register on the stack."""
+        self.add(_STORE[size], 10, source, offset)
+
+    def clear(self, start: int, count: int) -> None:
+        """Set ``count`` bytes of the stack to 0."""
+        for offset in range(start, start + count, 8):
+            self.add(_STORE_VALUE, 10, 0, offset)
+
+    def copy(self, start: int, to: int, count: int) -> None:
+        """Copy ``count`` bytes of the stack, at most four at a time."""
+        for offset in range(0, count, 4):
+            self.add(_LOAD[min(count, 4)], 1, 10, start + offset)
+            self.store(min(count, 4), to + offset, 1)
+
+    def place(self, to: int, offset: int) -> None:
+        """Set a register to an address on the stack."""
+        self.add(_MOVE, to, 10)
+        self.add(_ADD, to, value=offset)
+
+    def read(self, to: int, size: int, source: int, offset: int) -> None:
+        """Read the kernel's memory to the stack; zeros if it cannot be read."""
+        self.place(1, to)
+        self.add(_SET, 2, value=size)
+        self.add(_MOVE, 3, source)
+        self.add(_ADD, 3, value=offset)
+        self.add(_CALL, value=_READ_KERNEL)
+
+    def look_up(self) -> None:
+        """Set r0 to the address of the key's value, or to 0."""
+        self._arguments()
+        self.add(_CALL, value=_MAP_LOOKUP)
+
+    def insert(self) -> None:
+        """Add the key with the value on the stack, if the map does not have it."""
+        self._arguments()
+        self.place(3, _AT_VALUE)
+        self.add(_SET, 4, value=_ONLY_NEW)
+        self.add(_CALL, value=_MAP_UPDATE)
+
+    def _arguments(self) -> None:
+        self.add(_LOAD_MAP, 1, 1, value=self._entries)
+        self.add(0)
+        self.place(2, _AT_KEY)
+
+    def jump(self, code: int, register: int, value: int, label: str) -> None:
+        """Jump if the register compares so with the value."""
+        self._jumps.append((len(self._code), label))
+        self.add(code, register, value=value)
+
+    def label(self, name: str) -> None:
+        """The next instruction."""
+        self._labels[name] = len(self._code)
+
+    def program(self) -> bytes:
+        """All instructions."""
+        for at, label in self._jumps:
+            code, registers, _, value = struct.unpack("=BBhI", self._code[at])
+            self._code[at] = struct.pack("=BBhI", code, registers, self._labels[label] - at - 1, value)
+        return b"".join(self._code)
+
+
+def program(
+    entries: int, direction: int, offsets: Mapping[str, Mapping[str, int]], pids: PidNamespace | None
+) -> bytes:
+    """The program of one direction for the map with the descriptor ``entries``.
+
+    ``pids`` is the namespace whose pids are counted, ``None`` for that of the host.
+
+    Raises:
+        ValueError: the offsets of the kernel are too large.
+    """
+    code = _Assembler(entries)
+    _check_call(code, direction)
+    _read_socket(code, offsets["sock_common"])
+    code.store(2, _AT_KEY + _FAMILY, 9)
+    code.add(_SET, 1, value=direction)
+    code.store(4, _AT_KEY + _DIRECTION, 1)
+    code.copy(_AT_SOCKET + offsets["sock_common"]["skc_bound_dev_if"], _AT_KEY + _DEVICE, 4)
+    code.read(_AT_KEY + _PROTOCOL, 2, 6, offsets["sock"]["sk_protocol"])
+    code.read(_AT_KEY + _TYPE, 2, 6, offsets["sock"]["sk_type"])
+    code.add(_LOAD[8], 8, 10, _AT_SOCKET + offsets["sock_common"]["skc_net"])
+    code.read(_AT_KEY + _NAMESPACE, 4, 8, offsets["net"]["ns"] + offsets["ns_common"]["inum"])
+    _read_pid(code, pids)
+    _count(code)
+    return code.program()
+
+
+def _check_call(code: _Assembler, direction: int) -> None:
+    """r6 = the socket, r7 = the length."""
+    code.add(_LOAD[8], 6, 1, 0)
+    code.add(_LOAD[8], 7, 1, 8)
+    code.add(_SHIFT_LEFT, 7, value=32)
+    code.add(_SHIFT_SIGNED, 7, value=32)
+    code.jump(_IF_NOT_POSITIVE, 7, 0, "out")
+    if direction == RECEIVE:
+        code.add(_LOAD[8], 8, 1, 16)
+        code.add(_AND, 8, value=_NOT_RECEIVED)
+        code.jump(_IF_DIFFERENT, 8, 0, "out")
+
+
+def _read_socket(code: _Assembler, offsets: Mapping[str, int]) -> None:
+    """r9 = the family; the key has the addresses."""
+    size = max(max(offsets.values()) + 16, 8)
+    if size > _MAX_SOCKET_BYTES:
+        raise ValueError(f"struct sock_common has members beyond {_MAX_SOCKET_BYTES} bytes")
+    code.read(_AT_SOCKET, size, 6, 0)
+    code.clear(_AT_KEY, KEY.size)
+    code.add(_LOAD[2], 9, 10, _AT_SOCKET + offsets["skc_family"])
+    code.jump(_IF_EQUAL, 9, socket.AF_PACKET, "rest")
+    code.jump(_IF_EQUAL, 9, socket.AF_INET, "ip4")
+    code.jump(_IF_DIFFERENT, 9, socket.AF_INET6, "out")
+    code.copy(_AT_SOCKET + offsets["skc_v6_daddr"], _AT_KEY + _REMOTE, 16)
+    code.copy(_AT_SOCKET + offsets["skc_v6_rcv_saddr"], _AT_KEY + _LOCAL, 16)
+    code.jump(_GOTO, 0, 0, "port")
+    code.label("ip4")
+    code.copy(_AT_SOCKET + offsets["skc_daddr"], _AT_KEY + _REMOTE, 4)
+    code.copy(_AT_SOCKET + offsets["skc_rcv_saddr"], _AT_KEY + _LOCAL, 4)
+    code.label("port")
+    code.copy(_AT_SOCKET + offsets["skc_dport"], _AT_KEY + _PORT, 2)
+    code.label("rest")
+
+
+def _read_pid(code: _Assembler, pids: PidNamespace | None) -> None:
+    if pids is None:
+        code.add(_CALL, value=_PID_TGID)
+        code.add(_SHIFT_RIGHT, 0, value=32)
+    else:
+        code.add(_SET_32, 1, value=pids.device)
+        code.add(_SET_32, 2, value=pids.inode)
+        code.place(3, _AT_PIDS)
+        code.add(_SET, 4, value=8)
+        code.add(_CALL, value=_PID_IN_NAMESPACE)
+        code.add(_LOAD[4], 0, 10, _AT_PIDS + 4)
+    code.store(4, _AT_KEY + _PID, 0)
+
+
+def _count(code: _Assembler) -> None:
+    code.look_up()
+    code.jump(_IF_DIFFERENT, 0, 0, "add")
+    code.clear(_AT_VALUE, VALUE.size)
+    code.place(1, _AT_VALUE + 16)
+    code.add(_SET, 2, value=16)
+    code.add(_CALL, value=_COMM)
+    code.insert()
+    code.look_up()
+    code.jump(_IF_DIFFERENT, 0, 0, "add")
+    code.clear(_AT_KEY, KEY.size)
+    code.look_up()
+    code.jump(_IF_EQUAL, 0, 0, "out")
+    code.label("add")
+    code.add(_ADD_LOCKED, 0, 7, 0)
+    code.add(_SET, 1, value=1)
+    code.add(_ADD_LOCKED, 0, 1, 8)
+    code.label("out")
+    code.add(_SET, 0, value=0)
+    code.add(_RETURN)

@@ -1,0 +1,126 @@
+"""Reads where the kernel's structures have their members, from BTF; see the kernel's btf.rst.
+
+Guarantees: the file is untrusted: reads, loops and offsets are bounded. A structure that occurs in several
+forms, a bit field or an unknown kind of type is an error, never a guess.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from array import array
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from network_health.sources.linux.errors import KernelFormatError
+
+_KERNEL = Path("/sys/kernel/btf/vmlinux")
+_MAX_BYTES = 64 << 20
+_MAGIC = 0xEB9F
+_HEADER = struct.Struct("=HBBIIIII")  # btf_header
+_TYPE = struct.Struct("=III")  # btf_type: name_off, info, size or type
+_MEMBER = struct.Struct("=III")  # btf_member: name_off, type, offset
+_STRUCT, _UNION = 4, 5
+#: The bytes that follow a type of each kind: a fixed number, or for each of its members.
+_FOLLOWING = {1: 4, 3: 12, 14: 4, 17: 4} | dict.fromkeys((2, 7, 8, 9, 10, 11, 12, 16, 18), 0)
+_FOLLOWING_EACH = {_STRUCT: 12, _UNION: 12, 6: 8, 13: 8, 15: 12, 19: 12}
+#: A structure of the kernel is not larger, and its anonymous members not nested deeper.
+_MAX_OFFSET = 1 << 16
+_MAX_DEPTH = 8
+#: The wanted structures have about 300.
+_MAX_MEMBERS = 10_000
+
+
+def read_offsets(wanted: Mapping[str, Collection[str]]) -> dict[str, dict[str, int]]:
+    """The byte offsets of the ``wanted`` members of structures of the running kernel.
+
+    Raises:
+        OSError: the kernel has no BTF, or denies access.
+        KernelFormatError: it has an unknown format, or not all of these members.
+    """
+    with _KERNEL.open("rb") as file:  # one buffer: the kernel gives a page at a time
+        return parse_offsets(file.read(min(os.fstat(file.fileno()).st_size, _MAX_BYTES)), wanted)
+
+
+def parse_offsets(btf: bytes, wanted: Mapping[str, Collection[str]]) -> dict[str, dict[str, int]]:
+    """As `read_offsets`, from the bytes of BTF.
+
+    Raises:
+        KernelFormatError: as `read_offsets`.
+    """
+    try:
+        return _Types(btf).offsets(wanted)
+    except (struct.error, IndexError) as error:
+        raise KernelFormatError(f"BTF is damaged: {error}") from error
+
+
+class _Types:
+    """The types of BTF by id. Raises `KernelFormatError`, `struct.error` and `IndexError`."""
+
+    def __init__(self, btf: bytes) -> None:
+        magic, version, _, header, types, types_bytes, texts, texts_bytes = _HEADER.unpack_from(btf)
+        self._texts, self._types = header + texts, header + types
+        self._texts_end, self._types_end = self._texts + texts_bytes, self._types + types_bytes
+        if (magic, version) != (_MAGIC, 1) or max(self._texts_end, self._types_end) > len(btf):
+            raise KernelFormatError("BTF has an unknown version, or is cut")
+        self._btf = btf
+        self._starts = array("I", [0])  # the type 0 is void
+        self._members_left = _MAX_MEMBERS
+
+    def offsets(self, wanted: Mapping[str, Collection[str]]) -> dict[str, dict[str, int]]:
+        """The offsets of the members, by structure."""
+        found: dict[str, dict[str, int]] = {}
+        for name, at in self._named(wanted):
+            members = {member: at for member, at in self._members(at, 0, 0) if member in wanted[name]}
+            if found.setdefault(name, members) != members:
+                raise KernelFormatError(f"BTF has several structures {name}")
+        for name, members in wanted.items():
+            if missing := set(members) - found.get(name, {}).keys():
+                raise KernelFormatError(f"BTF has no {name}.{min(missing)}")
+        return found
+
+    def _named(self, wanted: Collection[str]) -> list[tuple[str, int]]:
+        """The structures with these names and the places of their types; notes the places of all types."""
+        names = {name.encode() + b"\0": name for name in wanted}
+        patterns = tuple(names)
+        at, found, btf, unpack = self._types, [], self._btf, _TYPE.unpack_from
+        while at < self._types_end:
+            self._starts.append(at)
+            name, info, _ = unpack(btf, at)
+            kind = info >> 24 & 31
+            if kind == _STRUCT and btf.startswith(patterns, self._texts + name):
+                found.append((names[self._text(name).encode() + b"\0"], at))
+            each = _FOLLOWING_EACH.get(kind)
+            if each is None and kind not in _FOLLOWING:
+                raise KernelFormatError(f"BTF has a type of the unknown kind {kind}")
+            at += _TYPE.size + (each * (info & 0xFFFF) if each else _FOLLOWING[kind])
+        return found
+
+    def _members(self, at: int, base: int, depth: int) -> Iterator[tuple[str, int]]:
+        """The members of the structure at ``at`` with their offsets, also those of anonymous ones in it."""
+        _, info, _ = _TYPE.unpack_from(self._btf, at)
+        if info >> 24 & 31 not in (_STRUCT, _UNION) or depth > _MAX_DEPTH:
+            return
+        self._members_left -= info & 0xFFFF
+        if self._members_left < 0:
+            raise KernelFormatError("BTF has structures with too many members")
+        for n in range(info & 0xFFFF):
+            name, kind, bits = _MEMBER.unpack_from(self._btf, at + _TYPE.size + n * _MEMBER.size)
+            if info >> 31:
+                if bits >> 24:  # a bit field has no address
+                    continue
+                bits &= 0xFFFFFF
+            offset = base + bits // 8
+            if bits % 8 or offset > _MAX_OFFSET:
+                continue
+            if name:
+                yield self._text(name), offset
+            else:
+                yield from self._members(self._starts[kind], offset, depth + 1)
+
+    def _text(self, offset: int) -> str:
+        start = self._texts + offset
+        end = self._btf.find(b"\0", start, self._texts_end)
+        if end < 0:
+            raise KernelFormatError("BTF has a name outside of its texts")
+        return self._btf[start:end].decode("ascii", "replace")

@@ -10,7 +10,8 @@ class CallTraffic(NamedTuple):
 
     ``pid`` is 0 if the process is not visible from this pid namespace; ``name`` is that of the thread.
     ``namespace`` is the inode of the socket's network namespace. ``protocol`` is ``tcp``, ``udp``, ``icmp``,
-    ``packet``, ``raw icmp``. Addresses are packed, empty if they are not set; ``device`` as in `Socket`.
+    ``packet``, ``raw icmp``. Addresses are packed, empty if they are not set.
+    ``device``, ``mark`` and ``uid`` are as in `Socket`.
     """
 
     pid: int
@@ -21,6 +22,8 @@ class CallTraffic(NamedTuple):
     remote: bytes
     remote_port: int
     device: int
+    mark: int
+    uid: int
     sent: int
     received: int
     calls: int

@@ -261,16 +261,28 @@ def test_without_rights():
 def test_without_btf(monkeypatch, tmp_path):
     """A kernel without BTF is an error before anything is loaded."""
     monkeypatch.setattr("network_health.sources.linux.btf._KERNEL", tmp_path / "vmlinux")
-    bpf._offsets.cache_clear()
+    bpf._kernel_types.cache_clear()
     with pytest.raises(FileNotFoundError):
         CallCounter()
-    bpf._offsets.cache_clear()
+    bpf._kernel_types.cache_clear()
 
 
 def test_without_the_tracepoint(monkeypatch, loaded):
-    """A kernel before 6.3 refuses to attach, and nothing is left."""
-    monkeypatch.setattr(bpf, "_TRACEPOINTS", (b"sock_send_length", b"sock_no_length"))
-    with pytest.raises(FileNotFoundError, match="cannot attach to the tracepoint sock_no_length"):
+    """A kernel before 6.3 has no type for it: the error says so, and nothing is loaded."""
+    monkeypatch.setattr(bpf, "_TRACEPOINTS", ("btf_trace_sock_send_length", "btf_trace_none"))
+    bpf._kernel_types.cache_clear()
+    with pytest.raises(KernelFormatError, match="BTF has no btf_trace_none"):
+        CallCounter()
+    bpf._kernel_types.cache_clear()
+    assert loaded() == 0
+
+
+def test_a_program_that_is_refused(monkeypatch, loaded):
+    """Offsets that the kernel does not confirm are an error, and nothing is left."""
+    types = bpf._kernel_types()
+    wrong = types._replace(offsets=types.offsets | {"net": {"ns": 3}})
+    monkeypatch.setattr(bpf, "_kernel_types", lambda: wrong)
+    with pytest.raises(OSError, match="cannot load a program"):
         CallCounter()
     assert after_a_moment(loaded) == 0
 

@@ -28,11 +28,11 @@ from network_health.sources.linux.bpf_program import KEY, RECEIVE, SEND, VALUE, 
 MAX_ENTRIES = 16_384
 _NUMBERS = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280}
 _MAP_CREATE, _MAP_UPDATE, _PROGRAM_LOAD, _TRACEPOINT_OPEN, _TAKE_BATCH = 0, 2, 5, 17, 25
-_HASH_MAP, _RAW_TRACEPOINT = 1, 17
+_HASH_MAP, _TRACING, _RAW_TRACEPOINT = 1, 26, 23
 _ATTRIBUTES_BYTES = 144
 _NAME = b"network_health"
-#: Of the directions, sending and receiving.
-_TRACEPOINTS = (b"sock_send_length", b"sock_recv_length")
+#: The types of the tracepoints of both directions: sending and receiving.
+_TRACEPOINTS = ("btf_trace_sock_send_length", "btf_trace_sock_recv_length")
 #: The key of the entry for the bytes that have no place in the map.
 _LOST = bytes(KEY.size)
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
@@ -61,14 +61,14 @@ class CallCounter:
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
         self._max_entries = max_entries
         self._attached: list[int] = []
-        offsets, pids = _offsets(), _pid_namespace()
+        kernel, pids = _kernel_types(), _pid_namespace()
         self._map = _create_map(max_entries)
         try:
             _update(self._map, _LOST, bytes(VALUE.size))
             for direction in (SEND, RECEIVE):
-                code = bpf_program.program(self._map, direction, offsets, pids)
-                self._attached.append(_load(code))
-                self._attached.append(_attach(_TRACEPOINTS[direction], self._attached[-1]))
+                code = bpf_program.program(self._map, direction, kernel.offsets, pids)
+                self._attached.append(_load(code, kernel.typedefs[_TRACEPOINTS[direction]]))
+                self._attached.append(_attach(self._attached[-1]))
         except (OSError, ValueError):
             self.close()
             raise
@@ -98,9 +98,9 @@ class CallCounter:
 
 
 @cache
-def _offsets() -> Mapping[str, Mapping[str, int]]:
-    """The offsets of the running kernel; kept, because reading them takes 40 ms."""
-    return btf.read_offsets(bpf_program.MEMBERS)
+def _kernel_types() -> btf.KernelTypes:
+    """Those of the running kernel; kept, because reading them takes 40 ms."""
+    return btf.read_types(bpf_program.MEMBERS, _TRACEPOINTS)
 
 
 def _pid_namespace() -> PidNamespace | None:
@@ -111,7 +111,9 @@ def _pid_namespace() -> PidNamespace | None:
 
 def _parsed(entries: Mapping[bytes, bytes]) -> Iterator[CallTraffic]:
     for key, value in entries.items():
-        pid, namespace, device, family, protocol, kind, port, direction, remote, local = KEY.unpack(key)
+        (pid, namespace, device, family, protocol, kind, port, direction, mark, uid, remote, local) = (
+            KEY.unpack(key)
+        )
         octets, calls, name = VALUE.unpack(value)
         is_packet = family == socket.AF_PACKET
         yield CallTraffic(
@@ -123,6 +125,8 @@ def _parsed(entries: Mapping[bytes, bytes]) -> Iterator[CallTraffic]:
             remote=_address(family, remote),
             remote_port=int.from_bytes(port, "big"),
             device=device,
+            mark=mark,
+            uid=uid,
             sent=octets if direction == SEND else 0,
             received=octets if direction == RECEIVE else 0,
             calls=calls,
@@ -171,26 +175,19 @@ def _update(entries: int, key: bytes, value: bytes) -> None:
     _checked("write to a map", _MAP_UPDATE, attributes)
 
 
-def _load(code: bytes) -> int:
+def _load(code: bytes, tracepoint: int) -> int:
     instructions, license_text = (
         ctypes.create_string_buffer(code),
         ctypes.create_string_buffer(b"Dual MIT/GPL"),
     )
-    attributes = struct.pack(
-        "=IIQQ4x4x8x4x4x16s",
-        _RAW_TRACEPOINT,
-        len(code) // 8,
-        ctypes.addressof(instructions),
-        ctypes.addressof(license_text),
-        _NAME,
-    )
+    at = ctypes.addressof(instructions), ctypes.addressof(license_text)
+    attributes = struct.pack("=IIQQ24x16s", _TRACING, len(code) // 8, *at, _NAME)
+    attributes += struct.pack("=4xI36xI", _RAW_TRACEPOINT, tracepoint)
     return _checked("load a program", _PROGRAM_LOAD, attributes)
 
 
-def _attach(tracepoint: bytes, program: int) -> int:
-    name = ctypes.create_string_buffer(tracepoint)
-    attributes = struct.pack("=QI4x", ctypes.addressof(name), program)
-    return _checked(f"attach to the tracepoint {tracepoint.decode()}", _TRACEPOINT_OPEN, attributes)
+def _attach(program: int) -> int:
+    return _checked("attach a program to its tracepoint", _TRACEPOINT_OPEN, struct.pack("=8xI4x", program))
 
 
 def _take_all(entries: int, count: int) -> dict[bytes, bytes]:

@@ -1,31 +1,30 @@
 """Assembles the two programs that count the bytes of calls on sockets; `bpf` loads them. Pure.
 
-Guarantees: a program only reads the kernel's memory, and writes to its map alone. The kernel verifies that
-before it loads it. The listing of `program`, in the notation of the kernel's verifier::
+Guarantees: a program only reads the members of structures that are named here, and writes to its map alone.
+Before it loads a program, the kernel verifies that, and the members' offsets. The listing of `program`, in
+the notation of the kernel's verifier::
 
-    r6 = ctx->sk                              // the arguments of the tracepoint: socket, length, flags
-    r7 = (s64)(s32)ctx->length
+    r6 = ctx->sk; r7 = (s64)(s32)ctx->length             // the arguments of the tracepoint
     if r7 <= 0 goto out
-    if ctx->flags & (MSG_PEEK | MSG_ERRQUEUE) goto out              // only sock_recv_length
-    probe_read_kernel(socket, sizeof(socket), r6)                   // the start of struct sock_common
-    r9 = socket.skc_family
-    if r9 == AF_INET goto ip4; if r9 == AF_INET6 goto ip6; if r9 != AF_PACKET goto out
-    key = 0; goto rest
-    ip4:  key = 0; key.remote, key.local = socket.skc_daddr, socket.skc_rcv_saddr; goto port
-    ip6:  key = 0; key.remote, key.local = socket.skc_v6_daddr, socket.skc_v6_rcv_saddr
-    port: key.port = socket.skc_dport
-    rest: key.family, key.direction, key.device = r9, direction, socket.skc_bound_dev_if
-    probe_read_kernel(&key.protocol, 2, &r6->sk_protocol)
-    probe_read_kernel(&key.type, 2, &r6->sk_type)
-    probe_read_kernel(&key.namespace, 4, &socket.skc_net->ns.inum)
-    key.pid = get_current_pid_tgid() >> 32    // or get_ns_current_pid_tgid(...).tgid, 0 if it is not visible
+    if ctx->flags & (MSG_PEEK | MSG_ERRQUEUE) goto out   // only sock_recv_length
+    r9 = r6->skc_family
+    key = 0
+    if r9 == AF_PACKET goto rest; if r9 == AF_INET goto ip4; if r9 != AF_INET6 goto out
+    key.remote, key.local = r6->skc_v6_daddr, r6->skc_v6_rcv_saddr; goto port
+    ip4:  key.remote, key.local = r6->skc_daddr, r6->skc_rcv_saddr
+    port: key.port = r6->skc_dport
+    rest: key.family = r9; key.direction = direction
+    key.device, key.protocol, key.type = r6->skc_bound_dev_if, r6->sk_protocol, r6->sk_type
+    key.mark, key.uid = r6->sk_mark, r6->sk_uid
+    key.namespace = r6->skc_net->ns.inum
+    key.pid = get_current_pid_tgid() >> 32   // or get_ns_current_pid_tgid(...).tgid, 0 if it is not visible
     r0 = map_lookup(map, &key)
     if r0 goto add
     value = 0; get_current_comm(value.name, 16)
-    map_update(map, &key, &value, BPF_NOEXIST)                      // another CPU may have been faster
+    map_update(map, &key, &value, BPF_NOEXIST)           // another CPU may have been faster
     r0 = map_lookup(map, &key)
     if r0 goto add
-    key = 0                                                         // the map is full: count it as lost
+    key = 0                                              // the map is full: count it as lost
     r0 = map_lookup(map, &key)
     if r0 == 0 goto out
     add:  lock r0->bytes += r7; lock r0->calls += 1
@@ -45,28 +44,26 @@ MEMBERS = {
         *("skc_family", "skc_dport", "skc_daddr", "skc_rcv_saddr", "skc_v6_daddr", "skc_v6_rcv_saddr"),
         *("skc_bound_dev_if", "skc_net"),
     ),
-    "sock": ("sk_type", "sk_protocol"),
+    "sock": ("sk_type", "sk_protocol", "sk_mark", "sk_uid"),
     "net": ("ns",),
     "ns_common": ("inum",),
 }
 SEND, RECEIVE = 0, 1
-#: pid, network namespace, device, family, protocol, type, remote port, direction, remote and local address.
-KEY = struct.Struct("=IIIHHH2sI16s16s")
+#: pid, network namespace, device, family, protocol, type, remote port, direction, mark, uid, remote and local
+#: address.
+KEY = struct.Struct("=IIIHHH2sIII16s16s4x")
 #: Bytes, calls, name.
 VALUE = struct.Struct("=QQ16s")
 
-_PID, _NAMESPACE, _DEVICE, _FAMILY, _PROTOCOL, _TYPE, _PORT, _DIRECTION, _REMOTE, _LOCAL = (
-    *(0, 4, 8, 12, 14, 16, 18, 20, 24, 40),
-)
-#: The start of struct sock_common that is read; it ends with the last member that is needed.
-_MAX_SOCKET_BYTES = 256
-#: Places on the stack, below r10: the key, the value, the pids in a namespace, and the socket.
-_AT_KEY, _AT_VALUE, _AT_PIDS, _AT_SOCKET = -56, -88, -96, -96 - _MAX_SOCKET_BYTES
+_PID, _NAMESPACE, _DEVICE, _FAMILY, _PROTOCOL, _TYPE, _PORT = 0, 4, 8, 12, 14, 16, 18
+_DIRECTION, _MARK, _UID, _REMOTE, _LOCAL = 20, 24, 28, 32, 48
+#: Places on the stack, below r10: the key, the value, the pids in a namespace.
+_AT_KEY, _AT_VALUE, _AT_PIDS = -72, -104, -112
 _NOT_RECEIVED = 0x2002  # MSG_PEEK | MSG_ERRQUEUE
-_MAP_LOOKUP, _MAP_UPDATE, _PID_TGID, _COMM, _READ_KERNEL, _PID_IN_NAMESPACE = 1, 2, 14, 16, 113, 120
+_MAP_LOOKUP, _MAP_UPDATE, _PID_TGID, _COMM, _PID_IN_NAMESPACE = 1, 2, 14, 16, 120
 _ONLY_NEW = 1  # BPF_NOEXIST
 _LOAD = {2: 0x69, 4: 0x61, 8: 0x79}
-_STORE = {2: 0x6B, 4: 0x63}
+_STORE = {2: 0x6B, 4: 0x63, 8: 0x7B}
 _MOVE, _SET, _SET_32, _ADD, _AND, _STORE_VALUE, _ADD_LOCKED = 0xBF, 0xB7, 0xB4, 0x07, 0x57, 0x7A, 0xDB
 _SHIFT_LEFT, _SHIFT_RIGHT, _SHIFT_SIGNED, _CALL, _RETURN, _LOAD_MAP = 0x67, 0x77, 0xC7, 0x85, 0x95, 0x18
 _GOTO, _IF_EQUAL, _IF_DIFFERENT, _IF_NOT_POSITIVE = 0x05, 0x15, 0x55, 0xD5
@@ -101,24 +98,16 @@ class _Assembler:
         for offset in range(start, start + count, 8):
             self.add(_STORE_VALUE, 10, 0, offset)
 
-    def copy(self, start: int, to: int, count: int) -> None:
-        """Copy ``count`` bytes of the stack, at most four at a time."""
-        for offset in range(0, count, 4):
-            self.add(_LOAD[min(count, 4)], 1, 10, start + offset)
-            self.store(min(count, 4), to + offset, 1)
+    def take(self, size: int, source: int, offset: int, to: int) -> None:
+        """Copy a member of the structure at ``source`` to the key, at most eight bytes at a time."""
+        for at in range(0, size, 8):
+            self.add(_LOAD[min(size, 8)], 1, source, offset + at)
+            self.store(min(size, 8), _AT_KEY + to + at, 1)
 
     def place(self, to: int, offset: int) -> None:
         """Set a register to an address on the stack."""
         self.add(_MOVE, to, 10)
         self.add(_ADD, to, value=offset)
-
-    def read(self, to: int, size: int, source: int, offset: int) -> None:
-        """Read the kernel's memory to the stack; zeros if it cannot be read."""
-        self.place(1, to)
-        self.add(_SET, 2, value=size)
-        self.add(_MOVE, 3, source)
-        self.add(_ADD, 3, value=offset)
-        self.add(_CALL, value=_READ_KERNEL)
 
     def look_up(self) -> None:
         """Set r0 to the address of the key's value, or to 0."""
@@ -160,22 +149,22 @@ def program(
     """The program of one direction for the map with the descriptor ``entries``.
 
     ``pids`` is the namespace whose pids are counted, ``None`` for that of the host.
-
-    Raises:
-        ValueError: the offsets of the kernel are too large.
     """
     code = _Assembler(entries)
+    common, sock = offsets["sock_common"], offsets["sock"]
     _check_call(code, direction)
-    _read_socket(code, offsets["sock_common"])
+    _take_addresses(code, common)
     code.store(2, _AT_KEY + _FAMILY, 9)
     code.add(_SET, 1, value=direction)
     code.store(4, _AT_KEY + _DIRECTION, 1)
-    code.copy(_AT_SOCKET + offsets["sock_common"]["skc_bound_dev_if"], _AT_KEY + _DEVICE, 4)
-    code.read(_AT_KEY + _PROTOCOL, 2, 6, offsets["sock"]["sk_protocol"])
-    code.read(_AT_KEY + _TYPE, 2, 6, offsets["sock"]["sk_type"])
-    code.add(_LOAD[8], 8, 10, _AT_SOCKET + offsets["sock_common"]["skc_net"])
-    code.read(_AT_KEY + _NAMESPACE, 4, 8, offsets["net"]["ns"] + offsets["ns_common"]["inum"])
-    _read_pid(code, pids)
+    code.take(4, 6, common["skc_bound_dev_if"], _DEVICE)
+    code.take(2, 6, sock["sk_protocol"], _PROTOCOL)
+    code.take(2, 6, sock["sk_type"], _TYPE)
+    code.take(4, 6, sock["sk_mark"], _MARK)
+    code.take(4, 6, sock["sk_uid"], _UID)
+    code.add(_LOAD[8], 8, 6, common["skc_net"])
+    code.take(4, 8, offsets["net"]["ns"] + offsets["ns_common"]["inum"], _NAMESPACE)
+    _take_pid(code, pids)
     _count(code)
     return code.program()
 
@@ -193,29 +182,25 @@ def _check_call(code: _Assembler, direction: int) -> None:
         code.jump(_IF_DIFFERENT, 8, 0, "out")
 
 
-def _read_socket(code: _Assembler, offsets: Mapping[str, int]) -> None:
-    """r9 = the family; the key has the addresses."""
-    size = max(max(offsets.values()) + 16, 8)
-    if size > _MAX_SOCKET_BYTES:
-        raise ValueError(f"struct sock_common has members beyond {_MAX_SOCKET_BYTES} bytes")
-    code.read(_AT_SOCKET, size, 6, 0)
+def _take_addresses(code: _Assembler, offsets: Mapping[str, int]) -> None:
+    """r9 = the family."""
+    code.add(_LOAD[2], 9, 6, offsets["skc_family"])
     code.clear(_AT_KEY, KEY.size)
-    code.add(_LOAD[2], 9, 10, _AT_SOCKET + offsets["skc_family"])
     code.jump(_IF_EQUAL, 9, socket.AF_PACKET, "rest")
     code.jump(_IF_EQUAL, 9, socket.AF_INET, "ip4")
     code.jump(_IF_DIFFERENT, 9, socket.AF_INET6, "out")
-    code.copy(_AT_SOCKET + offsets["skc_v6_daddr"], _AT_KEY + _REMOTE, 16)
-    code.copy(_AT_SOCKET + offsets["skc_v6_rcv_saddr"], _AT_KEY + _LOCAL, 16)
+    code.take(16, 6, offsets["skc_v6_daddr"], _REMOTE)
+    code.take(16, 6, offsets["skc_v6_rcv_saddr"], _LOCAL)
     code.jump(_GOTO, 0, 0, "port")
     code.label("ip4")
-    code.copy(_AT_SOCKET + offsets["skc_daddr"], _AT_KEY + _REMOTE, 4)
-    code.copy(_AT_SOCKET + offsets["skc_rcv_saddr"], _AT_KEY + _LOCAL, 4)
+    code.take(4, 6, offsets["skc_daddr"], _REMOTE)
+    code.take(4, 6, offsets["skc_rcv_saddr"], _LOCAL)
     code.label("port")
-    code.copy(_AT_SOCKET + offsets["skc_dport"], _AT_KEY + _PORT, 2)
+    code.take(2, 6, offsets["skc_dport"], _PORT)
     code.label("rest")
 
 
-def _read_pid(code: _Assembler, pids: PidNamespace | None) -> None:
+def _take_pid(code: _Assembler, pids: PidNamespace | None) -> None:
     if pids is None:
         code.add(_CALL, value=_PID_TGID)
         code.add(_SHIFT_RIGHT, 0, value=32)

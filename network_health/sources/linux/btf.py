@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import struct
 from array import array
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from network_health.sources.linux.errors import KernelFormatError
 
@@ -20,7 +21,7 @@ _MAGIC = 0xEB9F
 _HEADER = struct.Struct("=HBBIIIII")  # btf_header
 _TYPE = struct.Struct("=III")  # btf_type: name_off, info, size or type
 _MEMBER = struct.Struct("=III")  # btf_member: name_off, type, offset
-_STRUCT, _UNION = 4, 5
+_STRUCT, _UNION, _TYPEDEF = 4, 5, 8
 #: The bytes that follow a type of each kind: a fixed number, or for each of its members.
 _FOLLOWING = {1: 4, 3: 12, 14: 4, 17: 4} | dict.fromkeys((2, 7, 8, 9, 10, 11, 12, 16, 18), 0)
 _FOLLOWING_EACH = {_STRUCT: 12, _UNION: 12, 6: 8, 13: 8, 15: 12, 19: 12}
@@ -31,27 +32,45 @@ _MAX_DEPTH = 8
 _MAX_MEMBERS = 10_000
 
 
-def read_offsets(wanted: Mapping[str, Collection[str]]) -> dict[str, dict[str, int]]:
-    """The byte offsets of the ``wanted`` members of structures of the running kernel.
+#: Kind, name and id of a type.
+_Named = tuple[int, str, int]
+
+
+class KernelTypes(NamedTuple):
+    """The byte offsets of members, by structure, and the ids of type definitions."""
+
+    offsets: Mapping[str, Mapping[str, int]]
+    typedefs: Mapping[str, int]
+
+
+def read_types(members: Mapping[str, Collection[str]], typedefs: Collection[str]) -> KernelTypes:
+    """The wanted ``members`` of structures and ``typedefs`` of the running kernel.
 
     Raises:
         OSError: the kernel has no BTF, or denies access.
-        KernelFormatError: it has an unknown format, or not all of these members.
+        KernelFormatError: it has an unknown format, or not all of these.
     """
     with _KERNEL.open("rb") as file:  # one buffer: the kernel gives a page at a time
-        return parse_offsets(file.read(min(os.fstat(file.fileno()).st_size, _MAX_BYTES)), wanted)
+        btf = file.read(min(os.fstat(file.fileno()).st_size, _MAX_BYTES))
+    return parse_types(btf, members, typedefs)
 
 
-def parse_offsets(btf: bytes, wanted: Mapping[str, Collection[str]]) -> dict[str, dict[str, int]]:
-    """As `read_offsets`, from the bytes of BTF.
+def parse_types(btf: bytes, members: Mapping[str, Collection[str]], typedefs: Collection[str]) -> KernelTypes:
+    """As `read_types`, from the bytes of BTF.
 
     Raises:
-        KernelFormatError: as `read_offsets`.
+        KernelFormatError: as `read_types`.
     """
     try:
-        return _Types(btf).offsets(wanted)
+        types = _Types(btf)
+        named = types.named(members, typedefs)
+        offsets = types.offsets(named, members)
     except (struct.error, IndexError) as error:
         raise KernelFormatError(f"BTF is damaged: {error}") from error
+    found = {name: number for kind, name, number in named if kind == _TYPEDEF}
+    if missing := set(typedefs) - found.keys():
+        raise KernelFormatError(f"BTF has no {min(missing)}")
+    return KernelTypes(offsets, found)
 
 
 class _Types:
@@ -67,29 +86,36 @@ class _Types:
         self._starts = array("I", [0])  # the type 0 is void
         self._members_left = _MAX_MEMBERS
 
-    def offsets(self, wanted: Mapping[str, Collection[str]]) -> dict[str, dict[str, int]]:
-        """The offsets of the members, by structure."""
+    def offsets(
+        self, named: Iterable[_Named], wanted: Mapping[str, Collection[str]]
+    ) -> dict[str, dict[str, int]]:
+        """The offsets of the wanted members, by structure."""
         found: dict[str, dict[str, int]] = {}
-        for name, at in self._named(wanted):
+        for kind, name, number in named:
+            if kind != _STRUCT:
+                continue
+            at = self._starts[number]
             members = {member: at for member, at in self._members(at, 0, 0) if member in wanted[name]}
             if found.setdefault(name, members) != members:
                 raise KernelFormatError(f"BTF has several structures {name}")
-        for name, members in wanted.items():
-            if missing := set(members) - found.get(name, {}).keys():
+        for name, names in wanted.items():
+            if missing := set(names) - found.get(name, {}).keys():
                 raise KernelFormatError(f"BTF has no {name}.{min(missing)}")
         return found
 
-    def _named(self, wanted: Collection[str]) -> list[tuple[str, int]]:
-        """The structures with these names and the places of their types; notes the places of all types."""
-        names = {name.encode() + b"\0": name for name in wanted}
-        patterns = tuple(names)
+    def named(self, structures: Collection[str], typedefs: Collection[str]) -> list[_Named]:
+        """The structures and type definitions with these names; notes the places of all types."""
+        patterns = {
+            kind: tuple(name.encode() + b"\0" for name in names)
+            for kind, names in ((_STRUCT, structures), (_TYPEDEF, typedefs))
+        }
         at, found, btf, unpack = self._types, [], self._btf, _TYPE.unpack_from
         while at < self._types_end:
             self._starts.append(at)
             name, info, _ = unpack(btf, at)
             kind = info >> 24 & 31
-            if kind == _STRUCT and btf.startswith(patterns, self._texts + name):
-                found.append((names[self._text(name).encode() + b"\0"], at))
+            if kind in patterns and btf.startswith(patterns[kind], self._texts + name):
+                found.append((kind, self._text(name), len(self._starts) - 1))
             each = _FOLLOWING_EACH.get(kind)
             if each is None and kind not in _FOLLOWING:
                 raise KernelFormatError(f"BTF has a type of the unknown kind {kind}")

@@ -1,4 +1,4 @@
-"""A swarm that also watches the protocols: every limit of protocol health is set.
+"""A swarm that also watches containers and the protocols: every limit of protocol health is set.
 
 docs/protocol-health.md says what each metric means and why each limit has its value.
 """
@@ -21,6 +21,7 @@ matrix_directive = {
             "config": {
                 "check_interval_sec": 30,
                 "exclude_interfaces": ["lo"],
+                "container_conn_threshold": 1000,
                 "retransmit_threshold_percent": 2,
                 "peer_retransmit_threshold_percent": 10,
                 "listen_overflow_threshold_per_sec": 1,

@@ -16,6 +16,7 @@ from network_health import alerting
 from network_health.collectors import (
     Collector,
     observe_interfaces,
+    observe_namespaces,
     observe_protocols,
     process_candidates,
     reported_counters,
@@ -30,6 +31,7 @@ from network_health.model import (
     Finding,
     Interface,
     LinkReading,
+    Namespaces,
     ProcessReading,
     ProtocolReading,
     RankedProcess,
@@ -99,6 +101,10 @@ class Monitor:
             with_protocols,
             collector_timeout_s,
         )
+        with_namespaces = [reader for reader in readers if reader.namespaces]
+        self.namespaces = with_namespaces and Collector(
+            "namespaces", _read_namespaces, self._find_veths, with_namespaces, collector_timeout_s
+        )
         interfaces = self.interfaces.run().value or ()
         self.processes.run()
         if self.protocols:
@@ -129,7 +135,8 @@ class Monitor:
         return redacted(report, settings.redact)
 
     def _collect(self, timestamp: float, started_s: float) -> Snapshot:
-        collectors = self.interfaces, self.connections, self.processes, self.protocols
+        namespaces = None if self.settings.namespaces == "off" else self.namespaces
+        collectors = self.interfaces, self.connections, self.processes, self.protocols, namespaces
         outcomes: dict[str, Outcome[Any]] = {each.name: each.run() for each in collectors if each}
         values = {name: outcome.value for name, outcome in outcomes.items()}
         if values["interfaces"] is not None:
@@ -146,6 +153,7 @@ class Monitor:
                 readers={name: outcome.reader for name, outcome in outcomes.items() if outcome.reader},
             ),
             protocols=values.get("protocols"),
+            namespaces=values.get("namespaces"),
         )
 
     def _attribute(
@@ -173,6 +181,10 @@ class Monitor:
     ) -> tuple[Interface, ...]:
         return observe_interfaces(before, self._reported, now, self.settings.exclude_interfaces)
 
+    def _find_veths(self, _: Namespaces | None, now: Namespaces, __: Readers) -> Namespaces:
+        last = self.interfaces.last
+        return observe_namespaces(now, last.value.links if last else ())
+
     def _rank_processes(
         self, before: ProcessReading | None, now: ProcessReading, reader: Readers
     ) -> tuple[RankedProcess, ...]:
@@ -185,6 +197,10 @@ class Monitor:
         if reader.protocols is None:
             raise LookupError(f"{reader.name} has no protocol counters")
         return reader.protocols(self.settings.ephemeral_port_threshold_percent is not None)
+
+
+def _read_namespaces(reader: Readers, _: Namespaces | None) -> Namespaces:
+    return reader.namespaces() if reader.namespaces else Namespaces()
 
 
 def _latest(_: Connections | None, now: Connections, __: Readers) -> Connections:

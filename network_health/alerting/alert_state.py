@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from network_health.alerting import link_state, protocol_limits
+from network_health.alerting import link_state, namespace_limits, protocol_limits
 from network_health.alerting.link_state import LinkStates
 from network_health.alerting.sentences import LAST_KNOWN, finding_sentences, resolved_sentences
 from network_health.alerting.verdict import Alert, ResolvedAlert, ResolveReason, Verdict
@@ -31,6 +31,7 @@ from network_health.collectors import is_excluded
 from network_health.model import Failure, Finding, Interface, Snapshot
 from network_health.settings import Settings
 
+_COLLECTORS = {"connections": "connections", namespace_limits.CHECK: "namespaces"}
 _INTERFACE_CHECKS = frozenset({"tx_rate", "rx_rate", "packet_errors", "link"})
 
 _Key = tuple[str, str]
@@ -133,6 +134,10 @@ def _resolve_reason(
             return "settings"
         if snapshot.attribution is None or snapshot.attribution.peer_retransmit_percent is None:
             return None
+    if check == namespace_limits.CHECK:
+        reason = namespace_limits.resolve_reason(name, snapshot.namespaces, settings)
+        if reason != "normal":
+            return reason
     protocols = snapshot.protocols
     if protocols and _collector(check) == "protocols" and not protocol_limits.is_known(check, protocols):
         return None
@@ -151,7 +156,7 @@ def _is_unknown(check: str, interface: Interface) -> bool:
 def _collector(check: str) -> str:
     if check in _INTERFACE_CHECKS:
         return "interfaces"
-    return "connections" if check == "connections" else "protocols"
+    return _COLLECTORS.get(check, "protocols")
 
 
 def _escalated(alert: Alert, settings: Settings) -> Alert:

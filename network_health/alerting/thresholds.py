@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
+from network_health.alerting.namespace_limits import namespace_findings
 from network_health.alerting.protocol_limits import protocol_findings
 from network_health.model import Counters, Finding, Interface, Snapshot
 from network_health.settings import Settings
@@ -29,7 +30,8 @@ _LIMITS = tuple(f.name for f in fields(Settings) if "threshold" in f.name or f.n
 
 
 def evaluate(snapshot: Snapshot, settings: Settings) -> tuple[Finding, ...]:
-    """The findings in this order: each interface's outbound, inbound, errors; connections; protocols.
+    """The findings in this order: each interface's outbound, inbound, errors; connections, also
+    those of other network namespaces; protocols.
 
     Findings in the clear band come last.
     """
@@ -68,6 +70,7 @@ def _breached(snapshot: Snapshot, settings: Settings) -> Iterator[Finding]:
     if connections and connections.total > settings.conn_threshold:
         text = f"High connection count: {connections.total} > {settings.conn_threshold}"
         yield Finding("connections", "host", text, connections.total, settings.conn_threshold)
+    yield from namespace_findings(snapshot.namespaces, settings)
     yield from protocol_findings(snapshot.protocols, settings)
 
 

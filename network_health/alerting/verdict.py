@@ -18,6 +18,7 @@ _LABELS = {
     "rx_rate": "inbound",
     "packet_errors": "errors",
     "connections": "connection count",
+    "namespace_connections": "connection count",
 }
 
 

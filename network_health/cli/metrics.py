@@ -54,6 +54,9 @@ def report_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
             yield Metric(f"{name}_{counter}", known[counter], "c")
     if "total_connections" in metrics:
         yield Metric("connections", metrics["total_connections"], "", settings.conn_threshold)
+    if metrics.get("namespaces"):
+        most = metrics["namespaces"][0]["connections"]
+        yield Metric("container_connections", most, "", settings.container_conn_threshold)
     yield from protocol_metrics(metrics, settings)
     yield Metric("check_time", round(metrics["check"]["total_ms"] / 1e3, 5), "s")
 

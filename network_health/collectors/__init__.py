@@ -12,6 +12,7 @@ from network_health.collectors.interfaces import (
     observe_interfaces,
     reported_counters,
 )
+from network_health.collectors.namespaces import observe_namespaces
 from network_health.collectors.processes import process_candidates, top_processes
 from network_health.collectors.protocols import observe_protocols
 
@@ -20,6 +21,7 @@ __all__ = [
     "ReportedCounters",
     "is_excluded",
     "observe_interfaces",
+    "observe_namespaces",
     "observe_protocols",
     "process_candidates",
     "reported_counters",

@@ -6,6 +6,7 @@ In: nothing; this package imports no other one. Out: readings, sockets and their
 from network_health.model.calls import CallTraffic
 from network_health.model.findings import Cost, Failure, Finding, Snapshot
 from network_health.model.names import MAX_NAME, bounded_name
+from network_health.model.namespaces import Namespace, Namespaces
 from network_health.model.protocols import (
     PortUse,
     ProtocolCounters,
@@ -66,6 +67,8 @@ __all__ = [
     "Link",
     "LinkKey",
     "LinkReading",
+    "Namespace",
+    "Namespaces",
     "Owner",
     "PortUse",
     "ProcessDetails",

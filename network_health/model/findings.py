@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from network_health.model.namespaces import Namespaces
 from network_health.model.protocols import Protocols
 from network_health.model.readings import Connections, Interface, RankedProcess
 from network_health.model.sockets import Attribution
@@ -39,6 +40,7 @@ class Snapshot:
     cost: Cost
     protocols: Protocols | None = None
     attribution: Attribution | None = None
+    namespaces: Namespaces | None = None
 
 
 @dataclass(frozen=True, slots=True)

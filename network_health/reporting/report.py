@@ -21,6 +21,7 @@ from network_health.model import (
     Share,
     Snapshot,
 )
+from network_health.reporting.namespaces import namespace_metrics
 from network_health.reporting.network import TRAFFIC_KEYS, network_metrics
 from network_health.reporting.text import safe_text
 
@@ -95,6 +96,8 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
         metrics["top_procs"] = process_metrics(snapshot.top_processes)
     if snapshot.protocols is not None:
         metrics["protocols"] = protocol_metrics(snapshot.protocols)
+    if snapshot.namespaces is not None:
+        metrics.update(namespace_metrics(snapshot.namespaces))
     if snapshot.attribution is not None:
         _add_culprits(metrics, snapshot.attribution)
     metrics["check"] = _cost(snapshot.cost)

@@ -173,6 +173,19 @@ class Settings:
         "Limit for the share of the ephemeral ports that is in use between one local address and one remote "
         "address and port."
     )
+    container_conn_threshold: float | None = _setting(
+        None,
+        rules.optional(rules.threshold("connections")),
+        "sockets",
+        "Limit for the number of TCP and UDP sockets in the network namespace of a container or service.",
+    )
+    namespaces: str = _setting(
+        "auto",
+        rules.choice("auto", "off"),
+        "rule",
+        "Whether the sockets of other network namespaces are counted: in every check where there are any "
+        '("auto"), or never ("off").',
+    )
     culprits_in_details: bool = _setting(
         True,
         rules.boolean(),

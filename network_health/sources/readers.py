@@ -10,7 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from network_health.model import Connections, LinkReading, ProcessDetails, ProcessReading, ProtocolReading
+from network_health.model import (
+    Connections,
+    LinkReading,
+    Namespaces,
+    ProcessDetails,
+    ProcessReading,
+    ProtocolReading,
+)
 from network_health.sources import portable
 
 T = TypeVar("T")
@@ -27,6 +34,8 @@ class Readers:
     process_details: Callable[[Sequence[int]], dict[int, ProcessDetails]]
     #: The argument adds ephemeral ports; ``None`` if the system has no protocol counters.
     protocols: Callable[[bool], ProtocolReading] | None = None
+    #: ``None`` if the system has no network namespaces.
+    namespaces: Callable[[], Namespaces] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +96,5 @@ def _kernel() -> Readers:
         processes=linux.ProcessReader().read,
         process_details=linux.read_process_details,
         protocols=linux.read_protocols,
+        namespaces=linux.NamespaceReader().read,
     )

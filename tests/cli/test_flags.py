@@ -112,4 +112,5 @@ def test_every_limit_has_its_metric():
     """The line of --nagios shows the metric of every limit, except that of peers, which are many."""
     limits = {f.name for f in fields(Settings) if "threshold" in f.name and not f.name.startswith("peer_")}
     shown = {*PROTOCOL_LIMITS.values(), "tx_threshold_mbps", "rx_threshold_mbps", "conn_threshold"}
+    shown.add("container_conn_threshold")
     assert limits == shown

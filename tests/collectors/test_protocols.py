@@ -499,7 +499,7 @@ def test_the_recommended_limits_are_the_directives():
     recommended = {row[0].strip("`"): float(row[1]) for row in rows("limits")}
     assert recommended == {name: config[name] for name in LIMITS}
     limits = {f.name for f in fields(Settings) if f.default is None and "threshold" in f.name}
-    assert set(recommended) == limits - {"peer_retransmit_threshold_percent"}
+    assert set(recommended) == limits - {"peer_retransmit_threshold_percent", "container_conn_threshold"}
 
 
 def test_each_limit_applies_to_its_documented_metrics():

@@ -188,7 +188,7 @@ def test_without_a_thread_the_check_is_complete():
             [report.status, sorted(report.metrics["check"]["collectors"]), "failures" in report.metrics]
         )
 
-    collectors = ["connections", "culprits", "interfaces", "processes", "protocols"]
+    collectors = ["connections", "culprits", "interfaces", "namespaces", "processes", "protocols"]
     assert json.loads(as_nobody(check)) == ["network_issue", collectors, False]
 
 

@@ -18,6 +18,7 @@ from network_health.sources.linux.interface_addresses import (
     read_interface_addresses,
 )
 from network_health.sources.linux.link_loss import read_loss_kinds
+from network_health.sources.linux.namespace_reader import NamespaceReader
 from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces
 from network_health.sources.linux.next_hops import read_hardware_addresses
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
@@ -57,6 +58,7 @@ __all__ = [
     "Flow",
     "InterfaceAddress",
     "LinkReader",
+    "NamespaceReader",
     "NetworkNamespace",
     "OwnerFinder",
     "ProcessReader",

@@ -6,8 +6,8 @@ Guarantees: no descriptor of a namespace stays open, because it would keep a nam
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -19,7 +19,6 @@ MAX_NAMESPACES = 4096
 
 #: Where programs mount namespaces, to keep them: iproute2, and Docker, whose names say nothing.
 _NAMED, _UNNAMED = "/run/netns", "/run/docker/netns"
-_TARGET = re.compile(r"net:\[(\d{1,20})\]")
 #: If the first process of a namespace ends meanwhile, the next one is read.
 _MAX_PIDS = 3
 
@@ -121,20 +120,18 @@ def mounted_name(path: str) -> str | None:
 
 def _mounts(own: str) -> dict[int, str]:
     """Where other namespaces are mounted, by inode; a folder that cannot be read has none."""
-    namespaces = os.stat("/proc/thread-self/ns/net").st_dev
-    found: dict[int, str] = {}
+    namespaces, found = os.stat("/proc/thread-self/ns/net").st_dev, dict[int, str]()
+    inode = _inode(own)
     for folder in (_UNNAMED, _NAMED):
-        try:
-            with os.scandir(folder) as entries:
-                for _, entry in zip(range(MAX_NAMESPACES), entries, strict=False):
-                    about = os.stat(entry.path)
-                    if about.st_dev == namespaces and about.st_ino != _inode(own):
-                        found[about.st_ino] = entry.path
-        except OSError:
-            continue
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder)[:MAX_NAMESPACES]:
+                with contextlib.suppress(OSError):  # it was removed meanwhile
+                    about = os.stat(f"{folder}/{name}")
+                    if about.st_dev == namespaces and about.st_ino != inode:
+                        found[about.st_ino] = f"{folder}/{name}"
     return found
 
 
 def _inode(target: str) -> int:
-    match = _TARGET.fullmatch(target)
-    return int(match[1]) if match else 0
+    """The number in ``net:[4026531833]``."""
+    return int(target.removeprefix("net:[").removesuffix("]"))

@@ -1,20 +1,27 @@
 """Other network namespaces: damaged answers, and real ones with processes, mounts and veth pairs."""
 
 import contextlib
+import ctypes
 import errno
 import os
 import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
-from network_health.sources.linux import namespace_ids
+from network_health.model import Namespaces
+from network_health.sources.linux import namespace_ids, namespace_reader, namespaces
 from network_health.sources.linux.errors import KernelFormatError
+from network_health.sources.linux.namespace_reader import NamespaceReader, parse_counts
 from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces
-from tests.netns import veth
+from tests.containers import container
+from tests.netns import run, veth
 from tests.sources.linux.messages import attribute, failed, message
+
+CLONE_NEWNS = 0x00020000
 
 
 def answer(*attributes, kind=88):
@@ -80,3 +87,119 @@ def test_namespaces_have_their_processes_and_veths(namespace):
             NetworkNamespace(inode_of(busy), f"/proc/{process.pid}/ns/net", process.pid, (links["v-busy"],)),
             NetworkNamespace(inode_of(idle), f"/run/netns/{idle.name}", None, (links["v-idle"],)),
         ]
+
+
+SOCKSTAT = b"""sockets: used 190
+TCP: inuse 41 orphan 7 tw 5 alloc 44 mem 2
+UDP: inuse 3 mem 1
+UDPLITE: inuse 9
+RAW: inuse 8
+"""
+SOCKSTAT6 = b"TCP6: inuse 2\nUDP6: inuse 1\nUDPLITE6: inuse 9\nRAW6: inuse 8\nFRAG6: inuse 0 memory 0\n"
+
+
+@pytest.mark.parametrize(
+    ("sockstat", "sockstat6", "counts"),
+    [
+        (SOCKSTAT, SOCKSTAT6, (48, 4)),
+        (SOCKSTAT, b"", (46, 3)),
+        (SOCKSTAT, b"TCP6: inuse 2\n", (None, None)),
+        (b"TCP: inuse 41\n", SOCKSTAT6, (None, None)),
+        (b"", b"", (None, None)),
+    ],
+)
+def test_sockets_are_counted_by_protocol(sockstat, sockstat6, counts):
+    """TIME_WAIT counts; orphans of all namespaces do not. Without a protocol nothing is known."""
+    assert parse_counts(sockstat, sockstat6) == counts
+
+
+@pytest.mark.root
+def test_the_counts_are_those_of_ss(namespace):
+    """Both protocols over IPv4 and IPv6, and TIME_WAIT."""
+    other = namespace()
+
+    def hold():
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+            closed = socket.create_connection(server.getsockname()[:2])
+            accepted = server.accept()[0]
+            closed.close()
+            accepted.close()
+        held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+        held += [socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET, socket.AF_INET6)]
+        for datagrams, address in zip(held[3:], ("127.0.0.1", "::1"), strict=True):
+            datagrams.bind((address, 0))
+        listed = run("ss", "-Htuna").splitlines()
+        counts = [sum(line.split()[0] == name for line in listed) for name in ("tcp", "udp")]
+        files = (Path("/proc/self/net", name).read_bytes() for name in ("sockstat", "sockstat6"))
+        return counts, parse_counts(*files)
+
+    counts, parsed = other.call(hold)
+    assert counts == [4, 2]
+    assert parsed == tuple(counts)
+
+
+@pytest.mark.root
+def test_a_namespace_that_ends_while_it_is_read_is_left_out(monkeypatch):
+    """If its first process ends, the next one in it is read; without any it is left out."""
+    with container() as other, container(connections=2) as process:
+        listing = namespaces.list_namespaces()
+        inode = os.stat(f"/proc/{process.pid}/ns/net").st_ino
+        stale = {os.stat(f"/proc/{other.pid}/ns/net").st_ino: [other.pid], inode: [other.pid, process.pid]}
+        other.kill()
+        other.wait()
+        monkeypatch.setattr(namespaces, "list_namespaces", lambda: listing._replace(pids=stale, hidden=0))
+        found = NamespaceReader().read()
+    assert [(each.inode, each.total) for each in found.entries] == [(inode, 5)]
+
+
+@pytest.mark.root
+def test_what_names_a_namespace_is_read_again_until_it_stays(monkeypatch):
+    """A name is read twice, then kept; it is read again when its time has passed."""
+    reads = []
+    read_name = namespace_reader.read_name
+    monkeypatch.setattr(namespace_reader, "read_name", lambda pid: reads.append(pid) or read_name(pid))
+    with container() as process:
+        reader = NamespaceReader()
+        counts = []
+        for _ in range(4):
+            reader.read()
+            counts.append(reads.count(process.pid))
+        monkeypatch.setattr(namespace_reader, "MAX_CACHE_S", 0.0)
+        reader.read()
+        counts.append(reads.count(process.pid))
+    assert counts == [1, 2, 2, 2, 3]
+
+
+@pytest.mark.root
+def test_too_many_namespaces_are_cut(namespace, monkeypatch):
+    """Past the maximum no more are read, and the reading says that it is not whole."""
+    monkeypatch.setattr(namespaces, "MAX_NAMESPACES", 2)
+    with container(), container(), container():
+        found = NamespaceReader().read()
+    assert (len(found.entries), found.is_whole) == (2, False)
+
+
+@pytest.mark.root
+def test_another_user_sees_how_many_processes_are_hidden(namespace):
+    """Without rights no namespace of another user is known; nothing is an error."""
+
+    def read():
+        os.setuid(65534)
+        found = NamespaceReader().read()
+        return found.entries, found.hidden_processes >= 1, found.failure, found.is_whole
+
+    assert namespace().call(read) == ((), True, "", True)
+
+
+@pytest.mark.root
+def test_without_proc_the_reading_says_so(namespace):
+    """Where /proc is not mounted, the reason is a part of the reading."""
+
+    def read():
+        assert ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0
+        run("mount", "--make-rprivate", "/")
+        run("mount", "-t", "tmpfs", "none", "/proc")
+        return NamespaceReader().read()
+
+    reason = "FileNotFoundError: [Errno 2] No such file or directory: '/proc/thread-self/ns/net'"
+    assert namespace().call(read) == Namespaces(failure=reason, is_whole=False)

@@ -22,6 +22,7 @@ _ADVICE = {
     "connections SYN_RECV": "Likely a SYN flood (ss -tn state syn-recv): switch net.ipv4.tcp_syncookies on",
     "connections CLOSE_WAIT": "A program does not close its sockets (ss -tnp state close-wait): restart it",
     "connections TIME_WAIT": "Many short connections (ss -tn state time-wait): let clients keep theirs open",
+    "namespace_connections": "Limit the source (nsenter -nt PID ss -tun), or raise container_conn_threshold",
     "link down": "Check cable, switch port and the other end: ip link show {subject}; journalctl -k",
     "link flapping": "Check cable, transceiver and switch port: journalctl -k | grep {subject}",
     "link gone": "The device or its driver vanished: journalctl -k; reseat it or load the driver again",

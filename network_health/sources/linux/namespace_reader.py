@@ -1,0 +1,131 @@
+"""Counts the sockets of other network namespaces, from ``/proc/<pid>/net/sockstat``; see proc_pid_net(5).
+
+Guarantees: a reading never raises an error of the kernel: it says what is missing. What names a namespace is
+read again if its processes have changed, in the next reading after that (a container that starts has another
+name), and after `MAX_CACHE_S`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from network_health.model import Namespace, Namespaces
+from network_health.sources.linux import cgroups, namespaces
+from network_health.sources.linux.errors import KernelFormatError
+from network_health.sources.linux.namespace_ids import read_namespace_ids
+from network_health.sources.linux.procfs import read_name
+
+MAX_CACHE_S = 300.0
+
+_SOCKSTAT_BYTES = 4096
+#: The name of a protocol, its sockets and, of TCP, those in TIME_WAIT over IPv4 and IPv6.
+_COUNTS = re.compile(rb"^(TCP|UDP|TCP6|UDP6): inuse (\d+)(?: orphan \d+ tw (\d+))?", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A namespace without counts, the pids that it had, and when it was read; ``reads`` in a row."""
+
+    namespace: Namespace
+    pids: Sequence[int]
+    at_s: float
+    reads: int
+
+
+class NamespaceReader:
+    """Reads the namespaces other than that of the calling thread: use it always from the same one."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Known] = {}
+
+    def read(self) -> Namespaces:
+        """All other namespaces that processes live in; one that ends meanwhile is left out."""
+        try:
+            listing = namespaces.list_namespaces()
+        except OSError as error:
+            return Namespaces(failure=f"{type(error).__name__}: {error}", is_whole=False)
+        self._identify(listing)
+        entries = []
+        folder = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for inode, pids in listing.pids.items():
+                for pid in pids:
+                    try:
+                        tcp, udp = _read_counts(pid, folder)
+                    except OSError:  # this process has ended
+                        continue
+                    entries.append(self._known[inode].namespace._replace(tcp=tcp, udp=udp))
+                    break
+        finally:
+            os.close(folder)
+        return Namespaces(tuple(entries), listing.hidden, is_whole=listing.is_whole)
+
+    def _identify(self, listing: namespaces.NamespaceListing) -> None:
+        """Read what names each new namespace, and forget those that have ended."""
+        now_s = time.monotonic()
+        due = {
+            inode: pids[0]
+            for inode, pids in listing.pids.items()
+            if (known := self._known.get(inode)) is None
+            or known.pids != pids
+            or known.reads < 2
+            or now_s - known.at_s >= MAX_CACHE_S
+        }
+        ids: dict[int, int] = {}
+        if due:
+            with contextlib.suppress(OSError, KernelFormatError):  # then no veth is known
+                ids = read_namespace_ids(due)
+        known_now = {inode: self._known[inode] for inode in listing.pids.keys() - due.keys()}
+        for inode, pid in due.items():
+            before, pids = self._known.get(inode), listing.pids[inode]
+            namespace = _identity(inode, pid, listing.mounts.get(inode, ""))._replace(
+                kernel_id=ids.get(inode)
+            )
+            is_same = before is not None and before.pids == pids
+            known_now[inode] = _Known(namespace, pids, now_s, before.reads + 1 if before and is_same else 1)
+        self._known = known_now
+
+
+def parse_counts(sockstat: bytes, sockstat6: bytes) -> tuple[int | None, int | None]:
+    """The TCP and UDP sockets of a namespace; ``None`` if the kernel does not tell.
+
+    Without IPv6 ``sockstat6`` is empty.
+    """
+    counts = {name: int(inuse) + int(tw or 0) for name, inuse, tw in _COUNTS.findall(sockstat + sockstat6)}
+    if len(counts) < (4 if sockstat6 else 2):
+        return None, None
+    return counts[b"TCP"] + counts.get(b"TCP6", 0), counts[b"UDP"] + counts.get(b"UDP6", 0)
+
+
+def _identity(inode: int, pid: int, mount: str) -> Namespace:
+    path = cgroups.read_cgroup(pid)
+    container, unit = cgroups.container_and_unit(path)
+    try:
+        process = read_name(pid)
+    except OSError:
+        process = None
+    mounted = namespaces.mounted_name(mount)
+    return Namespace(inode, pid, process, container, cgroups.pod_of(path), unit, mounted)
+
+
+def _read_counts(pid: int, folder: int) -> tuple[int | None, int | None]:
+    sockstat = _read(f"{pid}/net/sockstat", folder)
+    try:
+        sockstat6 = _read(f"{pid}/net/sockstat6", folder)
+    except FileNotFoundError:  # without IPv6; if the process has ended, the first file had no text either
+        sockstat6 = b""
+    return parse_counts(sockstat, sockstat6)
+
+
+def _read(path: str, folder: int) -> bytes:
+    """A file that has a few hundred bytes, which the kernel returns at once."""
+    descriptor = os.open(path, os.O_RDONLY, dir_fd=folder)
+    try:
+        return os.read(descriptor, _SOCKSTAT_BYTES)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,103 @@
+"""Containers on the real kernel: their connections, their names and their end."""
+
+import contextlib
+import socket
+import time
+
+import pytest
+
+from network_health import Monitor, Settings
+from tests.containers import container, docker, kubelet, podman
+
+pytestmark = pytest.mark.root
+
+SETTINGS = Settings.from_mapping({"container_conn_threshold": 50, "report_on": "change"})
+
+
+def entry(process, name, connections, datagrams, veth, **places):
+    """What ``metrics.namespaces`` has for a container, without its inode."""
+    tcp = 2 * connections + 1
+    return {
+        "name": name,
+        "pid": process.pid,
+        "process": "python",
+        **places,
+        "connections": tcp + datagrams,
+        "tcp": tcp,
+        "udp": datagrams,
+        "veths": [veth],
+    }
+
+
+def test_containers_have_their_connections_names_and_veths(namespace):
+    """Cgroups as Docker, Podman and the kubelet name them; the host's own connections stay its own."""
+
+    def watch():
+        (one, of_docker), (two, of_podman), (pod, of_kubelet) = docker(), podman(), kubelet()
+        host = socket.create_server(("127.0.0.1", 0))
+        with host, contextlib.ExitStack() as stack:
+            monitor = Monitor(SETTINGS)
+            first = stack.enter_context(container(of_docker, 40, 3, "v-docker"))
+            second = stack.enter_context(container(of_podman, 10, 2, "v-podman"))
+            third = stack.enter_context(container(of_kubelet, 30, 0, "v-pod"))
+            report = monitor.check()
+        digits = of_kubelet.rpartition("/")[2][:12]
+        unit = f"libpod-{of_podman.partition('libpod-')[2].partition('/')[0]}"
+        assert unit.startswith(f"libpod-{two}")
+        expected = [
+            entry(first, f"container {one}", 40, 3, "v-docker", container=one),
+            entry(third, f"pod {pod}", 30, 0, "v-pod", container=digits, pod=pod),
+            entry(second, f"container {two}", 10, 2, "v-podman", container=two),
+        ]
+        details = (
+            f"High connection count in container {one}: 84 > 50; High connection count in pod {pod}: 61 > 50"
+        )
+        return report.as_content(), expected, details
+
+    content, expected, details = namespace().call(watch)
+    metrics = content["metrics"]
+    pids = {each["pid"] for each in expected}
+    found = [each for each in metrics["namespaces"] if each["pid"] in pids]
+    assert [{key: value for key, value in each.items() if key != "inode"} for each in found] == expected
+    assert metrics["total_connections"] == 1
+    assert content["details"] == details
+
+
+def test_a_container_that_ends_is_gone_at_once(namespace):
+    """With an alert active, its veth is gone within a second, and the alert ends: nothing is kept open."""
+
+    def watch():
+        name, cgroup = docker()
+        monitor = Monitor(SETTINGS)
+        with container(cgroup, 40, veth="v-web"):
+            before = [monitor.check().details for _ in range(3)]
+        ended_s = time.monotonic()
+        while "v-web" in [link for _, link in socket.if_nameindex()]:
+            time.sleep(0.01)
+            assert time.monotonic() < ended_s + 60
+        gone_after_s = time.monotonic() - ended_s
+        after = monitor.check()
+        ended = [(each["subject"], each["reason"]) for each in after.metrics["ended"]]
+        left = [each["name"] for each in after.metrics.get("namespaces", ())]
+        return name, before, gone_after_s, ended, f"container {name}" in left
+
+    name, before, gone_after_s, ended, is_left = namespace().call(watch)
+    assert before == [f"High connection count in container {name}: 81 > 50"] * 3
+    assert (ended, is_left) == ([(f"container {name}", "gone")], False)
+    assert gone_after_s < 1
+
+
+def test_namespaces_off_counts_nothing(namespace):
+    """With the setting "off" there are no metrics, no finding, and no reading."""
+
+    def watch():
+        monitor = Monitor(Settings.from_mapping({"container_conn_threshold": 0, "namespaces": "off"}))
+        with container(connections=1):
+            report = monitor.check()
+        return (
+            report.status,
+            "namespaces" in report.metrics,
+            "namespaces" in report.metrics["check"]["readers"],
+        )
+
+    assert namespace().call(watch) == ("healthy", False, False)

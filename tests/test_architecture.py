@@ -31,7 +31,7 @@ PURE_MODULES = {
     *("attribution.connection_culprits", "attribution.evidence", "attribution.loss_culprits"),
     *("attribution.listener_culprits", "attribution.retransmit_culprits", "attribution.udp_culprits"),
     *("attribution.interface_paths", "attribution.ownership", "attribution.process_traffic"),
-    "attribution.rate_culprits",
+    *("attribution.rate_culprits", "attribution.protocol_split"),
     *("delivery.schedule", "export.metric_families"),
 }
 #: Where each foreign package, and the kernel's files, may be used.

@@ -75,7 +75,8 @@ class InterfacePaths:
         underlay: Mapping[int, int] = MappingProxyType({}),
         hidden_siblings: frozenset[int] = frozenset(),
     ) -> None:
-        self._links, self._underlay, self._hidden_siblings = links, underlay, hidden_siblings
+        self.links = self._links = links
+        self._underlay, self._hidden_siblings = underlay, hidden_siblings
         self._ports: dict[int, list[int]] = {}
         self._uppers: dict[int, list[int]] = {}
         for index, link in links.items():
@@ -119,6 +120,14 @@ class InterfacePaths:
             and self._links[index].kind not in _CARRIED_AGAIN
             and not (self._links[index].kind == "vrf" and index in self._ports)
         ]
+
+    def carried_again(self) -> set[int]:
+        """The tunnels and VRFs: their packets are counted by IP a second time."""
+        return {
+            index
+            for index, link in self._links.items()
+            if link.kind in _CARRIED_AGAIN or (link.kind == "vrf" and index in self._ports)
+        }
 
     def crossed(self, way: Way) -> set[int]:
         """The interfaces that packets can cross."""

@@ -18,6 +18,7 @@ from network_health.attribution import (
     missing_owners,
     ownership,
     process_traffic,
+    protocol_split,
     rate_culprits,
 )
 from network_health.attribution.evidence import Culprits
@@ -65,6 +66,7 @@ class Lookup:
         self._interfaces = {each.link.name: each for each in self.snapshot.interfaces or ()}
         self._owners: dict[int, Owner] = {}
         self._crossings_of: dict[int, interface_paths.Crossings] = {}
+        self._splits: dict[int, protocol_split.ProtocolSplit] = {}
         self._failures: list[str] = []
 
     def attribute(self, findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Culprits]], Attribution]:
@@ -119,9 +121,26 @@ class Lookup:
             {each.local_port for each in window.listeners},
             self._count,
             missing or note,
+            self._not_tcp(window, direction, index, carried),
         )
         entries = missing_owners.user_entries(users, self._count, "bytes")
         return clause, evidence | ({"users": entries} if missing else {})
+
+    def _not_tcp(
+        self, window: Window, direction: int, index: int, carried: int
+    ) -> protocol_split.Part | None:
+        """What is not TCP of the ``carried`` bytes of an interface; ``None`` if that is not known."""
+        known = self._splits
+        if direction not in known and window.counted is not None:
+            known[direction] = protocol_split.ProtocolSplit(
+                direction,
+                window,
+                window.counted,
+                self._routed_traffic.paths,
+                lambda of: self._crossings(window, direction).of(of)[0],
+            )
+        found = known[direction].of(index) if direction in known else None
+        return protocol_split.part_of(found, carried, window.seconds) if found else None
 
     def _crossings(self, window: Window, direction: int) -> interface_paths.Crossings:
         known = self._crossings_of

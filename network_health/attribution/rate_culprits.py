@@ -16,6 +16,7 @@ from network_health.attribution.evidence import Culprits, OwnerOf
 from network_health.attribution.interface_paths import DIRECTIONS, Crossing, bytes_of
 from network_health.attribution.ownership import merged
 from network_health.attribution.process_traffic import OwnedTraffic
+from network_health.attribution.protocol_split import Part
 from network_health.model import ANOTHER_PROCESS, Holders, Interface
 
 #: The first process that has a socket open, empty if it has ended, ``None`` if it is unknown.
@@ -42,10 +43,12 @@ def of_rate(
     listening_ports: Collection[int],
     count: int,
     note: str = "",
+    not_tcp: Part | None = None,
 ) -> Culprits:
     """The processes with most bytes on an interface, and their peers; at most ``count`` of each.
 
     ``direction`` is ``outbound`` or ``inbound``; ``carried`` are all bytes of the interface in it.
+    ``not_tcp`` is what is known about the bytes that are not TCP.
     """
     crossed = _crossed(crossings, direction, listening_ports)
     shared = {holders[:1]: holders for holders in merged(crossed.holders)}
@@ -76,6 +79,9 @@ def of_rate(
         "processes": entries,
         "coverage_percent": evidence.percent_of(max(crossed.of_process.total() - unknown, 0), total),
     }
+    if not_tcp:
+        result["not_tcp"] = not_tcp.evidence
+        parts += [not_tcp.text] if not_tcp.text else []
     return evidence.clause(parts, note), result | ({"note": note} if note else {})
 
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from network_health.attribution import process_traffic
-from network_health.model import Socket, SocketResent, SocketTraffic
-from network_health.sources.linux import ClosedSockets, read_carried_bytes, read_tcp_bytes
+from network_health.collectors import counted_since
+from network_health.model import IpCounters, Socket, SocketResent, SocketTraffic
+from network_health.sources.linux import ClosedSockets, read_carried, read_ip_counters, read_tcp_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """The traffic between two listings; ``listeners`` are those of the later one.
 
-    ``carried`` are the bytes that each interface sent and received, by index. ``resent`` are the segments
-    that were sent again. ``is_sample`` is true if the window did not begin at the check before.
+    ``carried`` are the bytes that each interface sent and received, by index, ``packets`` the packets.
+    ``resent`` are the segments that were sent again. ``is_sample`` is true if the window did not begin at the
+    check before. ``counted`` is what the host itself sent and received; ``None`` if it is not known.
     """
 
     seconds: float
@@ -30,6 +32,8 @@ class Window:
     carried: Mapping[int, tuple[int, int]]
     resent: tuple[SocketResent, ...] = ()
     is_sample: bool = False
+    packets: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    counted: IpCounters | None = None
 
 
 class TrafficWindows:
@@ -47,6 +51,8 @@ class TrafficWindows:
         self._resent: Mapping[int, bytes] = {}
         self._resent_vanished: dict[int, bytes] = {}
         self._carried: Mapping[int, tuple[int, int]] = {}
+        self._packets: Mapping[int, tuple[int, int]] = {}
+        self._counted: IpCounters | None = None
 
     def read(self, *, is_last: bool = False) -> Window:
         """The window since the last call; the first one is empty. After ``is_last`` only `close` may follow.
@@ -56,7 +62,9 @@ class TrafficWindows:
             KernelFormatError: its answer has an unknown format.
         """
         last_s, self._at_s = self._at_s, time.monotonic()
-        carried_before, self._carried = self._carried, read_carried_bytes()
+        carried_before, packets_before, counted_before = self._carried, self._packets, self._counted
+        self._carried, self._packets = read_carried()
+        self._counted = read_ip_counters()
         before = None if last_s is None else self._open
         listing = read_tcp_bytes(before, self._resent, is_last=is_last)
         closed, is_whole = self._closed.take()
@@ -73,7 +81,12 @@ class TrafficWindows:
             self._open = listing.counters
         carried = process_traffic.carried_since(carried_before, self._carried)
         seconds = self._at_s - (last_s or self._at_s)
-        return Window(seconds, traffic, tuple(listing.listeners), is_whole, carried, resent, is_last)
+        packets = process_traffic.carried_since(packets_before, self._packets)
+        counted = counted_since(counted_before, self._counted)
+        listeners = tuple(listing.listeners)
+        return Window(
+            seconds, traffic, listeners, is_whole, carried, resent, is_last, packets=packets, counted=counted
+        )
 
     def close(self) -> None:
         """Stop receiving closed sockets."""

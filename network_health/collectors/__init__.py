@@ -12,6 +12,7 @@ from network_health.collectors.interfaces import (
     observe_interfaces,
     reported_counters,
 )
+from network_health.collectors.ip_traffic import counted_since
 from network_health.collectors.namespaces import observe_namespaces
 from network_health.collectors.processes import process_candidates, top_processes
 from network_health.collectors.protocols import observe_protocols
@@ -19,6 +20,7 @@ from network_health.collectors.protocols import observe_protocols
 __all__ = [
     "Collector",
     "ReportedCounters",
+    "counted_since",
     "is_excluded",
     "observe_interfaces",
     "observe_namespaces",

@@ -3,10 +3,11 @@
 import ipaddress
 from collections import Counter
 
-from network_health.attribution import connection_culprits, missing_owners
+from network_health.attribution import connection_culprits, missing_owners, protocol_split
 from network_health.model import Owner, ProcessTraffic, SocketGroup, Traffic
 from network_health.reporting.network import network_metrics
 
+_NOT_TCP = protocol_split.part_of(protocol_split.NotTcp(98, 9, 1, True), 100, 1.0).evidence
 _LOOPBACK, _REMOTE = (ipaddress.ip_address(text).packed for text in ("127.0.0.1", "10.0.0.9"))
 
 
@@ -20,7 +21,7 @@ def owner_evidence():
     users = missing_owners.user_entries(Counter({(0, 0): 1000}), 5, "bytes")
     return {
         "connections": connection_culprits.of_connections(groups, _owner_of, 5)[1],
-        "tx_rate": [{"users": users}],
+        "tx_rate": [{"users": users, "not_tcp": dict(_NOT_TCP)}],
     }
 
 

@@ -18,6 +18,7 @@ TOLERANCE = 10
 _UNCERTAIN = "another process"
 _PROCESS = re.compile(r"[^\s(),]+\[\d+\]")
 _PHRASE = re.compile(r"\d+% [^,()]+")
+_NUMBER_OF_PACKETS = re.compile(r"(at least )?[\d,]+ (UDP datagrams|ICMP messages)/s")
 _NUMBER_OF_OTHERS = re.compile(r"\d+ others?\b")
 _RATE = re.compile(r"(\S+) (outbound|inbound) ")
 #: By evidence of a rate.
@@ -140,7 +141,8 @@ def _share(name, rate, own, moved):
 
 
 def _phrases(finding):
-    return _PHRASE.findall(finding.rpartition(" (")[2]) if finding.endswith(")") else []
+    clause = finding.rpartition(" (")[2] if finding.endswith(")") else ""
+    return _PHRASE.findall(_NUMBER_OF_PACKETS.sub("packets", clause))
 
 
 def _percent(phrase):

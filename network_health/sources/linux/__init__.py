@@ -5,7 +5,7 @@ In: the parameters of one reading. Out: the value types of `network_health.model
 
 from network_health.sources.linux.boot import read_boot_id
 from network_health.sources.linux.bpf import CallCounter, Calls
-from network_health.sources.linux.carried_bytes import read_carried_bytes
+from network_health.sources.linux.carried_bytes import read_carried
 from network_health.sources.linux.cgroups import container_and_unit, read_cgroup_path, read_container_and_unit
 from network_health.sources.linux.closed_sockets import ClosedSockets
 from network_health.sources.linux.connection_counts import read_connections
@@ -17,6 +17,7 @@ from network_health.sources.linux.interface_addresses import (
     network_of,
     read_interface_addresses,
 )
+from network_health.sources.linux.ip_counters import read_ip_counters
 from network_health.sources.linux.link_loss import read_loss_kinds
 from network_health.sources.linux.namespace_reader import NamespaceReader
 from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces
@@ -71,7 +72,7 @@ __all__ = [
     "network_of",
     "read_boot_id",
     "read_bridge_ports",
-    "read_carried_bytes",
+    "read_carried",
     "read_cgroup_path",
     "read_command",
     "read_connected_to",
@@ -83,6 +84,7 @@ __all__ = [
     "read_half_open",
     "read_hardware_addresses",
     "read_interface_addresses",
+    "read_ip_counters",
     "read_links",
     "read_listeners",
     "read_loss_kinds",

@@ -1,0 +1,60 @@
+"""The counters of IP, UDP, ICMP and TCP: recorded files, and files without some of them."""
+
+from pathlib import Path
+
+import pytest
+
+from network_health.model import IpCounters
+from network_health.sources.linux import ip_counters, proc_net
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "protocols" / "linux-6.18"
+
+
+def recorded():
+    """The tables of ``snmp`` and ``netstat``, and ``snmp6``."""
+    snmp, netstat, snmp6 = ((FIXTURES / name).read_text() for name in ("snmp", "netstat", "snmp6"))
+    return dict(proc_net.parse_tables(snmp + netstat)), dict(proc_net.parse_snmp6(snmp6))
+
+
+def test_the_recorded_counters():
+    """IPv4 and IPv6 are added; what no socket took has arrived, too."""
+    tables, snmp6 = recorded()
+    assert ip_counters.select(tables, snmp6) == IpCounters(
+        octets=(477308, 476432),
+        multicast_octets=76,
+        datagrams=(450, 450),
+        icmp_messages=(1, 0),
+        segments=(248, 248),
+        forwarded=0,
+        undelivered=0,
+        aborted=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "added", "undelivered"),
+    [("InReceives", 5, 5), ("ForwDatagrams", 5, -5), ("ReasmReqds", 5, -5), ("ReasmOKs", 2, 2)],
+)
+def test_packets_that_no_protocol_got(name, added, undelivered):
+    """They are neither delivered nor forwarded, nor fragments of another packet; the same for IPv6."""
+    tables, snmp6 = recorded()
+    ip = tables["Ip"] | {name: tables["Ip"][name] + added}
+    assert ip_counters.select(tables | {"Ip": ip}, snmp6).undelivered == undelivered
+    name = {"ForwDatagrams": "OutForwDatagrams"}.get(name, name)
+    snmp6 |= {f"Ip6{name}": snmp6.get(f"Ip6{name}", 0) + added}
+    assert ip_counters.select(tables, snmp6).undelivered == undelivered
+
+
+def test_a_host_without_ipv6():
+    """Without ``snmp6`` the counters are those of IPv4."""
+    assert ip_counters.select(recorded()[0], {}).octets == (320032, 319232)
+
+
+@pytest.mark.parametrize("missing", ["Ip", "IpExt", "Tcp", "Icmp", "TcpExt"])
+def test_a_kernel_without_the_counters(missing):
+    """Nothing is known; UDP-Lite may be missing."""
+    tables, snmp6 = recorded()
+    del tables["UdpLite"]
+    assert ip_counters.select(tables, snmp6) is not None
+    del tables[missing]
+    assert ip_counters.select(tables, snmp6) is None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from network_health import alerting
 from network_health.collectors import (
     Collector,
+    Peaks,
     observe_interfaces,
     observe_namespaces,
     observe_protocols,
@@ -28,6 +29,7 @@ from network_health.model import (
     Attribution,
     Connections,
     Cost,
+    CounterReading,
     Finding,
     Interface,
     LinkReading,
@@ -39,7 +41,7 @@ from network_health.model import (
 )
 from network_health.reporting import Report, build_report, redacted
 from network_health.settings import Settings
-from network_health.sources import Answer, Isolated, Outcome, Readers, available_readers
+from network_health.sources import Answer, Background, Isolated, Outcome, Readers, available_readers
 
 if TYPE_CHECKING:
     from network_health.attribution import Attributor
@@ -81,7 +83,7 @@ class Monitor:
         self._reported = saved.reported if saved else None
         self._attributor = attributor or (None if readers else _kernel_attributor())
         self._run_attribution = Isolated[Attributed]("culprits", collector_timeout_s)
-        readers = tuple(readers or available_readers())
+        readers = self._readers = tuple(readers or available_readers())
         with_protocols = [reader for reader in readers if reader.protocols]
         options = readers, collector_timeout_s
         self.interfaces = Collector(
@@ -101,11 +103,14 @@ class Monitor:
             with_protocols,
             collector_timeout_s,
         )
+        self._samples = Background[Answer[CounterReading]]("interface-counters")
+        self._peaks: Answer[Peaks] | None = None
         with_namespaces = [reader for reader in readers if reader.namespaces]
         self.namespaces = with_namespaces and Collector(
             "namespaces", _read_namespaces, self._find_veths, with_namespaces, collector_timeout_s
         )
         interfaces = self.interfaces.run().value or ()
+        self._start_peaks()
         self.processes.run()
         if self.protocols:
             self.protocols.run()
@@ -121,6 +126,17 @@ class Monitor:
         """Do not report the interface errors counted up to the last sample."""
         if self.interfaces.last:
             self._reported = reported_counters(self.interfaces.last.value)
+
+    def sample(self) -> None:
+        """Read the counters of the interfaces, for their peaks; call it once a second between two checks.
+
+        Never raises, and does not wait for the reading.
+        """
+        self._take_samples()
+        name = self._peaks.reader if self._peaks else ""
+        read = next((reader.counters for reader in self._readers if reader.name == name), None)
+        if read:
+            self._samples.start(lambda: Answer(read(), name))
 
     def check(self) -> Report:
         """One check: collect, evaluate, attribute, alert, report. Never raises."""
@@ -141,6 +157,7 @@ class Monitor:
         values = {name: outcome.value for name, outcome in outcomes.items()}
         if values["interfaces"] is not None:
             self.skip_earlier_errors()
+            values["interfaces"] = self._with_peaks(values["interfaces"])
         return Snapshot(
             timestamp=timestamp,
             interfaces=values["interfaces"],
@@ -155,6 +172,24 @@ class Monitor:
             protocols=values.get("protocols"),
             namespaces=values.get("namespaces"),
         )
+
+    def _take_samples(self) -> None:
+        for sample in self._samples.take():
+            if self._peaks and self._peaks.reader == sample.reader:
+                self._peaks.value.add(sample.value)
+
+    def _with_peaks(self, interfaces: tuple[Interface, ...]) -> tuple[Interface, ...]:
+        """Add the peaks since the previous check, and begin those of the next one."""
+        self._take_samples()
+        peaks, last = self._peaks, self.interfaces.last
+        if peaks and last and peaks.reader == last.reader:
+            interfaces = peaks.value.finish(last.value, interfaces)
+        self._start_peaks()
+        return interfaces
+
+    def _start_peaks(self) -> None:
+        last = self.interfaces.last
+        self._peaks = Answer(Peaks(last.value), last.reader) if last else None
 
     def _attribute(
         self, snapshot: Snapshot, findings: tuple[Finding, ...], settings: Settings, started_s: float

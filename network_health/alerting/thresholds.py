@@ -63,8 +63,11 @@ def _scaled(limit: float, share: float) -> float:
 def _breached(snapshot: Snapshot, settings: Settings) -> Iterator[Finding]:
     for interface in snapshot.interfaces or ():
         name = interface.link.name
-        yield from _rate("tx_rate", name, "outbound", interface.tx_mbps, settings.tx_threshold_mbps)
-        yield from _rate("rx_rate", name, "inbound", interface.rx_mbps, settings.rx_threshold_mbps)
+        tx_peak = rx_peak = None
+        if settings.rate_basis == "peak":
+            tx_peak, rx_peak = interface.tx_peak_mbps, interface.rx_peak_mbps
+        yield from _rate("tx_rate", name, "outbound", interface.tx_mbps, tx_peak, settings.tx_threshold_mbps)
+        yield from _rate("rx_rate", name, "inbound", interface.rx_mbps, rx_peak, settings.rx_threshold_mbps)
         yield from _errors(interface, settings)
     connections = snapshot.connections
     if connections and connections.total > settings.conn_threshold:
@@ -74,7 +77,12 @@ def _breached(snapshot: Snapshot, settings: Settings) -> Iterator[Finding]:
     yield from protocol_findings(snapshot.protocols, settings)
 
 
-def _rate(check: str, name: str, direction: str, mbps: float | None, limit: float) -> Iterator[Finding]:
+def _rate(
+    check: str, name: str, direction: str, mbps: float | None, peak_mbps: float | None, limit: float
+) -> Iterator[Finding]:
+    """A peak that is not known is not judged, but the average."""
+    if peak_mbps is not None:
+        direction, mbps = f"{direction} peak", peak_mbps
     if mbps is not None and mbps > limit:
         yield Finding(check, name, f"{name} {direction} {mbps} Mbps > {limit} Mbps", mbps, limit)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from network_health.alerting import peer_findings
-from network_health.attribution import retransmit_culprits
-from network_health.attribution.evidence import address_text
+from network_health.attribution import peak_culprits, retransmit_culprits
+from network_health.attribution.evidence import Culprits, address_text
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.lookup import CHECKS, RATES, SEARCH_S, Lookup
 from network_health.attribution.loss_lookups import RETRANSMITS
@@ -95,6 +95,8 @@ class Attributor:
             search_s = min(SEARCH_S, started_s + _MAX_S - time.monotonic())
             lookup = Lookup(self._owners, self._losses, snapshot, settings, traffic, window, search_s)
             answers, known = lookup.attribute(due)
+            if traffic and settings.rate_basis == "peak":
+                answers = list(_of_peaks(answers, snapshot, traffic))
             self._kept.keep(answers, started_s, cheap)
             if not _has_few_sockets(snapshot):
                 gc.collect()  # Python would keep the memory of a large listing for later use
@@ -121,6 +123,19 @@ class Attributor:
             windows.read()
             time.sleep(seconds)
             return windows.read(is_last=True)
+
+
+def _of_peaks(
+    answers: Iterable[tuple[Finding, Culprits]], snapshot: Snapshot, traffic: Window
+) -> Iterator[tuple[Finding, Culprits]]:
+    averages: dict[tuple[str, str], float | None] = {}
+    for each in snapshot.interfaces or ():
+        averages["tx_rate", each.link.name], averages["rx_rate", each.link.name] = each.tx_mbps, each.rx_mbps
+    for finding, culprits in answers:
+        if finding.check in RATES:
+            average_mbps = averages.get((finding.check, finding.subject))
+            culprits = peak_culprits.of_peak(finding, culprits, average_mbps, traffic)
+        yield finding, culprits
 
 
 def _resent_sample_s(settings: Settings) -> float:

@@ -75,7 +75,10 @@ def one_check(settings: Settings, seconds: float) -> Report:
     """
     monitor = Monitor(replace(settings, alert_after_checks=1))
     monitor.skip_earlier_errors()
-    time.sleep(seconds)
+    due_s = time.monotonic() + seconds
+    while (left_s := due_s - time.monotonic()) > 0:
+        monitor.sample()
+        time.sleep(min(left_s, 1.0))
     return monitor.check()
 
 

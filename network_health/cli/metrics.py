@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from network_health.settings import Settings
 
@@ -48,8 +48,8 @@ def report_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
     for link in metrics.get("interfaces", ()):
         name = link["iface"]
         known = dict(link) | dict.fromkeys(link.get("unknown", ()))
-        yield Metric(f"{name}_tx_mbps", known["tx_rate_mbps"], "", settings.tx_threshold_mbps)
-        yield Metric(f"{name}_rx_mbps", known["rx_rate_mbps"], "", settings.rx_threshold_mbps)
+        yield Metric(f"{name}_tx_mbps", compared_rate(link, "tx", settings), "", settings.tx_threshold_mbps)
+        yield Metric(f"{name}_rx_mbps", compared_rate(link, "rx", settings), "", settings.rx_threshold_mbps)
         for counter in ("tx_errs", "rx_errs", "drops"):
             yield Metric(f"{name}_{counter}", known[counter], "c")
     if "total_connections" in metrics:
@@ -59,6 +59,14 @@ def report_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
         yield Metric("container_connections", most, "", settings.container_conn_threshold)
     yield from protocol_metrics(metrics, settings)
     yield Metric("check_time", round(metrics["check"]["total_ms"] / 1e3, 5), "s")
+
+
+def compared_rate(link: Content, direction: Literal["tx", "rx"], settings: Settings) -> float | None:
+    """The rate that is compared with the limit, as the setting ``rate_basis`` says."""
+    peak: float | None = link.get(f"{direction}_peak_mbps") if settings.rate_basis == "peak" else None
+    field = f"{direction}_rate_mbps"
+    average = None if field in link.get("unknown", ()) else float(link[field])
+    return average if peak is None else peak
 
 
 def protocol_metrics(metrics: Content, settings: Settings) -> Iterator[Metric]:

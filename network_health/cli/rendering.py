@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from network_health.cli.metrics import Content, connection_states, protocol_metrics
+from network_health.cli.metrics import Content, compared_rate, connection_states, protocol_metrics
 from network_health.cli.text import BOLD, DIM, GREEN, RED, YELLOW, Cell, Painter, printable, table
 from network_health.settings import Settings
 
@@ -43,14 +43,15 @@ def _interfaces(metrics: Content, settings: Settings, painter: Painter) -> Itera
     links = metrics.get("interfaces")
     if not links:
         return
-    limits = f"limits: {settings.tx_threshold_mbps} Mbps out, {settings.rx_threshold_mbps} Mbps in"
+    peak = ", peak of a second" if settings.rate_basis == "peak" else ""
+    limits = f"limits: {settings.tx_threshold_mbps} Mbps out, {settings.rx_threshold_mbps} Mbps in{peak}"
     yield _title("Interfaces", limits, painter)
     breached = {(alert["check"], alert["subject"]) for alert in metrics.get("alerts", ())}
     head = ("name", "state", ">out Mbps", ">in Mbps", ">speed", ">new errors", ">new drops", "addresses")
-    yield from _indented(table(head, [_link(link, breached) for link in links], painter))
+    yield from _indented(table(head, [_link(link, settings, breached) for link in links], painter))
 
 
-def _link(link: Content, breached: set[tuple[str, str]]) -> list[Cell]:
+def _link(link: Content, settings: Settings, breached: set[tuple[str, str]]) -> list[Cell]:
     def cell(text: object, check: str) -> Cell:
         return Cell(printable(text), YELLOW if (check, link["iface"]) in breached else "")
 
@@ -58,8 +59,8 @@ def _link(link: Content, breached: set[tuple[str, str]]) -> list[Cell]:
     return [
         Cell(printable(link["iface"])),
         Cell("up" if up else "down", "" if up else DIM),
-        cell(_known_rate(link, "tx_rate_mbps"), "tx_rate"),
-        cell(_known_rate(link, "rx_rate_mbps"), "rx_rate"),
+        cell(_rate(compared_rate(link, "tx", settings)), "tx_rate"),
+        cell(_rate(compared_rate(link, "rx", settings)), "rx_rate"),
         Cell(str(link["speed_mbps"] or "-")),
         cell(_known_sum(link["new_tx_errs"], link["new_rx_errs"]), "packet_errors"),
         cell(_known_sum(link["new_drops"]), "packet_errors"),
@@ -67,8 +68,8 @@ def _link(link: Content, breached: set[tuple[str, str]]) -> list[Cell]:
     ]
 
 
-def _known_rate(link: Content, field: str) -> str:
-    return "-" if field in link.get("unknown", ()) else f"{link[field]:.2f}"
+def _rate(mbps: float | None) -> str:
+    return "-" if mbps is None else f"{mbps:.2f}"
 
 
 def _known_sum(*counts: int | None) -> str:

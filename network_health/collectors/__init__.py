@@ -14,11 +14,13 @@ from network_health.collectors.interfaces import (
 )
 from network_health.collectors.ip_traffic import counted_since
 from network_health.collectors.namespaces import observe_namespaces
+from network_health.collectors.peaks import Peaks
 from network_health.collectors.processes import process_candidates, top_processes
 from network_health.collectors.protocols import observe_protocols
 
 __all__ = [
     "Collector",
+    "Peaks",
     "ReportedCounters",
     "counted_since",
     "is_excluded",

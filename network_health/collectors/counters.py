@@ -11,11 +11,11 @@ Guarantees:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from operator import le, sub
 
-from network_health.model import Baseline, Counters, LinkReading, WentBack
+from network_health.model import Baseline, Counters, LinkKey, LinkReading, WentBack
 
 #: How long an earlier, higher value is remembered.
 HICCUP_S = 120.0
@@ -51,19 +51,31 @@ def with_history(before: LinkReading | None, after: LinkReading) -> LinkReading:
     """``after`` with ``went_back``."""
     if before is None:
         return after
-    earlier = {link.key: link.counters for link in before.links}
-    went_back = {}
-    for link in after.links:
-        then, now = earlier.get(link.key), link.counters
-        if then is None or now is None:
-            continue
-        known = before.went_back.get(link.key)
-        if known is None and (now is then or all(map(le, then, now))):
-            continue
-        found = _went_back(then, known, now, after.at_s)
-        if found:
-            went_back[link.key] = found
+    went_back = find_went_back(counters_of(before), before.went_back, counters_of(after), after.at_s)
     return replace(after, went_back=went_back) if went_back else after
+
+
+def counters_of(reading: LinkReading) -> dict[LinkKey, Counters]:
+    """The counters of the interfaces that have some."""
+    return {link.key: link.counters for link in reading.links if link.counters is not None}
+
+
+def find_went_back(
+    before: Mapping[LinkKey, Counters],
+    known_before: Mapping[LinkKey, WentBack],
+    after: Mapping[LinkKey, Counters],
+    at_s: float,
+) -> dict[LinkKey, WentBack]:
+    """The ``went_back`` of the counters ``after``, which were read at ``at_s``."""
+    went_back = {}
+    for key, now in after.items():
+        then, known = before.get(key), known_before.get(key)
+        if then is None or (known is None and (now is then or all(map(le, then, now)))):
+            continue
+        found = _went_back(then, known, now, at_s)
+        if found:
+            went_back[key] = found
+    return went_back
 
 
 def _increase(then: int, highest: int, now: int) -> int | None:

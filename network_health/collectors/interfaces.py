@@ -63,6 +63,11 @@ def is_excluded(name: str, patterns: Sequence[str]) -> bool:
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def is_above_link_speed(mbps: float, link: Link) -> bool:
+    """Whether a physical interface cannot have this rate."""
+    return link.kind == "" and link.speed_mbps is not None and mbps > link.speed_mbps
+
+
 def _baselines(reading: LinkReading) -> dict[LinkKey, Baseline]:
     baselines = {link.key: Baseline(link.counters) for link in reading.links if link.counters}
     for key, known in reading.went_back.items():
@@ -131,5 +136,4 @@ def _mbps(octets: int | None, seconds: float, link: Link) -> float | None:
     if octets is None:
         return None
     mbps = round(octets / seconds * 8 / 1e6, 2)
-    is_too_high = link.kind == "" and link.speed_mbps is not None and mbps > link.speed_mbps
-    return None if is_too_high else mbps
+    return None if is_above_link_speed(mbps, link) else mbps

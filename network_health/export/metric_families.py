@@ -52,6 +52,8 @@ def _bits(megabits: float) -> float:
 _INTERFACE_METRICS: tuple[tuple[str, str, Callable[[_Entry], float | None]], ...] = (
     ("transmit_bits_per_second", "Outbound rate since the previous check.", _rate("tx_rate_mbps")),
     ("receive_bits_per_second", "Inbound rate since the previous check.", _rate("rx_rate_mbps")),
+    ("transmit_peak_bits_per_second", "Outbound rate of the highest second.", _rate("tx_peak_mbps")),
+    ("receive_peak_bits_per_second", "Inbound rate of the highest second.", _rate("rx_peak_mbps")),
     ("up", "1 if the interface is up and running, else 0.", itemgetter("up")),
     ("speed_bits_per_second", "Link speed, if known.", lambda entry: _bits(entry["speed_mbps"]) or None),
     ("mtu_bytes", "MTU of the interface.", itemgetter("mtu")),

@@ -19,6 +19,7 @@ from network_health.model.protocols import (
 from network_health.model.readings import (
     Baseline,
     Connections,
+    CounterReading,
     Counters,
     Interface,
     Link,
@@ -59,6 +60,7 @@ __all__ = [
     "CallTraffic",
     "Connections",
     "Cost",
+    "CounterReading",
     "Counters",
     "Failure",
     "Finding",

@@ -100,12 +100,24 @@ class LinkReading:
 
     ``announced`` has, by index, the counters with which the kernel announced an interface that was added
     after the first reading: 0 if it was created, more if it came from another network namespace.
-    ``went_back`` has the interfaces with counters that went back and have not moved since.
+    ``went_back`` has the interfaces with counters that went back and have not moved since. The counters were
+    read between ``at_s`` and ``until_s``; ``None`` if their reading took no time.
     """
 
     at_s: float
     links: tuple[Link, ...]
     announced: Mapping[int, Counters] = field(default_factory=dict)
+    went_back: Mapping[LinkKey, WentBack] = field(default_factory=dict)
+    until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CounterReading:
+    """The counters of all interfaces, read between ``at_s`` and ``until_s``; ``went_back`` as above."""
+
+    at_s: float
+    until_s: float
+    counters: Mapping[LinkKey, Counters]
     went_back: Mapping[LinkKey, WentBack] = field(default_factory=dict)
 
 
@@ -122,6 +134,7 @@ class Interface(NamedTuple):
     A rate or a count is ``None`` if it is unknown: without an earlier sample, or if its counter went back.
     With ``since_boot`` the ``new_*`` counts start at the creation of the interface. ``window_s`` is the time
     in which they were counted; ``None`` if it is unknown. ``new_rx_missed`` is a part of ``new_rx_drops``.
+    The peaks are the rates of the highest second since the previous check.
     """
 
     link: Link
@@ -137,6 +150,8 @@ class Interface(NamedTuple):
     counters_reset: bool = False
     since_boot: bool = False
     window_s: float | None = None
+    tx_peak_mbps: float | None = None
+    rx_peak_mbps: float | None = None
 
     @property
     def new_drops(self) -> int | None:

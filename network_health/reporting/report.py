@@ -164,6 +164,8 @@ def _interface(interface: Interface) -> dict[str, Any]:
         "drops": counters.drops if counters else 0,
         "tx_rate_mbps": interface.tx_mbps or 0,
         "rx_rate_mbps": interface.rx_mbps or 0,
+        "tx_peak_mbps": interface.tx_peak_mbps,
+        "rx_peak_mbps": interface.rx_peak_mbps,
         "ip6": list(link.ipv6),
         "mtu": link.mtu,
         "kind": link.kind,

@@ -89,6 +89,13 @@ class Settings:
         "The command handler that the receiving agent runs for a report.",
     )
 
+    rate_basis: str = _setting(
+        "average",
+        rules.choice("average", "peak"),
+        "rule",
+        'Which rate of an interface is compared with its limits: the "average" since the previous check, or '
+        'the "peak", its highest second. Where the peak is unknown, it is the average.',
+    )
     alert_after_checks: int = _setting(
         1, _CHECKS, "checks", "A limit must be breached in this many checks in a row before it is reported."
     )

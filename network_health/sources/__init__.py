@@ -5,12 +5,13 @@ interfaces (``linux/``) or from psutil (``portable``), and `Isolated`, which tur
 reading into a value.
 """
 
-from network_health.sources.isolation import Isolated, Outcome
+from network_health.sources.isolation import Background, Isolated, Outcome
 from network_health.sources.readers import PORTABLE, Answer, Readers, available_readers, boot_id, first_answer
 
 __all__ = [
     "PORTABLE",
     "Answer",
+    "Background",
     "Isolated",
     "Outcome",
     "Readers",

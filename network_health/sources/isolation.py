@@ -1,4 +1,5 @@
 """Runs a collector in a thread of its own, with a timeout, so that its errors do not affect other collectors.
+Runs frequent readings in one thread that stays, because the start of a thread costs more than such a reading.
 
 Guarantees: an error or a timeout is a `Failure`, never an exception. While the last run has not ended, the
 collector is not started again. A late answer is discarded. Where the system cannot start a thread, the
@@ -9,8 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import queue
 import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -92,3 +96,50 @@ class Isolated(Generic[T]):
         if run.answer is None:
             return Outcome(None, run.failure, ms)
         return Outcome(run.answer.value, None, ms, run.answer.reader)
+
+
+class Background(Generic[T]):
+    """Makes one reading at a time in a thread of its own, for which nobody waits.
+
+    A reading that raises `OSError` or `ValueError` has no result. While one does not end, none is started.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: queue.SimpleQueue[Callable[[], T] | None] = queue.SimpleQueue()
+        self._results: deque[T] = deque()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._thread: threading.Thread | None = None
+        weakref.finalize(self, self._tasks.put, None)  # the thread must not outlive its owner
+
+    def start(self, read: Callable[[], T]) -> None:
+        """Begin one more reading, unless the last one has not ended; never raises."""
+        if self._thread is None or not self._thread.is_alive():
+            work = self._tasks, self._results, self._idle
+            self._thread = threading.Thread(target=_work, args=work, name=self._name, daemon=True)
+            self._idle.set()
+            try:
+                self._thread.start()
+            except RuntimeError:  # the system's limit of threads or of memory is reached
+                self._thread = None
+                return
+        if self.is_idle():
+            self._idle.clear()
+            self._tasks.put(read)
+
+    def is_idle(self) -> bool:
+        """Whether no reading is being made."""
+        return self._idle.is_set()
+
+    def take(self) -> Iterator[T]:
+        """The results since the last call, the oldest first."""
+        while self._results:
+            yield self._results.popleft()
+
+
+def _work(tasks: queue.SimpleQueue[Callable[[], T] | None], results: deque[T], idle: threading.Event) -> None:
+    while read := tasks.get():
+        with contextlib.suppress(OSError, ValueError):
+            results.append(read())
+        idle.set()

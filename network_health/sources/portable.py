@@ -20,6 +20,7 @@ import psutil
 
 from network_health.model import (
     Connections,
+    CounterReading,
     Counters,
     Link,
     LinkReading,
@@ -65,11 +66,29 @@ def read_links() -> LinkReading:
                 speed_mbps=stat.speed or None,
                 ipv4=tuple(address for family, address in ip if family == socket.AF_INET),
                 ipv6=tuple(address for family, address in ip if family == socket.AF_INET6),
-                counters=io and Counters(*(getattr(io, field) for field in _COUNTER_FIELDS)),
+                counters=io and _counters(io),
                 mtu=stat.mtu,
             )
         )
     return LinkReading(at_s, tuple(links))
+
+
+def read_counters() -> CounterReading:
+    """The counters of all interfaces.
+
+    Raises:
+        OSError: the system denies access.
+    """
+    indexes = {name: index for index, name in socket.if_nameindex()}
+    at_s = time.monotonic()
+    found = psutil.net_io_counters(pernic=True, nowrap=False)
+    until_s = time.monotonic()
+    counters = {indexes.get(name, bounded_name(name)): _counters(io) for name, io in found.items()}
+    return CounterReading(at_s, until_s, counters)
+
+
+def _counters(io: Any) -> Counters:  # noqa: ANN401 - psutil's type has no public name
+    return Counters(*(getattr(io, field) for field in _COUNTER_FIELDS))
 
 
 def _addresses_and_indexes() -> tuple[Mapping[str, Sequence[Any]], Mapping[str, int]]:

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from network_health.model import (
     Connections,
+    CounterReading,
     LinkReading,
     Namespaces,
     ProcessDetails,
@@ -34,6 +35,8 @@ class Readers:
     process_details: Callable[[Sequence[int]], dict[int, ProcessDetails]]
     #: The argument adds ephemeral ports; ``None`` if the system has no protocol counters.
     protocols: Callable[[bool], ProtocolReading] | None = None
+    #: The counters of the interfaces alone; ``None`` if they cannot be read alone.
+    counters: Callable[[], CounterReading] | None = None
     #: ``None`` if the system has no network namespaces.
     namespaces: Callable[[], Namespaces] | None = None
 
@@ -52,6 +55,7 @@ PORTABLE = Readers(
     connections=portable.read_connections,
     processes=portable.read_processes,
     process_details=portable.read_process_details,
+    counters=portable.read_counters,
 )
 
 
@@ -96,5 +100,6 @@ def _kernel() -> Readers:
         processes=linux.ProcessReader().read,
         process_details=linux.read_process_details,
         protocols=linux.read_protocols,
+        counters=linux.CounterReader().read,
         namespaces=linux.NamespaceReader().read,
     )

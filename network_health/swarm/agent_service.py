@@ -128,6 +128,7 @@ class AgentService:
             remaining_s = self._schedule.due_s - time.monotonic()
             if remaining_s <= 0:
                 return True
+            self.monitor.sample()
             if not self._gate.is_flooded and self._config.has_new_packet():
                 return False
             pause_s = 1.0

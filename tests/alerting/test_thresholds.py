@@ -44,6 +44,26 @@ def test_a_rate_is_breached_by_more_than_its_limit(value, limit, texts):
 
 
 @pytest.mark.parametrize(
+    ("basis", "tx_peak", "rx_peak", "texts"),
+    [
+        ("average", 999.33, 999.33, ["eth0 inbound 30.0 Mbps > 20 Mbps"]),
+        (
+            "peak",
+            999.33,
+            30.5,
+            ["eth0 outbound peak 999.33 Mbps > 20 Mbps", "eth0 inbound peak 30.5 Mbps > 20 Mbps"],
+        ),
+        ("peak", 20.0, None, ["eth0 inbound 30.0 Mbps > 20 Mbps"]),
+    ],
+)
+def test_the_highest_second_is_compared_if_the_settings_say_so(basis, tx_peak, rx_peak, texts):
+    """Where it is unknown, the average is; by default the average always is."""
+    seen = eth0(tx=10.0, rx=30.0, tx_peak_mbps=tx_peak, rx_peak_mbps=rx_peak)
+    limits = {"tx_threshold_mbps": 20, "rx_threshold_mbps": 20}
+    assert sentences(seen, rate_basis=basis, **limits) == [(text, True) for text in texts]
+
+
+@pytest.mark.parametrize(
     ("count", "texts"), [(2001, ["High connection count: 2001 > 2000"]), (2000, []), (0, []), (None, [])]
 )
 def test_connections_are_breached_by_more_than_their_limit(count, texts):

@@ -205,7 +205,7 @@ def test_only_new_errors_count():
     """Errors that an earlier check has reported are not reported again."""
     more = {"tx_errors": 1, "rx_errors": 2, "tx_drops": 3, "rx_drops": 6, "rx_missed": 5}
     seen = observed(ETH0, later(ETH0, tx_packets=9, rx_packets=8, **more))
-    assert seen[3:] == (1, 2, 3, 6, 5, 9, 8, False, False, 1.0)
+    assert seen[3:] == (1, 2, 3, 6, 5, 9, 8, False, False, 1.0, None, None)
     assert (seen.new_drops, seen.new_rx_dropped) == (9, 1)
     assert observed(ETH0, ETH0).new_drops == 0
 

@@ -5,12 +5,14 @@ import itertools
 import json
 import resource
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 
 from network_health import Monitor, Settings
 from network_health.model import Connections, Link, LinkReading, ProcessDetails, ProcessReading, ProcessSample
+from network_health.sources import Background
 from network_health.sources.readers import available_readers
 from tests.rights import as_nobody
 
@@ -203,3 +205,43 @@ def test_without_a_thread_an_error_is_still_a_failure(monkeypatch):
     assert [each["collector"] for each in report.metrics["failures"]] == ["connections"]
     assert report.metrics["interfaces"]
     assert gc.isenabled()
+
+
+def until(condition):
+    """Wait until a thread has done what the test expects of it."""
+    end_s = time.monotonic() + 60
+    while not condition() and time.monotonic() < end_s:
+        time.sleep(0.001)
+
+
+def test_readings_in_the_background():
+    """Each has one result, in order; one that fails has none, and the next one is made."""
+    background, results = Background("test"), []
+    for read in (lambda: 1, deny_access, lambda: 2):
+        until(background.is_idle)
+        background.start(read)
+    until(lambda: results.extend(background.take()) or len(results) == 2)
+    assert results == [1, 2]
+
+
+def test_a_reading_that_hangs_in_the_background_is_the_only_one():
+    """Nobody waits for it, no other one is started, and a check is made as if there were none."""
+    hangs, began = threading.Event(), []
+    monitor = Monitor(readers=[readers(counters=lambda: began.append(1) or hangs.wait(60) or deny_access())])
+    monitor.sample()
+    until(lambda: began)
+    monitor.sample()
+    report = monitor.check()
+    hangs.set()
+    assert (report.status, began) == ("healthy", [1])
+
+
+def test_the_thread_in_the_background_ends_with_its_owner():
+    """A program may make many monitors."""
+    background, threads = Background("ends-with-its-owner"), []
+    background.start(lambda: threads.append(threading.current_thread()))
+    until(lambda: threads)
+    del background
+    gc.collect()
+    threads[0].join(60)
+    assert not threads[0].is_alive()

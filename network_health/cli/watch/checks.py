@@ -53,7 +53,9 @@ class CheckThread(threading.Thread):
         next_s = time.monotonic() + min(FIRST_CHECK_S, self._seconds)
         schedule = Schedule(next_s, self._seconds)
         while True:
-            time.sleep(max(next_s - time.monotonic(), 0))
+            while (left_s := next_s - time.monotonic()) > 0:
+                monitor.sample()
+                time.sleep(min(left_s, 1.0))
             started_s = time.monotonic()
             schedule.started(started_s)
             report = monitor.check()
@@ -72,6 +74,10 @@ class ViewMonitor:
         self._run_rankings = Isolated[dict[str, Any]]("processes", _READ_TIMEOUT_S)
         self._monitor = Monitor(settings)
         self._monitor.skip_earlier_errors()
+
+    def sample(self) -> None:
+        """See `Monitor.sample`."""
+        self._monitor.sample()
 
     def check(self) -> Report:
         """One check; never raises."""

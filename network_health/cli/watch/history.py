@@ -18,8 +18,8 @@ SLOTS = 60
 BLOCK_LEVELS = "▁▂▃▄▅▆▇█"
 ASCII_LEVELS = "_.-:=+*#"
 
-#: A field of ``metrics.interfaces``.
-RateField = Literal["tx_rate_mbps", "rx_rate_mbps"]
+#: The first part of the names of rates in ``metrics.interfaces``.
+Direction = Literal["tx", "rx"]
 Rates = tuple[float | None, float | None]
 #: One shared object: a host may have thousands of idle interfaces.
 _IDLE: Rates = (0.0, 0.0)
@@ -64,9 +64,9 @@ class History:
             slots = (*slots, slot)
         return History(self.slot_s, first_s, slots[-SLOTS:])
 
-    def rates(self, name: str, field: RateField, cells: int) -> list[float | None]:
+    def rates(self, name: str, direction: Direction, cells: int) -> list[float | None]:
         """The last ``cells`` peaks of an interface in Mbps, the newest last."""
-        index = 0 if field == "tx_rate_mbps" else 1
+        index = 0 if direction == "tx" else 1
         peaks = [slot.rates.get(name) if slot else None for slot in self._last(cells)]
         return [None if rates is None else rates[index] for rates in peaks]
 
@@ -94,15 +94,18 @@ class History:
 def _rates(metrics: Mapping[str, Any]) -> dict[str, Rates]:
     rates = {}
     for link in metrics.get("interfaces", ()):
-        out, into = known_rate(link, "tx_rate_mbps"), known_rate(link, "rx_rate_mbps")
+        out, into = _highest_rate(link, "tx"), _highest_rate(link, "rx")
         if out is not None or into is not None:
             rates[link["iface"]] = _IDLE if out == into == 0 else (out, into)
     return rates
 
 
-def known_rate(link: Mapping[str, Any], field: RateField) -> float | None:
-    """A rate of one of ``metrics.interfaces``, or ``None`` where its 0 means unknown."""
-    return None if field in link.get("unknown", ()) else float(link[field])
+def _highest_rate(link: Mapping[str, Any], direction: Direction) -> float | None:
+    """The rate of the highest second if it is known, else the average; ``None`` if that is unknown, too."""
+    field = f"{direction}_rate_mbps"
+    average = None if field in link.get("unknown", ()) else float(link[field])
+    peak: float | None = link.get(f"{direction}_peak_mbps")
+    return average if peak is None else peak
 
 
 def _highest(one: float | None, other: float | None) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from network_health.cli.metrics import Content
+from network_health.cli.metrics import Content, compared_rate
 from network_health.cli.watch.alerts import age, block, notices
 from network_health.cli.watch.layout import Block, cropped, heights
 from network_health.cli.watch.state import ORDER_KEYS, HostData, Order, State
@@ -130,7 +130,8 @@ class Screen:
         peaks = state.shown.history.peaks()
 
         def rank(link: Content) -> tuple[bool, float, bool]:
-            over = link["tx_rate_mbps"] > tx_limit or link["rx_rate_mbps"] > rx_limit
+            tx, rx = (compared_rate(link, way, self._settings) or 0.0 for way in ("tx", "rx"))
+            over = tx > tx_limit or rx > rx_limit
             return not over, -peaks.get(link["iface"], 0.0), not link["up"]
 
         return sorted(links, key=rank)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from network_health.cli.metrics import Content, connection_states
-from network_health.cli.watch.history import SLOTS, History, RateField, known_rate, sparkline
+from network_health.cli.metrics import Content, compared_rate, connection_states
+from network_health.cli.watch.history import SLOTS, Direction, History, sparkline
 from network_health.cli.watch.layout import Cell, cropped, line, wrapped
 from network_health.cli.watch.state import Order
 from network_health.cli.watch.theme import ALERT, DIM, HEAD, SPARK, Theme
@@ -26,9 +26,9 @@ def interfaces(
     names = [theme.printable(link["iface"]) for link in links]
     name_width = min(max(_MIN_NAME_WIDTH, *map(cell_len, names)), _MAX_NAME_WIDTH)
     spark = _spark_width(width - name_width)
-    directions: tuple[tuple[str, RateField, float], ...] = (
-        ("out Mbps ", "tx_rate_mbps", settings.tx_threshold_mbps),
-        ("in Mbps ", "rx_rate_mbps", settings.rx_threshold_mbps),
+    directions: tuple[tuple[str, Direction, float], ...] = (
+        ("out Mbps ", "tx", settings.tx_threshold_mbps),
+        ("in Mbps ", "rx", settings.rx_threshold_mbps),
     )
     head = [Cell("Interface", name_width, HEAD)]
     for title, _, limit in directions:
@@ -38,9 +38,9 @@ def interfaces(
     for name, link in zip(names, links, strict=True):
         style = "" if link["up"] else DIM
         cells = [Cell(name, name_width, style)]
-        for _, field, limit in directions:
-            cells.append(_rate(link, field, limit, style))
-            values = history.rates(link["iface"], field, spark)
+        for _, direction, limit in directions:
+            cells.append(_rate(compared_rate(link, direction, settings), limit, style, up=link["up"]))
+            values = history.rates(link["iface"], direction, spark)
             cells += [_spark(values, limit, theme)] if spark else []
         lines.append(line(cells))
     return [cropped(each, width) for each in lines]
@@ -111,11 +111,10 @@ def _formatted(value: object, form: str, theme: Theme) -> str:
     return format(value, form) if form and isinstance(value, int | float) else theme.printable(value)
 
 
-def _rate(link: Content, field: RateField, limit: float, style: str) -> Cell:
-    rate = known_rate(link, field)
+def _rate(rate: float | None, limit: float, style: str, *, up: bool) -> Cell:
     if rate is None:
-        return _value("?" if link["up"] else "down", over=False, style=style)
-    return _value(f"{rate:.2f}" if link["up"] or rate else "down", rate > limit, style)
+        return _value("?" if up else "down", over=False, style=style)
+    return _value(f"{rate:.2f}" if up or rate else "down", rate > limit, style)
 
 
 def _value(text: str, over: bool, style: str) -> Cell:

@@ -85,9 +85,10 @@ class LinkReader:
         if stats.keys() != self._links.keys():  # an interface was added or removed meanwhile
             self._read_links()
             at_s, stats = time.monotonic(), dump_stats()
+        until_s = time.monotonic()
         both = sorted(stats.keys() & self._links.keys())
         links = tuple([self._with_counters(index, stats[index]) for index in both])
-        return LinkReading(at_s, links, dict(self._announced))
+        return LinkReading(at_s, links, dict(self._announced), until_s=until_s)
 
     def close(self) -> None:
         """Close the socket and drop the cache; the next read starts again."""

@@ -61,19 +61,27 @@ def history(*reports, slot_s=SLOT_S):
 def test_a_cell_shows_the_peak_of_its_slot():
     """Of several checks in ten seconds the highest value counts, separately for each direction."""
     kept = history((0, [link(out=1, into=9)]), (2, [link(out=3)]), (4, [link(out=2)]), (10, [link(out=0.5)]))
-    assert kept.rates("eth0", "tx_rate_mbps", 3) == [None, 3.0, 0.5]
-    assert kept.rates("eth0", "rx_rate_mbps", 2) == [9.0, 0.0]
+    assert kept.rates("eth0", "tx", 3) == [None, 3.0, 0.5]
+    assert kept.rates("eth0", "rx", 2) == [9.0, 0.0]
     assert kept.sockets(3) == [None, 7, 7]
+
+
+def test_a_cell_shows_the_highest_second():
+    """If the highest second of a check is known, it counts instead of the average."""
+    peak = link(out=1, into=2) | {"tx_peak_mbps": 7.0, "rx_peak_mbps": None}
+    kept = history((0, [peak]))
+    assert (kept.rates("eth0", "tx", 1), kept.rates("eth0", "rx", 1)) == ([7.0], [2.0])
+    assert kept.peaks() == {"eth0": 7.0}
 
 
 def test_a_missing_value_is_unknown():
     """A gap between checks, a new interface, a counter reset: none of them is shown as 0."""
     kept = history((0, [link()]), (30, [link(), link("eth1", out=None, into=3)]), (40, [link("eth1", out=2)]))
-    assert kept.rates("eth0", "tx_rate_mbps", 5) == [0.0, None, None, 0.0, None]
-    assert kept.rates("eth1", "tx_rate_mbps", 2) == [None, 2.0]
-    assert kept.rates("eth1", "rx_rate_mbps", 2) == [3.0, 0.0]
+    assert kept.rates("eth0", "tx", 5) == [0.0, None, None, 0.0, None]
+    assert kept.rates("eth1", "tx", 2) == [None, 2.0]
+    assert kept.rates("eth1", "rx", 2) == [3.0, 0.0]
     assert kept.peaks() == {"eth1": 3.0}
-    assert kept.rates("eth9", "tx_rate_mbps", 2) == [None, None]
+    assert kept.rates("eth9", "tx", 2) == [None, None]
 
 
 def test_checks_far_apart():
@@ -81,12 +89,12 @@ def test_checks_far_apart():
     data = State.initial(60).data
     for at_s in (100.0, 160.3, 219.8, 280.1):
         data = data.after_check(result(content(interfaces=[link(out=at_s)]), started_s=at_s))
-    assert data.history.rates("eth0", "tx_rate_mbps", 5) == [None, 100.0, 160.3, 219.8, 280.1]
+    assert data.history.rates("eth0", "tx", 5) == [None, 100.0, 160.3, 219.8, 280.1]
 
 
 def test_the_history_is_bounded():
     """The number of slots is limited, and the newest are kept."""
     kept = history(*((10.0 * i, [link(out=i)]) for i in range(5 * SLOTS)))
     assert len(kept.slots) == SLOTS
-    assert kept.rates("eth0", "tx_rate_mbps", 2) == [5 * SLOTS - 2, 5 * SLOTS - 1]
+    assert kept.rates("eth0", "tx", 2) == [5 * SLOTS - 2, 5 * SLOTS - 1]
     assert kept.peaks() == {"eth0": 5 * SLOTS - 1}

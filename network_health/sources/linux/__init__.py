@@ -17,8 +17,8 @@ from network_health.sources.linux.interface_addresses import (
     network_of,
     read_interface_addresses,
 )
-from network_health.sources.linux.ip_counters import read_ip_counters
 from network_health.sources.linux.interface_counters import CounterReader
+from network_health.sources.linux.ip_counters import read_ip_counters
 from network_health.sources.linux.link_loss import read_loss_kinds
 from network_health.sources.linux.namespace_reader import NamespaceReader
 from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces

@@ -18,7 +18,7 @@ procs, connections, datagrams = json.loads(sys.argv[1])
 if procs:
     open(procs, "w").write("0")
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-server = socket.create_server(("127.0.0.1", 0), backlog=1000)
+server = socket.create_server(("127.0.0.1", 8080), backlog=1000)
 held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(datagrams)]
 for each in held:
     each.bind(("127.0.0.1", 0))
@@ -49,7 +49,7 @@ def kubelet():
 
 @contextlib.contextmanager
 def container(cgroup=None, connections=0, datagrams=0, veth=None):
-    """A process with a listening socket, 2 * ``connections`` TCP and ``datagrams`` UDP sockets.
+    """A process that listens on port 8080, with 2 * ``connections`` TCP and ``datagrams`` UDP sockets.
 
     ``veth`` is the name of the veth interface that leads to it from the network of the caller.
     """

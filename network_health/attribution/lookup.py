@@ -42,6 +42,8 @@ RATES = {"tx_rate": "outbound", "rx_rate": "inbound"}
 
 #: How long the search for owners may take in one check.
 SEARCH_S = 6.0
+#: How many other network namespaces are entered in one check; the findings about others are due in the next.
+MAX_ENTERED = 3
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Lookup:
         self._crossings_of: dict[int, interface_paths.Crossings] = {}
         self._splits: dict[int, protocol_split.ProtocolSplit] = {}
         self._failures: list[str] = []
+        self._entered = 0
 
     def attribute(self, findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Culprits]], Attribution]:
         """The findings whose culprits are known, with these; the traffic and its owners."""
@@ -86,7 +89,23 @@ class Lookup:
             return None
 
     def _connections(self, _: Finding) -> Culprits:
-        listing = self._sockets
+        return self._of_sockets(self._sockets)
+
+    def _namespace_connections(self, finding: Finding) -> Culprits | None:
+        seen = self.snapshot.namespaces
+        namespace = (
+            next((each for each in seen.entries if each.label == finding.subject), None) if seen else None
+        )
+        if namespace is None or self._entered >= MAX_ENTERED:
+            return None
+        self._entered += 1
+        listing = linux.call_in_namespace(
+            namespace.pid, namespace.inode, lambda: linux.read_socket_groups(self._deadline_s)
+        )
+        clause, evidence = self._of_sockets(listing)
+        return clause, {"namespace": finding.subject} | evidence
+
+    def _of_sockets(self, listing: linux.SocketListing) -> Culprits:
         note = missing_owners.note_of_sockets(listing)
         clause, evidence = connection_culprits.of_connections(
             listing.groups, self._owner_of, self._count, note
@@ -229,6 +248,7 @@ def _is_hidden(socket: Socket, owners: linux.SocketOwners) -> bool:
 
 _LOOKUPS: Mapping[str, Callable[[Lookup, Finding], Culprits | None]] = {
     "connections": Lookup._connections,
+    "namespace_connections": Lookup._namespace_connections,
     **dict.fromkeys(loss_lookups.LOOKUPS, Lookup._loss),
     **dict.fromkeys(RATES, Lookup._rate),
 }

@@ -12,15 +12,17 @@ _LOOPBACK, _REMOTE = (ipaddress.ip_address(text).packed for text in ("127.0.0.1"
 
 
 def owner_evidence():
-    """``metrics.culprits`` of two findings."""
+    """``metrics.culprits`` of three findings."""
     groups = [
         SocketGroup("tcp", "ESTABLISHED", _LOOPBACK, 80, _LOOPBACK, 0, 10, 0, {(1, 2): 8, (3,): 2}),
         SocketGroup("tcp", "ESTABLISHED", _LOOPBACK, 0, _LOOPBACK, 80, 10, 0, {(4,): 10}),
         SocketGroup("tcp", "ESTABLISHED", _LOOPBACK, 0, _REMOTE, 443, 10, 0, {(4,): 8, (3,): 2}),
     ]
     users = missing_owners.user_entries(Counter({(0, 0): 1000}), 5, "bytes")
+    connections = connection_culprits.of_connections(groups, _owner_of, 5)[1]
     return {
-        "connections": connection_culprits.of_connections(groups, _owner_of, 5)[1],
+        "connections": connections,
+        "namespace_connections": [{"namespace": "container web"} | connections],
         "tx_rate": [{"users": users, "not_tcp": dict(_NOT_TCP)}],
     }
 

@@ -21,6 +21,8 @@ _SAME_FIELDS = {
     **dict.fromkeys(("listen_drops", "syn_queue_drops", "syn_cookies"), "listen_overflows"),
     "softnet_squeezed": "softnet_dropped",
 }
+#: Lists whose objects the page documents as this one object.
+_SAME_OBJECT = {"metrics.culprits.namespace_connections": "metrics.culprits.connections"}
 #: Where the page documents the processes that share sockets, which every owner may have.
 SHARED_WITH = "metrics.culprits.connections.ports[].shared_with"
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "list"}
@@ -57,7 +59,7 @@ def fields_of(value, path=""):
     """Path and JSON type of every field below ``value``, with repetitions."""
     if isinstance(value, list):
         for inner in value:
-            yield from fields_of(inner, f"{path}[]")
+            yield from fields_of(inner, _SAME_OBJECT.get(path, f"{path}[]"))
     elif isinstance(value, dict):
         for key, inner in value.items():
             name = _DATA_KEYS.get(path, _SAME_FIELDS.get(key, key) if path == "metrics.culprits" else key)

@@ -20,6 +20,7 @@ from network_health.sources.linux.interface_addresses import (
 from network_health.sources.linux.interface_counters import CounterReader
 from network_health.sources.linux.ip_counters import read_ip_counters
 from network_health.sources.linux.link_loss import read_loss_kinds
+from network_health.sources.linux.namespace_entry import call_in_namespace
 from network_health.sources.linux.namespace_reader import NamespaceReader
 from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces
 from network_health.sources.linux.next_hops import read_hardware_addresses
@@ -70,6 +71,7 @@ __all__ = [
     "SocketListing",
     "SocketOwners",
     "SocketUser",
+    "call_in_namespace",
     "container_and_unit",
     "network_of",
     "read_boot_id",

@@ -15,6 +15,7 @@ import pytest
 from network_health.model import Namespaces
 from network_health.sources.linux import namespace_ids, namespace_reader, namespaces
 from network_health.sources.linux.errors import KernelFormatError
+from network_health.sources.linux.namespace_entry import call_in_namespace
 from network_health.sources.linux.namespace_reader import NamespaceReader, parse_counts
 from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces
 from tests.containers import container
@@ -203,3 +204,31 @@ def test_without_proc_the_reading_says_so(namespace):
 
     reason = "FileNotFoundError: [Errno 2] No such file or directory: '/proc/thread-self/ns/net'"
     assert namespace().call(read) == Namespaces(failure=reason, is_whole=False)
+
+
+@pytest.mark.root
+def test_a_namespace_is_entered_for_one_call():
+    """The call sees the other network; the calling thread, and an error of the call, stay what they are."""
+
+    def refuse():
+        raise ValueError("no answer")
+
+    with container(veth="v-entry") as process:
+        inode = os.stat(f"/proc/{process.pid}/ns/net").st_ino
+        inside = call_in_namespace(process.pid, inode, socket.if_nameindex)
+        with pytest.raises(ValueError, match="no answer"):
+            call_in_namespace(process.pid, inode, refuse)
+        outside = socket.if_nameindex()
+    assert [name for _, name in inside] == ["lo", "eth0"]
+    assert "v-entry" in [name for _, name in outside]
+
+
+@pytest.mark.root
+def test_another_namespace_than_meant_is_not_entered():
+    """A process that has ended, or that is in another namespace now, is an error."""
+    with container() as process:
+        inode = os.stat(f"/proc/{process.pid}/ns/net").st_ino
+        with pytest.raises(ProcessLookupError, match="another network namespace"):
+            call_in_namespace(process.pid, inode + 1, socket.if_nameindex)
+    with pytest.raises(FileNotFoundError):
+        call_in_namespace(process.pid, inode, socket.if_nameindex)

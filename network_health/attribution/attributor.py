@@ -15,6 +15,8 @@ from dataclasses import replace
 
 from network_health.alerting import peer_findings
 from network_health.attribution import peak_culprits, retransmit_culprits
+from network_health.attribution.call_lookups import Answers, CallLookups
+from network_health.attribution.call_window import CountedWindows
 from network_health.attribution.evidence import Culprits, address_text
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.lookup import CHECKS, RATES, SEARCH_S, Lookup
@@ -45,7 +47,8 @@ class Attributor:
 
     def __init__(self) -> None:
         self._owners = OwnerFinder()
-        self._windows: TrafficWindows | None = None
+        self._windows: TrafficWindows | CountedWindows | None = None
+        self._call_lookups = CallLookups()
         self._losses = LossReadings.read()
         self._kept = KeptAnswers(read_start_time, read_descriptor_count)
 
@@ -86,7 +89,8 @@ class Attributor:
         active = {finding.check for finding in findings if finding.breached}
         rates = active & RATES.keys() if settings.process_network != "off" else set()
         if window is None and checks & (rates | RETRANSMITS):
-            window = self._sample(SAMPLE_S if not checks & RETRANSMITS else _resent_sample_s(settings))
+            seconds = SAMPLE_S if not checks & RETRANSMITS else _resent_sample_s(settings)
+            window = self._sample(seconds, with_calls=settings.bpf and bool(checks & rates))
         is_reported = rates or (window and not window.is_sample and active & _TRAFFIC_CHECKS)
         traffic = window if is_reported or settings.process_network == "always" else None
         is_lookup = traffic is not None or bool(checks - RATES.keys())
@@ -97,6 +101,8 @@ class Attributor:
             answers, known = lookup.attribute(due)
             if traffic and settings.rate_basis == "peak":
                 answers = list(_of_peaks(answers, snapshot, traffic))
+            if settings.bpf and traffic and traffic.calls is None and not traffic.calls_failure:
+                answers, known = self._with_calls(answers, known, lookup, findings, started_s)
             self._kept.keep(answers, started_s, cheap)
             if not _has_few_sockets(snapshot):
                 gc.collect()  # Python would keep the memory of a large listing for later use
@@ -111,18 +117,45 @@ class Attributor:
         if settings.process_network != "always" and not is_cheap:
             self.close()
             return None
-        if self._windows is None:
-            self._windows = TrafficWindows()
+        kind = CountedWindows if settings.bpf and settings.process_network == "always" else TrafficWindows
+        if not isinstance(self._windows, kind):
+            self.close()
+            self._windows = kind()
             self._windows.read()
             return None
         return self._windows.read()
 
+    def _with_calls(
+        self,
+        answers: Answers,
+        known: Attribution,
+        lookup: Lookup,
+        findings: Sequence[Finding],
+        started_s: float,
+    ) -> tuple[Answers, Attribution]:
+        """The answers, with those of a sample of all sockets where TCP does not explain a rate."""
+
+        def look_up(findings: Sequence[Finding]) -> tuple[Answers, Attribution]:
+            window = self._sample(SAMPLE_S, with_calls=True)
+            search_s = min(SEARCH_S, started_s + _MAX_S - time.monotonic())
+            sampled = replace(lookup, window=window, resent_window=None, search_s=search_s)
+            found, known = sampled.attribute(findings)
+            return [each for each in found if _lasts(*each, window.seconds)], known
+
+        due = self._kept.due(findings, lookup.settings.culprit_refresh_sec, started_s)
+        return self._call_lookups.improved(answers, known, due, look_up)
+
     @staticmethod
-    def _sample(seconds: float) -> Window:
-        with contextlib.closing(TrafficWindows()) as windows:
+    def _sample(seconds: float, *, with_calls: bool = False) -> Window:
+        with contextlib.closing(CountedWindows() if with_calls else TrafficWindows()) as windows:
             windows.read()
             time.sleep(seconds)
             return windows.read(is_last=True)
+
+
+def _lasts(finding: Finding, culprits: Culprits, seconds: float) -> bool:
+    """Whether a rate, in Mbps, is not much lower in the sample: else it says nothing about its culprit."""
+    return 2 * int(culprits[1]["bytes"]) * 8 / 1e6 >= finding.value * seconds
 
 
 def _of_peaks(

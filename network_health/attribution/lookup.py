@@ -21,6 +21,7 @@ from network_health.attribution import (
     protocol_split,
     rate_culprits,
 )
+from network_health.attribution.call_crossings import CallCrossings
 from network_health.attribution.evidence import Culprits
 from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.process_traffic import OwnedTraffic
@@ -69,7 +70,8 @@ class Lookup:
         self._owners: dict[int, Owner] = {}
         self._crossings_of: dict[int, interface_paths.Crossings] = {}
         self._splits: dict[int, protocol_split.ProtocolSplit] = {}
-        self._failures: list[str] = []
+        failure = self.window.calls_failure if self.window else ""
+        self._failures = [failure] if failure else []
         self._entered = 0
 
     def attribute(self, findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Culprits]], Attribution]:
@@ -123,7 +125,7 @@ class Lookup:
             return None
         owners, direction = self._owned_traffic[0], interface_paths.DIRECTIONS[RATES[finding.check]]
         carried = window.carried[index][direction]
-        crossings, note = self._crossings(window, direction).of(index)
+        crossings, note = self._crossings_with_calls(window, direction, index)
         hidden = {
             each.socket.inode: interface_paths.bytes_of(each, direction)
             for crossing in crossings
@@ -161,6 +163,16 @@ class Lookup:
         found = known[direction].of(index) if direction in known else None
         return protocol_split.part_of(found, carried, window.seconds) if found else None
 
+    def _crossings_with_calls(
+        self, window: Window, direction: int, index: int
+    ) -> tuple[list[interface_paths.Crossing], str]:
+        crossings, note = self._crossings(window, direction).of(index)
+        if self._calls is None:
+            return crossings, note
+        of_tcp = self._crossings(window, direction)
+        of_calls, note_of_calls = self._calls.of(index, direction, lambda each: of_tcp.of(each)[0])
+        return [*crossings, *of_calls], note or note_of_calls
+
     def _crossings(self, window: Window, direction: int) -> interface_paths.Crossings:
         known = self._crossings_of
         if direction not in known:
@@ -186,15 +198,30 @@ class Lookup:
 
     def _traffic(self) -> Traffic | None:
         window = self.window
-        if window is None or not window.traffic:
+        of_calls = self._calls.owned if self._calls else []
+        if window is None or not (window.traffic or of_calls):
             return None
         links = {link.index: link for link in (each.link for each in self._interfaces.values()) if link.index}
         carried = interface_paths.carried_once(links, window.carried)
-        return process_traffic.by_process(self._owned_traffic[1], window.seconds, carried, window.is_whole)
+        owned = [*self._owned_traffic[1], *of_calls]
+        is_whole = window.is_whole and not (window.calls and window.calls.lost)
+        return process_traffic.by_process(owned, window.seconds, carried, is_whole)
 
     @cached_property
     def _sockets(self) -> linux.SocketListing:
         return linux.read_socket_groups(self._deadline_s)
+
+    @cached_property
+    def _names(self) -> Mapping[int, str]:
+        """The names of processes whose calls were counted."""
+        calls = self.window.calls if self.window else None
+        return {each.pid: each.name for each in calls.traffic} if calls else {}
+
+    @cached_property
+    def _calls(self) -> CallCrossings | None:
+        """What processes sent and received beside TCP; ``None`` if it was not counted."""
+        window = self.window
+        return CallCrossings(window.calls, window.carried) if window and window.calls else None
 
     @cached_property
     def _routed_traffic(self) -> interface_traffic.RoutedTraffic:
@@ -236,6 +263,8 @@ class Lookup:
             return Owner(None, "another process")
         if pid not in self._owners:
             details = linux.read_process_details([pid]).get(pid)
+            if details is None and pid in self._names:  # it has ended, and another one may have its pid
+                return Owner(None, self._names[pid])
             name, user = (details.name, details.user) if details else (None, None)
             self._owners[pid] = Owner(pid, name, user, *linux.read_container_and_unit(pid))
         return self._owners[pid]

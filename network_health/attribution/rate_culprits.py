@@ -61,15 +61,15 @@ def of_rate(
         listed: list[dict[str, Any]] = [
             {"address": evidence.address_text(address), "port": port or None, "bytes": n}
             for (address, port), n in evidence.largest(crossed.of_peer[first], count)
+            if address
         ]
         entries.append(
             owner | {"bytes": octets, "percent": evidence.percent_of(octets, total), "peers": listed}
         )
         if 100 * octets >= evidence.MIN_PERCENT * total and len(parts) < 2:
             by = f" by {evidence.owner_text(owner)}" if owner else ""
-            is_main = bool(listed) and 2 * listed[0]["bytes"] >= octets
-            peer = evidence.endpoint_text(listed[0]) if is_main else f"{len(crossed.peers[first])} peers"
-            parts.append(f"{100 * octets / total:.0f}%{by} {preposition} {peer}")
+            peer = _peer_text(preposition, listed, octets, crossed.peers[first])
+            parts.append(f"{100 * octets / total:.0f}%{by}{peer}")
     unknown = crossed.of_process[None] + crossed.of_process[()]  # () are processes that have ended
     unknown += sum(n for holders, n in crossed.holders.items() if ANOTHER_PROCESS in holders)
     result: dict[str, Any] = {
@@ -83,6 +83,15 @@ def of_rate(
         result["not_tcp"] = not_tcp.evidence
         parts += [not_tcp.text] if not_tcp.text else []
     return evidence.clause(parts, note), result | ({"note": note} if note else {})
+
+
+def _peer_text(
+    preposition: str, listed: Sequence[Mapping[str, Any]], octets: int, peers: Collection[_Peer]
+) -> str:
+    """`` to 10.0.0.9:873``, `` to 5 peers``; empty if the peers of a socket are not known."""
+    if listed and 2 * listed[0]["bytes"] >= octets:
+        return f" {preposition} {evidence.endpoint_text(listed[0])}"
+    return "" if any(not address for address, _ in peers) else f" {preposition} {len(peers)} peers"
 
 
 def _crossed(crossings: Sequence[Crossing], direction: str, listening_ports: Collection[int]) -> _Bytes:

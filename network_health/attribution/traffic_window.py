@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from network_health.attribution import process_traffic
 from network_health.collectors import counted_since
 from network_health.model import IpCounters, Socket, SocketResent, SocketTraffic
-from network_health.sources.linux import ClosedSockets, read_carried, read_ip_counters, read_tcp_bytes
+from network_health.sources.linux import Calls, ClosedSockets, read_carried, read_ip_counters, read_tcp_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """The traffic between two listings; ``listeners`` are those of the later one.
+
+    ``calls`` are the bytes of all sockets by process; ``None`` if they were not counted, or if that failed.
 
     ``carried`` are the bytes that each interface sent and received, by index, ``packets`` the packets.
     ``resent`` are the segments that were sent again. ``is_sample`` is true if the window did not begin at the
@@ -32,6 +34,8 @@ class Window:
     carried: Mapping[int, tuple[int, int]]
     resent: tuple[SocketResent, ...] = ()
     is_sample: bool = False
+    calls: Calls | None = None
+    calls_failure: str = ""
     packets: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     counted: IpCounters | None = None
 

@@ -187,7 +187,7 @@ def test_a_full_map():
         calls = counter.take()
         assert 0 < len(calls.traffic) < 8
         assert sum(each.sent for each in calls.traffic if each.pid == os.getpid()) + calls.lost >= 20 * SIZE
-        assert counter.take() == ((), 0)
+        assert counter.take()[:2] == ((), 0)
     assert end.recv(SIZE) == bytes(SIZE)
 
 

@@ -36,6 +36,7 @@ _TRACEPOINTS = ("btf_trace_sock_send_length", "btf_trace_sock_recv_length")
 #: The key of the entry for the bytes that have no place in the map.
 _LOST = bytes(KEY.size)
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
+_NETWORK_NAMESPACE = Path("/proc/thread-self/ns/net")
 #: The inode of the pid namespace of the host; see the kernel's nsfs.h.
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp", 132: "sctp", 136: "udplite", 262: "mptcp"}
@@ -44,10 +45,14 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Calls(NamedTuple):
-    """The bytes by process and peer; ``lost`` are the bytes for which the map had no place."""
+    """The bytes by process and peer; ``lost`` are the bytes for which the map had no place.
+
+    ``namespace`` is the inode of the calling thread's network namespace.
+    """
 
     traffic: tuple[CallTraffic, ...]
     lost: int
+    namespace: int
 
 
 class CallCounter:
@@ -87,7 +92,7 @@ class CallCounter:
         entries = _take_all(self._map, self._max_entries)
         lost = VALUE.unpack(entries.pop(_LOST, bytes(VALUE.size)))[0]
         _update(self._map, _LOST, bytes(VALUE.size))
-        return Calls(tuple(_parsed(entries)), lost)
+        return Calls(tuple(_parsed(entries)), lost, _NETWORK_NAMESPACE.stat().st_ino)
 
     def close(self) -> None:
         """Detach the programs and free the map."""

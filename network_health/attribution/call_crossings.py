@@ -1,0 +1,120 @@
+"""Finds which interfaces carried the bytes that were counted at the calls of processes, but for TCP.
+
+Guarantees: as `interface_paths`: a byte counts for an interface only if it must have crossed it. If the route
+is not known, because the socket has no peer, these are the bytes that no other interface can have carried.
+What sockets may receive as copies does not count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from network_health.attribution.evidence import MIN_PERCENT
+from network_health.attribution.interface_paths import (
+    ROUTES_DISAGREE,
+    WAY_UNKNOWN,
+    Carried,
+    Crossing,
+    Crossings,
+    Way,
+    bytes_of,
+)
+from network_health.attribution.interface_traffic import read_routed
+from network_health.attribution.process_traffic import OwnedTraffic
+from network_health.model import CallTraffic, Socket, SocketTraffic
+from network_health.sources import linux
+
+#: Their bytes are known from their sockets: what was sent, not what a process wants to send.
+_TCP = {"tcp", "mptcp"}
+
+#: Calls and interfaces are read at slightly different moments.
+_TOLERANCE = 1.1
+#: The TCP traffic that crossed an interface.
+CrossingsOf = Callable[[int], Sequence[Crossing]]
+
+
+class CallCrossings:
+    """The traffic that is not TCP, in the calling thread's network namespace.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
+    """
+
+    def __init__(self, calls: linux.Calls, carried: Carried) -> None:
+        self.owned = [
+            _owned(each)
+            for each in calls.traffic
+            if each.namespace == calls.namespace and each.protocol not in _TCP and not each.is_copy
+        ]
+        self._carried = carried
+        rules = linux.read_rules()
+        # The local port is not known.
+        routable = [
+            o for o in self.owned if o[0].socket.remote and not rules[len(o[0].socket.remote)].on_ports
+        ]
+        routed = read_routed(routable)
+        self._paths = routed.paths
+        self._by_way: dict[Way, list[OwnedTraffic]] = {way: list(each) for way, each in routed.by_way.items()}
+        placed = {id(each) for owned in self._by_way.values() for each in owned}
+        self._unplaced: list[OwnedTraffic] = []
+        for each in self.owned:
+            if id(each) in placed:
+                continue
+            device = each[0].socket.device
+            self._by_way.setdefault(Way(device), []).append(each) if device else self._unplaced.append(each)
+        self._crossings = cache(lambda direction: Crossings(direction, self._by_way, self._paths, carried))
+
+    def of(self, target: int, direction: int, tcp_of: CrossingsOf) -> tuple[list[Crossing], str]:
+        """The traffic that crossed ``target``, and a note about traffic for which that is not known."""
+        found, note = self._crossings(direction).of(target)
+        octets = sum(bytes_of(each, direction) for each, _ in self._unplaced)
+        elsewhere = int(min(octets, self._elsewhere(target, direction, tcp_of))) if octets else 0
+        if octets > elsewhere:
+            found.append(Crossing(self._unplaced, elsewhere))
+        of_target = self._carried[target][direction]
+        if octets_of((*found, *tcp_of(target)), direction) > _TOLERANCE * of_target:
+            return [], ROUTES_DISAGREE
+        return found, note or (WAY_UNKNOWN if 100 * elsewhere >= MIN_PERCENT * of_target > 0 else "")
+
+    def _elsewhere(self, target: int, direction: int, tcp_of: CrossingsOf) -> float:
+        """How many bytes other interfaces than ``target`` can have carried, without their TCP traffic."""
+        below = self._paths.crossed(Way(target))
+        total = 0
+        for index, link in self._paths.links.items():
+            is_above = target in self._paths.crossed(Way(index)) and not link.delivers_to_siblings
+            if index == target or is_above:
+                continue
+            if index not in self._carried:
+                return math.inf
+            known = (
+                self._carried[target][direction] if index in below else octets_of(tcp_of(index), direction)
+            )
+            total += max(self._carried[index][direction] - known, 0)
+        return total
+
+
+def octets_of(crossings: Sequence[Crossing], direction: int) -> int:
+    """The bytes that crossed an interface."""
+    return sum(
+        sum(bytes_of(traffic, direction) for traffic, _ in each.traffic) - each.elsewhere
+        for each in crossings
+    )
+
+
+def _owned(call: CallTraffic) -> OwnedTraffic:
+    socket = Socket(
+        state="",
+        local=call.local,
+        local_port=0,
+        remote=call.remote,
+        remote_port=call.remote_port,
+        inode=0,
+        cookie=0,
+        device=call.device,
+        mark=call.mark,
+        uid=call.uid,
+    )
+    return SocketTraffic(socket, call.sent, call.received), (call.pid,) if call.pid else None

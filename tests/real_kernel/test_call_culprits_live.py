@@ -1,0 +1,160 @@
+"""Which process is named for a rate that TCP does not explain, with ``bpf``: on the real kernel."""
+
+import contextlib
+import os
+import socket
+import time
+
+import pytest
+
+from network_health.sources.linux import CallCounter
+from network_health.sources.linux.errors import KernelFormatError
+from tests.netns import veth
+from tests.real_kernel.paced import Sender, check, clauses, listening, named, pace, started
+
+pytestmark = pytest.mark.root
+SHARE = 12
+
+
+@pytest.fixture(autouse=True)
+def _supported():
+    """Older kernels have no such tracepoint; they are tested by their errors."""
+    try:
+        CallCounter().close()
+    except (OSError, KernelFormatError) as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def host(namespace):
+    """A host with a link to each of two others, which are returned as well."""
+    host, one, two = namespace(), namespace(), namespace()
+    veth(host, one, ("eth0", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
+    veth(host, two, ("eth1", "p"), ("10.7.0.1/24", "10.7.0.2/24"))
+    return host, one, two
+
+
+@pytest.mark.parametrize("process_network", ["auto", "breach", "always"])
+def test_a_process_that_sends_datagrams(host, process_network):
+    """It is named with its peer for the interface of its route, not for the other one."""
+    here, one, two = host
+    with listening(one, two):
+        content = check(
+            here,
+            [Sender("quic", "10.8.0.2", 20, udp=True), Sender("backup", "10.7.0.2", 20)],
+            bpf=True,
+            process_network=process_network,
+        )
+    found = named(content)
+    assert {name: set(shares) for name, shares in found.items()} == {"eth0": {"quic"}, "eth1": {"backup"}}
+    assert found["eth0"]["quic"] == pytest.approx(96, abs=SHARE)
+    assert "to 10.8.0.2:5000" in clauses(content)["eth0"]
+    if process_network != "breach":  # then the bytes are only in the report of the lookup
+        names = {each["name"] for each in content["metrics"]["top_network"]}
+        assert names == {"quic", "backup", "unattributed"}
+
+
+def test_beside_tcp_on_one_link(host):
+    """Both are named, with their shares of the same second."""
+    here, one, _ = host
+    with listening(one):
+        content = check(
+            here, [Sender("quic", "10.8.0.2", 30, udp=True), Sender("backup", "10.8.0.2", 10)], bpf=True
+        )
+    assert named(content) == {"eth0": pytest.approx({"quic": 72, "backup": 24}, abs=SHARE)}
+
+
+def unconnected(name, address):
+    """A process that sends 20 Mbps from a socket that has no peer."""
+
+    def run():
+        with open("/proc/self/comm", "w") as comm:
+            comm.write(name)
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        while True:
+            for _ in range(20):
+                end.sendto(bytes(1250), (address, 9))
+            time.sleep(0.01)
+
+    return run
+
+
+def test_a_socket_without_a_peer(host):
+    """It has no route, but no other interface carried its bytes."""
+    here, _, two = host
+    with listening(two), started(here, unconnected("server", "10.8.0.2")):
+        content = check(here, [Sender("backup", "10.7.0.2", 20)], bpf=True)
+    assert {name: set(shares) for name, shares in named(content).items()} == {
+        "eth0": {"server"},
+        "eth1": {"backup"},
+    }
+    assert clauses(content)["eth0"].startswith(f"{named(content)['eth0']['server']:.0f}% by server[")
+
+
+def test_sockets_without_a_peer_on_two_links(host):
+    """Each may have sent by either link: nobody is named, and a note says why."""
+    here, *_ = host
+    works = unconnected("one", "10.8.0.2"), unconnected("two", "10.7.0.2")
+    with started(here, *works):
+        content = check(here, [], bpf=True)
+    assert named(content) == {"eth0": {}, "eth1": {}}
+    notes = [each["note"] for each in content["metrics"]["culprits"]["tx_rate"]]
+    assert notes == ["not known by which of several interfaces part of the bytes came or went"] * 2
+
+
+def brief():
+    """Processes that send a lot, and end at once."""
+    with open("/proc/self/comm", "w") as comm:
+        comm.write("brief")
+    while True:
+        child = os.fork()
+        if child == 0:
+            end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            end.connect(("10.8.0.2", 9))
+            for _ in range(600):
+                with contextlib.suppress(ConnectionRefusedError):
+                    end.send(bytes(1250))
+            os._exit(0)
+        os.waitpid(child, 0)
+        time.sleep(0.3)
+
+
+def test_processes_that_have_ended(host):
+    """They have a name without a pid, which another process may have."""
+    here, *_ = host
+    with started(here, brief):
+        content = check(here, [], bpf=True)
+    assert "by brief to 10.8.0.2:9" in clauses(content)["eth0"]
+
+
+def test_received_datagrams(host):
+    """The process that receives them is named with their sender."""
+    here, one, _ = host
+
+    def receive():
+        with open("/proc/self/comm", "w") as comm:
+            comm.write("reader")
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        end.bind(("10.8.0.1", 5000))
+        end.connect(("10.8.0.2", 4000))
+        while True:
+            end.recv(2000)
+
+    def send():
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        end.bind(("10.8.0.2", 4000))
+        end.connect(("10.8.0.1", 5000))
+        pace(end, 20, 1200)
+
+    with started(here, receive), started(one, send):
+        content = check(here, [], bpf=True)
+    assert set(named(content, "inbound")["eth0"]) == {"reader"}
+    assert "from 10.8.0.2:4000" in clauses(content, "inbound")["eth0"]
+
+
+def test_without_the_setting(host):
+    """Nobody is named for datagrams."""
+    here, one, _ = host
+    with listening(one):
+        content = check(here, [Sender("quic", "10.8.0.2", 20, udp=True)])
+    assert named(content) == {"eth0": {}}

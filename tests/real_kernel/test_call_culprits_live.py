@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from network_health import Monitor, Settings
 from network_health.sources.linux import CallCounter
 from network_health.sources.linux.errors import KernelFormatError
 from tests.netns import veth
@@ -150,6 +151,26 @@ def test_received_datagrams(host):
         content = check(here, [], bpf=True)
     assert set(named(content, "inbound")["eth0"]) == {"reader"}
     assert "from 10.8.0.2:4000" in clauses(content, "inbound")["eth0"]
+
+
+def test_without_rights(host):
+    """The report is as without the setting, and says what is missing."""
+    here, one, _ = host
+
+    def watch():
+        os.setgid(65534)
+        os.setuid(65534)
+        monitor = Monitor(Settings(tx_threshold_mbps=1, bpf=True))
+        time.sleep(0.3)
+        return monitor.check().as_content()
+
+    with listening(one), started(here, Sender("quic", "10.8.0.2", 20, udp=True).run):
+        content = here.call(watch)
+    assert named(content) == {"eth0": {}}
+    assert (
+        content["metrics"]["culprits"]["failure"]
+        == "bpf: PermissionError: [Errno 1] bpf(2) cannot create a map: Operation not permitted"
+    )
 
 
 def test_without_the_setting(host):

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import network_health
+from network_health.swarm.doctor.bpf import check_bpf
 from network_health.swarm.doctor.directive import check_directive
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.host import check_kernel, check_matrix, check_rights
@@ -49,6 +50,7 @@ def examine(workspace: Path | None, directive: str | None, key: str = "") -> Ite
         yield from check_directive(place.path, directive, key, python)
     yield check_rights()
     yield from check_kernel()
+    yield check_bpf()
     yield check_matrix()
 
 

@@ -23,6 +23,7 @@ from network_health.attribution.lookup import CHECKS, RATES, SEARCH_S, Lookup
 from network_health.attribution.loss_lookups import RETRANSMITS
 from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.traffic_window import TrafficWindows, Window
+from network_health.attribution.veth_lookups import VethLookups
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
 from network_health.sources.linux import OwnerFinder, read_descriptor_count, read_start_time
@@ -51,6 +52,7 @@ class Attributor:
         self._call_lookups = CallLookups()
         self._losses = LossReadings.read()
         self._kept = KeptAnswers(read_start_time, read_descriptor_count)
+        self._veth_lookups = VethLookups(self._losses)
 
     def attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings
@@ -61,10 +63,12 @@ class Attributor:
             OSError: the kernel denies access.
             KernelFormatError: its answer has an unknown format.
         """
+        started_s = time.monotonic()
         try:
-            return self._attribute(findings, snapshot, settings)
+            found = self._attribute(findings, snapshot, settings)
         finally:
             self._losses.end_check(snapshot, settings)
+        return self._veth_lookups.improved(found, findings, snapshot, settings, started_s)
 
     def close(self) -> None:
         """Stop receiving closed sockets."""

@@ -58,7 +58,8 @@ class Link:
     With ``delivers_to_siblings`` packets for another interface on the same ``lower`` do not reach ``lower``.
     ``active_port`` is the only port of a bond that carries packets. ``tunnel`` has the local and the remote
     address of a tunnel, packed; an address that is not set is empty. ``hardware_address`` is the MAC address.
-    ``peer_namespace`` is the kernel's id of the network namespace that has the other end of a veth.
+    ``peer_namespace`` is the kernel's id of the network namespace that has the other end of a veth, and
+    ``peer_index`` the index that this end has there.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Link:
     tunnel: tuple[bytes, bytes] | None = None
     hardware_address: bytes = b""
     peer_namespace: int | None = None
+    peer_index: int | None = None
 
     @property
     def key(self) -> LinkKey:

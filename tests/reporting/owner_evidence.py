@@ -23,7 +23,7 @@ def owner_evidence():
     return {
         "connections": connections,
         "namespace_connections": [{"namespace": "container web"} | connections],
-        "tx_rate": [{"users": users, "not_tcp": dict(_NOT_TCP)}],
+        "tx_rate": [{"namespace": "container web", "users": users, "not_tcp": dict(_NOT_TCP)}],
     }
 
 

@@ -42,6 +42,7 @@ class LinkStack(NamedTuple):
     active_port: int | None = None
     tunnel: tuple[bytes, bytes] | None = None
     peer_namespace: int | None = None
+    peer_index: int | None = None
 
 
 def parse_stack(kind: str, link: Mapping[int, bytes], data: bytes) -> LinkStack:
@@ -54,7 +55,9 @@ def parse_stack(kind: str, link: Mapping[int, bytes], data: bytes) -> LinkStack:
     is_here = LOWER_NAMESPACE not in link and kind not in _PAIRS
     lower = _index(link.get(LOWER)) if is_here else None
     if kind in _PAIRS:
-        return LinkStack(master, peer_namespace=_namespace_id(link.get(LOWER_NAMESPACE)))
+        peer_namespace = _namespace_id(link.get(LOWER_NAMESPACE))
+        peer_index = None if peer_namespace is None else _index(link.get(LOWER))
+        return LinkStack(master, peer_namespace=peer_namespace, peer_index=peer_index)
     if kind in _TUNNELS:
         locals_, remotes, link_at = _TUNNELS[kind]
         found = netlink.attributes(data, 0, len(data), {*locals_, *remotes, link_at})

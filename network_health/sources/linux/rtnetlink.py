@@ -150,6 +150,7 @@ class LinkReader:
                 tunnel=link.tunnel,
                 hardware_address=link.hardware_address,
                 peer_namespace=link.peer_namespace,
+                peer_index=link.peer_index,
             )
             self._links[index] = counters, link
         return link

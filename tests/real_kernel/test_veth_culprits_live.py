@@ -1,0 +1,140 @@
+"""Who is behind the rate of a veth interface: processes in containers; the host only forwards."""
+
+import os
+import re
+import socket
+import time
+
+import pytest
+
+from network_health import Monitor, Settings
+from network_health.attribution import veth_lookups
+from network_health.attribution.traffic_window import TrafficWindows
+from network_health.sources.linux import call_in_namespace, read_namespaces
+from tests.netns import veth
+from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, started
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def routed(namespace):
+    """A host that forwards between eth0, to the network, and v-box, to a container."""
+    host, outside, box = namespace(), namespace(), namespace()
+    veth(host, outside, ("eth0", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
+    veth(host, box, ("v-box", "eth0"), ("10.9.0.1/24", "10.9.0.2/24"))
+    host.sysctl("net.ipv4.ip_forward", 1)
+    box.ip("route", "add", "default", "via", "10.9.0.1")
+    outside.ip("route", "add", "default", "via", "10.8.0.1")
+    return host, outside, box
+
+
+def masked(clause):
+    """The clause without numbers that differ from run to run."""
+    return re.sub(r"\d+%", "N%", re.sub(r"\[\d+\]", "[PID]", clause))
+
+
+@pytest.mark.parametrize("receives", [False, True])
+def test_a_process_in_a_container_is_named(routed, receives):
+    """It sends or receives through the host: the veth alone names it, with its container."""
+    host, outside, box = routed
+    sender = Sender("backup", "10.8.0.2", 20, receives=receives)
+    with listening(outside), started(box, sender.run):
+        content = check(host, [])
+    direction, word = ("outbound", "from") if receives else ("inbound", "to")
+    who = f"by backup[PID] in namespace {box.name}"
+    text = f"N% {who} {word} 10.8.0.2:{PORT + receives}"
+    found = {name: masked(clause) for name, clause in clauses(content, direction).items()}
+    assert found == {"v-box": text}
+    other_way = clauses(content, "inbound" if receives else "outbound")
+    assert "backup" not in str(other_way)
+    (entry,) = content["metrics"]["culprits"]["tx_rate" if receives else "rx_rate"]
+    assert (entry["iface"], entry["direction"], entry["namespace"]) == (
+        "v-box",
+        direction,
+        f"namespace {box.name}",
+    )
+    assert entry["coverage_percent"] > 90
+
+
+def test_a_process_of_the_host_is_named_on_the_veth_to_its_peer(routed):
+    """What the host itself sends to a container is of its own process."""
+    host, _, box = routed
+    with listening(box):
+        content = check(host, [Sender("push", "10.9.0.2", 20)])
+    found = {name: masked(clause) for name, clause in clauses(content).items()}
+    assert found == {"v-box": f"N% by push[PID] to 10.9.0.2:{PORT}"}
+
+
+def test_an_active_alert_does_not_enter_the_container_again(routed):
+    """In the checks after the lookup its answer is kept: no namespace is entered."""
+    host, outside, box = routed
+
+    def watch():
+        entered = []
+        enter = veth_lookups.linux.call_in_namespace
+
+        def counted(pid, *rest):
+            entered.append(pid)
+            return enter(pid, *rest)
+
+        veth_lookups.linux.call_in_namespace = counted
+        monitor = Monitor(Settings(rx_threshold_mbps=1, conn_threshold=10**6, exclude_interfaces=["eth0"]))
+        time.sleep(0.5)
+        numbers = []
+        for _ in range(3):
+            monitor.check()
+            numbers.append(len(entered))
+            time.sleep(0.3)
+        return numbers, masked(monitor.check().details.partition(" (")[2])
+
+    with listening(outside), started(box, Sender("backup", "10.8.0.2", 20).run):
+        time.sleep(0.3)
+        numbers, clause = host.call(watch)
+    assert numbers == [1, 1, 1]
+    assert clause == f"N% by backup[PID] in namespace {box.name} to 10.8.0.2:{PORT})"
+
+
+def test_two_containers_are_not_mixed_up(namespace, routed):
+    """Each veth names its own container, although both send to one address from one kind of process."""
+    host, outside, box = routed
+    second = namespace()
+    veth(host, second, ("v-two", "eth0"), ("10.6.0.1/24", "10.6.0.2/24"))
+    second.ip("route", "add", "default", "via", "10.6.0.1")
+    one, two = Sender("one", "10.8.0.2", 20), Sender("two", "10.8.0.2", 10)
+    with listening(outside), started(box, one.run), started(second, two.run):
+        content = check(host, [])
+    assert {name: masked(clause) for name, clause in clauses(content, "inbound").items()} == {
+        "v-box": f"N% by one[PID] in namespace {box.name} to 10.8.0.2:{PORT}",
+        "v-two": f"N% by two[PID] in namespace {second.name} to 10.8.0.2:{PORT}",
+    }
+
+
+def test_the_bytes_of_a_container_are_those_that_it_sent(routed):
+    """TCP from one namespace to another: what is read of its socket equals what the sender counted."""
+    host, outside, box = routed
+    size = 5_000_000
+
+    def send():
+        end = socket.create_connection(("10.8.0.2", PORT))
+        time.sleep(1)
+        end.sendall(bytes(size))
+        time.sleep(60)
+
+    def sample():
+        windows = TrafficWindows()
+        windows.read()
+        time.sleep(2)
+        window = windows.read(is_last=True)
+        windows.close()
+        return sum(each.sent for each in window.traffic)
+
+    def watch():
+        (busy,) = [each for each in read_namespaces() if each.inode == box_inode]
+        return call_in_namespace(busy.pid, busy.inode, sample)
+
+    with listening(outside), started(box, send):
+        box_inode = os.stat(f"/run/netns/{box.name}").st_ino
+        time.sleep(0.5)
+        sent = host.call(watch)
+    assert sent == pytest.approx(size, rel=0.02)

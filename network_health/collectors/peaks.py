@@ -41,8 +41,8 @@ class Peaks:
         last = self._last
         if now.at_s - last.at_s < SHORTEST_SECOND_S:
             return
-        went_back = find_went_back(last.counters, last.went_back, now.counters, now.at_s)
-        self._count(last, now.counters, now.until_s)
+        unusual = self._count(last, now.counters, now.until_s)
+        went_back = find_went_back(last.counters, last.went_back, unusual, now.at_s) if unusual else {}
         self._earlier, self._last = last, replace(now, went_back=went_back)
 
     def finish(self, end: LinkReading, interfaces: tuple[Interface, ...]) -> tuple[Interface, ...]:
@@ -56,8 +56,12 @@ class Peaks:
         self._count(first, counters_of(end), end.at_s if end.until_s is None else end.until_s)
         return tuple(map(self._with_peaks, interfaces))
 
-    def _count(self, before: CounterReading, counters: Mapping[LinkKey, Counters], until_s: float) -> None:
+    def _count(
+        self, before: CounterReading, counters: Mapping[LinkKey, Counters], until_s: float
+    ) -> dict[LinkKey, Counters]:
+        """Count one second; returns the counters that went back in it or before."""
         seconds = until_s - before.at_s
+        unusual = {key: counters[key] for key in before.went_back if key in counters}
         for key, now in counters.items():
             then = before.counters.get(key)
             if now is then:
@@ -65,14 +69,20 @@ class Peaks:
             if then is None:
                 self._unknown.add(key)
                 continue
-            known = before.went_back.get(key)
-            baseline = Baseline(then, known.highest if known else None)
-            sent, received, *_ = increases(baseline, now)
-            if sent is None or received is None or is_return(baseline, now, 0) or is_return(baseline, now, 1):
-                self._unknown.add(key)
-                continue
+            # Not `increases` for each interface: it takes three times as long, once a second.
+            sent, received = now.tx_bytes - then.tx_bytes, now.rx_bytes - then.rx_bytes
+            if sent < 0 or received < 0 or key in unusual:
+                unusual[key] = now
+                known = before.went_back.get(key)
+                baseline = Baseline(then, known.highest if known else None)
+                increase = increases(baseline, now)
+                if None in increase[:2] or is_return(baseline, now, 0) or is_return(baseline, now, 1):
+                    self._unknown.add(key)
+                    continue
+                sent, received = increase[0] or 0, increase[1] or 0
             highest = self._highest.get(key, _IDLE)
             self._highest[key] = max(highest[0], sent * 8 / seconds), max(highest[1], received * 8 / seconds)
+        return unusual
 
     def _with_peaks(self, interface: Interface) -> Interface:
         key = interface.link.key

@@ -106,40 +106,39 @@ class Background(Generic[T]):
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._tasks: queue.SimpleQueue[Callable[[], T] | None] = queue.SimpleQueue()
-        self._results: deque[T] = deque()
-        self._idle = threading.Event()
-        self._idle.set()
-        self._thread: threading.Thread | None = None
-        weakref.finalize(self, self._tasks.put, None)  # the thread must not outlive its owner
+        self._thread: _Readings[T] | None = None
 
     def start(self, read: Callable[[], T]) -> None:
         """Begin one more reading, unless the last one has not ended; never raises."""
-        if self._thread is None or not self._thread.is_alive():
-            work = self._tasks, self._results, self._idle
-            self._thread = threading.Thread(target=_work, args=work, name=self._name, daemon=True)
-            self._idle.set()
+        if self._thread is None:
+            thread = _Readings[T](self._name)
             try:
-                self._thread.start()
+                thread.start()
             except RuntimeError:  # the system's limit of threads or of memory is reached
-                self._thread = None
                 return
-        if self.is_idle():
-            self._idle.clear()
-            self._tasks.put(read)
-
-    def is_idle(self) -> bool:
-        """Whether no reading is being made."""
-        return self._idle.is_set()
+            self._thread = thread
+            weakref.finalize(self, thread.tasks.put, None)  # the thread must not outlive its owner
+        if not self._thread.is_reading:
+            self._thread.is_reading = True
+            self._thread.tasks.put(read)
 
     def take(self) -> Iterator[T]:
         """The results since the last call, the oldest first."""
-        while self._results:
-            yield self._results.popleft()
+        while self._thread and self._thread.results:
+            yield self._thread.results.popleft()
 
 
-def _work(tasks: queue.SimpleQueue[Callable[[], T] | None], results: deque[T], idle: threading.Event) -> None:
-    while read := tasks.get():
-        with contextlib.suppress(OSError, ValueError):
-            results.append(read())
-        idle.set()
+class _Readings(threading.Thread, Generic[T]):
+    """The thread of a `Background`; it ends with the task ``None``."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.tasks: queue.SimpleQueue[Callable[[], T] | None] = queue.SimpleQueue()
+        self.results: deque[T] = deque()
+        self.is_reading = False
+
+    def run(self) -> None:
+        while read := self.tasks.get():
+            with contextlib.suppress(OSError, ValueError):
+                self.results.append(read())
+            self.is_reading = False

@@ -62,6 +62,34 @@ def dump(protocol: int, request: bytes, empty: Callable[[], T], parse: Callable[
     raise interrupted
 
 
+class KeptSocket:
+    """Requests dumps over one socket: a new one for each dump takes half of the time of a short one."""
+
+    def __init__(self, protocol: int) -> None:
+        self._protocol = protocol
+        self._kernel: socket.socket | None = None
+        self._buffer = bytearray(_BUFFER_BYTES)
+
+    def dump(self, request: bytes, empty: Callable[[], T], parse: Callable[[bytes, T], bool]) -> T:
+        """See the function `dump`; one attempt. After an error the next dump has a new socket.
+
+        Raises:
+            OSError: the kernel reports an error, does not answer in time, or was interrupted.
+            KernelFormatError: the answer has an unknown format.
+        """
+        kernel, self._kernel = self._kernel or _connect(self._protocol), None
+        try:
+            kernel.send(request)
+            result = empty()
+            while not parse(_receive(kernel, self._buffer), result):
+                pass
+        except (OSError, KernelFormatError):
+            kernel.close()
+            raise
+        self._kernel = kernel
+        return result
+
+
 @contextmanager
 def exchange(protocol: int) -> Iterator[Callable[[int, bytes], bytes]]:
     """A function that sends a request with this message type and body, and returns the answer, one datagram.

@@ -25,7 +25,7 @@ from network_health.sources.linux.errors import KernelFormatError
 
 MAX_CACHE_S = 300.0
 
-_NETLINK_ROUTE = 0
+NETLINK_ROUTE = 0
 _NEWLINK, _GETLINK, _NEWADDR, _GETADDR, _NEWSTATS, _GETSTATS = 16, 18, 20, 22, 92, 94
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, change
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
@@ -55,7 +55,7 @@ _NO_SPEEDS = (0, 0xFFFF, 0xFFFFFFFF)
 
 _GET_LINKS = netlink.dump_request(_GETLINK, _LINK.pack(0, 0, 0, 0, 0))
 _GET_ADDRESSES = netlink.dump_request(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0))
-_GET_STATS = netlink.dump_request(_GETSTATS, _STATS.pack(0, 0, 1 << _IFLA_STATS_LINK_64 - 1))
+GET_STATS = netlink.dump_request(_GETSTATS, _STATS.pack(0, 0, 1 << _IFLA_STATS_LINK_64 - 1))
 
 #: Interface index and address family.
 AddressKey = tuple[int, int]
@@ -163,7 +163,7 @@ def read_links() -> dict[int, Link]:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
-    return netlink.dump(_NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
+    return netlink.dump(NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
 
 
 def read_addresses() -> dict[AddressKey, list[str]]:
@@ -173,7 +173,7 @@ def read_addresses() -> dict[AddressKey, list[str]]:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
-    return netlink.dump(_NETLINK_ROUTE, _GET_ADDRESSES, dict[AddressKey, list[str]], parse_addresses)
+    return netlink.dump(NETLINK_ROUTE, _GET_ADDRESSES, dict[AddressKey, list[str]], parse_addresses)
 
 
 def dump_stats() -> dict[int, bytes]:
@@ -183,7 +183,7 @@ def dump_stats() -> dict[int, bytes]:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
-    return netlink.dump(_NETLINK_ROUTE, _GET_STATS, dict[int, bytes], parse_stats)
+    return netlink.dump(NETLINK_ROUTE, GET_STATS, dict[int, bytes], parse_stats)
 
 
 def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:

@@ -74,6 +74,15 @@ def test_base_units():
     assert found["last_check_timestamp_seconds",] == REPORTS["breached"].timestamp
 
 
+def test_a_known_peak_is_a_sample():
+    """In bits, for each direction; an unknown one is absent."""
+    report = REPORTS["breached"]
+    links = [entry | {"tx_peak_mbps": 999.33} for entry in report.metrics["interfaces"][1:]]
+    found = samples(exposition(replace(report, metrics={**report.metrics, "interfaces": links})))
+    peaks = {key: value for key, value in found.items() if "peak" in key[0]}
+    assert peaks == {("interface_transmit_peak_bits_per_second", ("interface", "eth0")): 999.33e6}
+
+
 def test_each_active_alert_is_a_sample():
     """One sample for each alert; it is gone when the alert is resolved."""
     alerts = {key[1:] for key in samples(text("breached")) if key[0] == "alert"}

@@ -1,5 +1,6 @@
 """The agent's work, tested without a swarm: a fake node records what the service does."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,16 @@ def test_a_call_makes_the_check_that_is_due_and_reports_it(node):
     ((receiver, handler, _),) = node.passed
     assert (receiver, handler) == ("receiver-1", "cmd_ingest_status_report")
     assert node.beacons >= 2
+
+
+def test_a_call_samples_the_interfaces_while_it_waits(node):
+    """Once a second, and not when the check is due."""
+    samples = []
+    node.service.monitor.sample = lambda: samples.append(time.monotonic())
+    started_s = time.monotonic()
+    node.service._schedule.due_s = started_s + 2.5
+    node.service.work({}, None)
+    assert [round(at_s - started_s) for at_s in samples] == [0, 1, 2]
 
 
 def test_a_call_ends_when_the_agent_does(node):

@@ -165,6 +165,24 @@ def test_a_dump_that_is_always_interrupted_is_an_error(kernel):
     assert 2 <= len(ends) <= 10
 
 
+def test_a_socket_is_kept_for_the_next_dump(kernel):
+    """Every dump has its own answer."""
+    ends = kernel([message(18, b"one!") + DONE, message(18, b"two!") + DONE])
+    kept = netlink.KeptSocket(0)
+    assert [kept.dump(b"request", list, collect) for _ in range(2)] == [[b"one!"], [b"two!"]]
+    assert len(ends) == 1
+
+
+def test_after_an_error_the_next_dump_has_a_new_socket(kernel):
+    """What is left of an interrupted dump is not taken for an answer to the next request."""
+    interrupted = message(18, b"more", flags=2 | INTERRUPTED)
+    ends = kernel([interrupted, message(18, b"late") + DONE], [message(18, b"here") + DONE])
+    kept = netlink.KeptSocket(0)
+    with pytest.raises(InterruptedError, match="EINTR"):
+        kept.dump(b"request", list, collect)
+    assert (kept.dump(b"request", list, collect), len(ends)) == ([b"here"], 2)
+
+
 def test_a_dump_without_end_is_an_error(kernel):
     """If the answer has no end, there is a timeout."""
     kernel([message(18, b"half")])

@@ -8,8 +8,9 @@ What sockets may receive as copies does not count.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from network_health.attribution.evidence import MIN_PERCENT
 from network_health.attribution.interface_paths import (
@@ -31,6 +32,7 @@ _TCP = {"tcp", "mptcp"}
 
 #: Calls and interfaces are read at slightly different moments.
 _TOLERANCE = 1.1
+_HALF_PERCENT = 50
 #: The TCP traffic that crossed an interface.
 CrossingsOf = Callable[[int], Sequence[Crossing]]
 
@@ -94,6 +96,14 @@ class CallCrossings:
             )
             total += max(self._carried[index][direction] - known, 0)
         return total
+
+
+def hint_of(evidence: Mapping[str, Any]) -> dict[str, str]:
+    """The field ``hint`` of a rate: that calls would tell the process; none if they may not."""
+    not_tcp = evidence.get("not_tcp", {}).get("percent", 0)
+    if not_tcp < _HALF_PERCENT or evidence["coverage_percent"] >= _HALF_PERCENT:
+        return {}
+    return {"hint": '"bpf": true names the process of what is not TCP'}
 
 
 def octets_of(crossings: Sequence[Crossing], direction: int) -> int:

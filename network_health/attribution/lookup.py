@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from network_health.attribution import (
+    call_crossings,
     connection_culprits,
     interface_paths,
     interface_traffic,
@@ -21,7 +22,6 @@ from network_health.attribution import (
     protocol_split,
     rate_culprits,
 )
-from network_health.attribution.call_crossings import CallCrossings
 from network_health.attribution.evidence import Culprits
 from network_health.attribution.loss_readings import LossReadings
 from network_health.attribution.process_traffic import OwnedTraffic
@@ -145,7 +145,8 @@ class Lookup:
             self._not_tcp(window, direction, index, carried),
         )
         entries = missing_owners.user_entries(users, self._count, "bytes")
-        return clause, evidence | ({"users": entries} if missing else {})
+        hint = {} if self.settings.bpf else call_crossings.hint_of(evidence)
+        return clause, evidence | ({"users": entries} if missing else {}) | hint
 
     def _not_tcp(
         self, window: Window, direction: int, index: int, carried: int
@@ -218,10 +219,10 @@ class Lookup:
         return {each.pid: each.name for each in calls.traffic} if calls else {}
 
     @cached_property
-    def _calls(self) -> CallCrossings | None:
+    def _calls(self) -> call_crossings.CallCrossings | None:
         """What processes sent and received beside TCP; ``None`` if it was not counted."""
         window = self.window
-        return CallCrossings(window.calls, window.carried) if window and window.calls else None
+        return call_crossings.CallCrossings(window.calls, window.carried) if window and window.calls else None
 
     @cached_property
     def _routed_traffic(self) -> interface_traffic.RoutedTraffic:

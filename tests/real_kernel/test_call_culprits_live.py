@@ -158,6 +158,7 @@ def test_without_rights(host):
     here, one, _ = host
 
     def watch():
+        Monitor(Settings(tx_threshold_mbps=1)).check()  # imports all that it needs, which others cannot read
         os.setgid(65534)
         os.setuid(65534)
         monitor = Monitor(Settings(tx_threshold_mbps=1, bpf=True))
@@ -174,8 +175,18 @@ def test_without_rights(host):
 
 
 def test_without_the_setting(host):
-    """Nobody is named for datagrams."""
+    """Nobody is named for datagrams, and the report says that the setting would tell."""
     here, one, _ = host
     with listening(one):
         content = check(here, [Sender("quic", "10.8.0.2", 20, udp=True)])
     assert named(content) == {"eth0": {}}
+    (evidence,) = content["metrics"]["culprits"]["tx_rate"]
+    assert evidence["hint"] == '"bpf": true names the process of what is not TCP'
+
+
+def test_tcp_needs_no_hint(host):
+    """A rate that TCP explains has none."""
+    here, one, _ = host
+    with listening(one):
+        content = check(here, [Sender("backup", "10.8.0.2", 20)])
+    assert "hint" not in content["metrics"]["culprits"]["tx_rate"][0]

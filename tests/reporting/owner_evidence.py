@@ -3,11 +3,12 @@
 import ipaddress
 from collections import Counter
 
-from network_health.attribution import connection_culprits, missing_owners, protocol_split
+from network_health.attribution import call_crossings, connection_culprits, missing_owners, protocol_split
 from network_health.model import Owner, ProcessTraffic, SocketGroup, Traffic
 from network_health.reporting.network import network_metrics
 
 _NOT_TCP = protocol_split.part_of(protocol_split.NotTcp(98, 9, 1, True), 100, 1.0).evidence
+_HINT = call_crossings.hint_of({"coverage_percent": 2.0, "not_tcp": {"percent": 98.0}})
 _LOOPBACK, _REMOTE = (ipaddress.ip_address(text).packed for text in ("127.0.0.1", "10.0.0.9"))
 
 
@@ -23,7 +24,7 @@ def owner_evidence():
     return {
         "connections": connections,
         "namespace_connections": [{"namespace": "container web"} | connections],
-        "tx_rate": [{"namespace": "container web", "users": users, "not_tcp": dict(_NOT_TCP)}],
+        "tx_rate": [{"namespace": "container web", "users": users, "not_tcp": dict(_NOT_TCP), **_HINT}],
     }
 
 

@@ -40,6 +40,7 @@ from network_health.settings import Settings
 from network_health.sources import linux
 
 RATES = {"tx_rate": "outbound", "rx_rate": "inbound"}
+_DIRECTIONS = tuple(interface_paths.DIRECTIONS.values())
 
 #: How long the search for owners may take in one check.
 SEARCH_S = 6.0
@@ -77,7 +78,7 @@ class Lookup:
     def attribute(self, findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Culprits]], Attribution]:
         """The findings whose culprits are known, with these; the traffic and its owners."""
         answers = [(each, culprits) for each in findings if (culprits := self._culprits(each))]
-        traffic = self._traffic()
+        traffic = self._with_parts(self._traffic())
         for process in traffic.processes[: self._count] if traffic else ():
             self._owner_of((process.pid, *process.shared_with))
         return answers, Attribution({}, traffic, self._owners, "; ".join(self._failures))
@@ -152,6 +153,11 @@ class Lookup:
         self, window: Window, direction: int, index: int, carried: int
     ) -> protocol_split.Part | None:
         """What is not TCP of the ``carried`` bytes of an interface; ``None`` if that is not known."""
+        split = self._split(window, direction)
+        found = split.of(index) if split else None
+        return protocol_split.part_of(found, carried, window.seconds) if found else None
+
+    def _split(self, window: Window, direction: int) -> protocol_split.ProtocolSplit | None:
         known = self._splits
         if direction not in known and window.counted is not None:
             known[direction] = protocol_split.ProtocolSplit(
@@ -161,8 +167,16 @@ class Lookup:
                 self._routed_traffic.paths,
                 lambda of: self._crossings(window, direction).of(of)[0],
             )
-        found = known[direction].of(index) if direction in known else None
-        return protocol_split.part_of(found, carried, window.seconds) if found else None
+        return known.get(direction)
+
+    def _with_parts(self, traffic: Traffic | None) -> Traffic | None:
+        """The traffic, with its parts; what is not TCP only if a rate was looked up: it needs routes."""
+        window = self.window
+        if window is None or traffic is None:
+            return traffic
+        splits = [self._split(window, each) if self._splits else None for each in _DIRECTIONS]
+        sent, received = (split.total() if split else 0 for split in splits)
+        return process_traffic.with_parts(traffic, self._owned_traffic[1], window.resent, (sent, received))
 
     def _crossings_with_calls(
         self, window: Window, direction: int, index: int

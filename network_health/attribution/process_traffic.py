@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from network_health.attribution.ownership import merged
 from network_health.model import (
@@ -20,6 +21,7 @@ from network_health.model import (
     SocketResent,
     SocketTraffic,
     Traffic,
+    TrafficPart,
 )
 
 #: The traffic of a socket, and the processes that have it open; none if they have ended.
@@ -72,6 +74,7 @@ def by_process(
     sent: Counter[int | None] = Counter()
     received: Counter[int | None] = Counter()
     sockets: Counter[int | None] = Counter()
+    protocols: dict[int | None, Counter[str]] = {}
     octets: Counter[Holders] = Counter()
     for each, holders in traffic:
         is_known = holders and ANOTHER_PROCESS not in holders
@@ -79,19 +82,42 @@ def by_process(
         sent[pid] += each.sent
         received[pid] += each.received
         sockets[pid] += 1
+        protocols.setdefault(pid, Counter())[each.protocol] += each.sent + each.received
         octets[holders if holders and is_known else ()] += each.sent + each.received
     shared = {holders[0]: holders[1:] for holders in merged(octets)}
     ranked = sorted((pid for pid in sockets if pid is not None), key=lambda p: (-sent[p] - received[p], p))
     return Traffic(
         seconds=seconds,
         processes=tuple(
-            ProcessTraffic(pid, sent[pid], received[pid], sockets[pid], shared[pid]) for pid in ranked
+            ProcessTraffic(
+                pid, sent[pid], received[pid], sockets[pid], shared[pid], protocols[pid].most_common(1)[0][0]
+            )
+            for pid in ranked
         ),
         sent=max(carried[0], sent.total()),
         received=max(carried[1], received.total()),
         unattributed_sockets=sockets[None],
         is_whole=is_whole,
     )
+
+
+def with_parts(
+    traffic: Traffic, owned: Iterable[OwnedTraffic], resent: Iterable[SocketResent], not_tcp: tuple[int, int]
+) -> Traffic:
+    """The traffic, with the bytes of all TCP sockets, and what the bytes without a known process are."""
+    every, unknown = Counter[str](), Counter[str]()
+    for each, holders in owned:
+        octets = Counter({"sent": each.sent, "received": each.received})
+        every += octets
+        if not holders or ANOTHER_PROCESS in holders:
+            unknown += octets
+    parts = (
+        TrafficPart("tcp", unknown["sent"], unknown["received"]),
+        TrafficPart("resent", sum(each.octets for each in resent), 0),
+        TrafficPart("not_tcp", *not_tcp),
+    )
+    known = tuple(part for part in parts if part.sent or part.received)
+    return replace(traffic, tcp=(every["sent"], every["received"]), unattributed_parts=known)
 
 
 def carried_since(

@@ -105,6 +105,11 @@ class ProtocolSplit:
         shown = [min(each, packets) for each in found]
         return NotTcp(octets, shown[0], shown[1], 100 * sum(shown) >= 95 * sum(of_host))
 
+    def total(self) -> int:
+        """The bytes of all interfaces; each byte counts once, at the lowest interface."""
+        found = [self.of(each) for each in self._lowest]
+        return sum(each.octets for each in found if each)
+
     def _tcp_at_most(self, link: Link, below: set[int]) -> int | None:
         """The bytes of TCP that can have crossed ``link``.
 

@@ -22,6 +22,8 @@ from network_health.model import ANOTHER_PROCESS, Holders, Interface
 #: The first process that has a socket open, empty if it has ended, ``None`` if it is unknown.
 _First = Holders | None
 _Peer = tuple[bytes, int]
+#: Bytes are read at slightly different moments.
+_TOLERANCE = 1.05
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ def of_rate(
     """The processes with most bytes on an interface, and their peers; at most ``count`` of each.
 
     ``direction`` is ``outbound`` or ``inbound``; ``carried`` are all bytes of the interface in it.
-    ``not_tcp`` is what is known about the bytes that are not TCP.
+    ``not_tcp`` is what is known about the bytes that are not TCP; the clause has it if no process has them.
     """
     crossed = _crossed(crossings, direction, listening_ports)
     shared = {holders[:1]: holders for holders in merged(crossed.holders)}
@@ -81,7 +83,8 @@ def of_rate(
     }
     if not_tcp:
         result["not_tcp"] = not_tcp.evidence
-        parts += [not_tcp.text] if not_tcp.text else []
+        is_explained = crossed.of_process.total() + not_tcp.evidence["bytes"] > _TOLERANCE * total
+        parts += [not_tcp.text] if not_tcp.text and not is_explained else []
     return evidence.clause(parts, note), result | ({"note": note} if note else {})
 
 

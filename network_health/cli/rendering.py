@@ -90,6 +90,7 @@ def _connections(metrics: Content, settings: Settings, painter: Painter) -> Iter
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     (">pid", "pid", ""),
     ("name", "name", ""),
+    ("container", "container", ""),
     (">CPU %", "cpu_percent", ".1f"),
     (">memory MiB", "rss_mb", ".1f"),
     (">read", "read_bytes", "bytes"),

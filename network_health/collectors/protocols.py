@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from network_health.collectors.collector import MIN_WINDOW_S
+from network_health.collectors.ip_traffic import counted_since
 from network_health.model import ProtocolCounters, ProtocolReading, Protocols, SoftnetCounters
 
 #: With fewer segments, very few lost ones would be a large share.
@@ -45,6 +46,7 @@ def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) ->
         softnet_dropped_by_cpu=_known(dropped),
         softnet_squeezed_by_cpu=_known(squeezed),
         window_s=seconds,
+        ip=counted_since(before.ip, after.ip),
     )
 
 

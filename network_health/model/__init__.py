@@ -46,6 +46,7 @@ from network_health.model.sockets import (
     SocketResent,
     SocketTraffic,
     Traffic,
+    TrafficPart,
     UdpSocket,
 )
 
@@ -91,6 +92,7 @@ __all__ = [
     "SocketTraffic",
     "SoftnetCounters",
     "Traffic",
+    "TrafficPart",
     "UdpSocket",
     "WentBack",
     "bounded_name",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from network_health.model.ip_counters import IpCounters
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -63,7 +65,7 @@ class ProtocolReading:
     """The protocols at one moment. ``softnet`` has the online CPUs, by CPU number.
 
     A `Share` is ``None`` if the resource does not exist here. ``busiest_ports`` is ``None`` also if it was
-    not requested, and if no ephemeral port is in use.
+    not requested, and if no ephemeral port is in use. ``ip`` is ``None`` if the kernel does not count it.
     """
 
     at_s: float
@@ -73,6 +75,7 @@ class ProtocolReading:
     orphans: Share | None = None
     tcp_memory: Share | None = None
     busiest_ports: PortUse | None = None
+    ip: IpCounters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Protocols:
 
     A rate is ``None`` without an earlier reading and after a counter reset. ``retransmit_percent`` is the
     share of TCP segments that were sent again. It is ``None`` also if too few segments were sent. The
-    counts by CPU are those since the previous check. ``window_s`` is the time that the rates cover.
+    counts by CPU, and ``ip``, are those since the previous check. ``window_s`` is the time that they cover.
     """
 
     out_segments_per_sec: float | None = None
@@ -102,3 +105,4 @@ class Protocols:
     softnet_dropped_by_cpu: Mapping[int, int] = field(default_factory=dict)
     softnet_squeezed_by_cpu: Mapping[int, int] = field(default_factory=dict)
     window_s: float | None = None
+    ip: IpCounters | None = None

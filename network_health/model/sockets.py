@@ -119,6 +119,7 @@ class SocketTraffic(NamedTuple):
     socket: Socket
     sent: int
     received: int
+    protocol: str = "tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,9 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class ProcessTraffic:
-    """The bytes that the TCP sockets of one process carried in a window; ``sockets`` is their number.
+    """The bytes that the sockets of one process carried in a window; ``sockets`` is their number.
 
-    The processes ``shared_with`` have some of these sockets open, too.
+    The processes ``shared_with`` have some of these sockets open, too. ``protocol`` has most of the bytes.
     """
 
     pid: int
@@ -149,14 +150,24 @@ class ProcessTraffic:
     received: int
     sockets: int
     shared_with: tuple[int, ...] = ()
+    protocol: str = "tcp"
+
+
+class TrafficPart(NamedTuple):
+    """At least so many bytes without a known process are of one kind: ``tcp``, ``resent`` or ``not_tcp``."""
+
+    kind: str
+    sent: int
+    received: int
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """The bytes of each process in a window of ``seconds``, the largest first.
 
-    ``sent`` and ``received`` are all bytes of the interfaces, with headers and other protocols.
-    ``is_whole`` is false if the kernel lost messages about closed sockets.
+    ``sent`` and ``received`` are all bytes of the interfaces, with headers and other protocols. ``tcp`` are
+    the bytes that all TCP sockets sent and received. ``unattributed_parts`` is what is known about the bytes
+    whose process is not. ``is_whole`` is false if the kernel lost messages about closed sockets.
     """
 
     seconds: float
@@ -165,6 +176,8 @@ class Traffic:
     received: int
     unattributed_sockets: int = 0
     is_whole: bool = True
+    tcp: tuple[int, int] | None = None
+    unattributed_parts: tuple[TrafficPart, ...] = ()
 
     @property
     def coverage_percent(self) -> float:

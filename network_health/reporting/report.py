@@ -22,7 +22,7 @@ from network_health.model import (
     Snapshot,
 )
 from network_health.reporting.namespaces import namespace_metrics
-from network_health.reporting.network import TRAFFIC_KEYS, network_metrics
+from network_health.reporting.network import TRAFFIC_KEYS, network_metrics, traffic_metrics
 from network_health.reporting.text import safe_text
 
 SOURCE_AGENT = "NetworkHealthMonitor"
@@ -96,6 +96,7 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
         metrics["top_procs"] = process_metrics(snapshot.top_processes)
     if snapshot.protocols is not None:
         metrics["protocols"] = protocol_metrics(snapshot.protocols)
+        metrics |= traffic_metrics(snapshot.protocols, snapshot.attribution)
     if snapshot.namespaces is not None:
         metrics.update(namespace_metrics(snapshot.namespaces))
     if snapshot.attribution is not None:

@@ -1,13 +1,29 @@
 """How much of an interface's bytes is not TCP: lower bounds from the counters of the host."""
 
+from dataclasses import replace
+
 import pytest
 
+from network_health.attribution import rate_culprits
 from network_health.attribution.interface_paths import RECEIVED, SENT, Crossing, InterfacePaths
+from network_health.attribution.process_traffic import by_process, with_parts
 from network_health.attribution.protocol_split import NotTcp, ProtocolSplit, part_of
 from network_health.attribution.traffic_window import Window
 from network_health.collectors import counted_since
-from network_health.model import IpCounters, Link, SocketTraffic
-from tests.attribution.test_rate_culprits import traffic
+from network_health.model import (
+    ANOTHER_PROCESS,
+    Attribution,
+    IpCounters,
+    Link,
+    Protocols,
+    SocketResent,
+    SocketTraffic,
+    Traffic,
+    TrafficPart,
+)
+from network_health.reporting.network import traffic_metrics
+from tests.attribution.test_culprits import owner_of
+from tests.attribution.test_rate_culprits import ETH0, traffic
 
 LINKS = {
     1: Link("lo", up=True, index=1, mtu=65536),
@@ -159,6 +175,63 @@ def test_what_was_counted_since():
     before, now = FLOOD._replace(undelivered=3), FLOOD._replace(octets=(1_000_500, 1_000_001), undelivered=1)
     assert counted_since(before, now) == NONE._replace(octets=(500, 1))
     assert [counted_since(*both) for both in ((now, before), (None, now), (now, None))] == [None] * 3
+
+
+def test_what_is_unattributed():
+    """TCP of unknown processes, what was sent again, and what is not TCP; without empty parts."""
+    owned = [(traffic(10, 20), (7,)), (traffic(3, 4), None), (traffic(1, 1), (7, ANOTHER_PROCESS))]
+    resent = [SocketResent(traffic(0, 0).socket, 2, 500)]
+    whole = Traffic(1.0, (), 1000, 1000)
+    assert with_parts(whole, owned, resent, (80, 0)) == replace(
+        whole,
+        tcp=(14, 25),
+        unattributed_parts=(
+            TrafficPart("tcp", 4, 5),
+            TrafficPart("resent", 500, 0),
+            TrafficPart("not_tcp", 80, 0),
+        ),
+    )
+    assert with_parts(whole, owned[:1], [], (0, 0)).unattributed_parts == ()
+
+
+def test_the_protocol_of_a_process_has_most_of_its_bytes():
+    """A process may use several protocols."""
+    udp = traffic(50, 0)._replace(protocol="udp")
+    found = by_process([(traffic(10, 20), (7,)), (udp, (7,)), (traffic(1, 0), (8,))], 1.0, (0, 0), True)
+    assert {each.pid: each.protocol for each in found.processes} == {7: "udp", 8: "tcp"}
+
+
+def test_the_traffic_of_the_host():
+    """Rates of all counters; the bytes of TCP only if they were read."""
+    counted = IpCounters((10**6, 2 * 10**6), 0, (40, 20), (10, 5), (100, 50), 8, 0, 0)
+    protocols = Protocols(window_s=4.0, ip=counted)
+    of_ip = {
+        "window_s": 4.0,
+        "ip_tx_mbps": 2.0,
+        "ip_rx_mbps": 4.0,
+        "udp_tx_datagrams_per_sec": 10.0,
+        "udp_rx_datagrams_per_sec": 5.0,
+        "icmp_tx_messages_per_sec": 2.5,
+        "icmp_rx_messages_per_sec": 1.25,
+        "tcp_tx_segments_per_sec": 25.0,
+        "tcp_rx_segments_per_sec": 12.5,
+        "forwarded_packets_per_sec": 2.0,
+    }
+    assert traffic_metrics(protocols, None) == {"traffic": of_ip}
+    attribution = Attribution(traffic=Traffic(2.0, (), 0, 0, tcp=(10**6, 0)))
+    of_tcp = {"tcp_tx_mbps": 4.0, "tcp_rx_mbps": 0.0}
+    assert traffic_metrics(protocols, attribution) == {"traffic": of_ip | of_tcp}
+    unknown = Protocols(ip=counted), Protocols(window_s=1.0)
+    assert [traffic_metrics(each, None) for each in unknown] == [{}, {}]
+
+
+@pytest.mark.parametrize(("known", "is_said"), [(0, True), (900, False)])
+def test_bytes_of_known_processes_are_not_said_twice(known, is_said):
+    """What is not TCP is in the clause only if no process has these bytes."""
+    part = part_of(NotTcp(900, 90, 0, True), 1000, 1.0)
+    crossings = [Crossing([(traffic(known, 0), (1001,))], 0)]
+    clause, evidence = rate_culprits.of_rate(ETH0, "outbound", crossings, 1000, owner_of, {}, 5, "", part)
+    assert ("90% not TCP: 90 UDP datagrams/s" in clause, evidence["not_tcp"]) == (is_said, part.evidence)
 
 
 def test_a_socket_that_moved_nothing_has_no_bytes():

@@ -14,7 +14,7 @@ from tests.real_kernel.paced import Sender, check, listening, started
 pytestmark = pytest.mark.root
 
 _PART = re.compile(r"(\d+)% not TCP: (?:at least )?([\d,]+) (\S+)")
-DATAGRAM = 1200
+DATAGRAM, HEADERS = 1200, 42
 
 
 def said(content, finding):
@@ -39,11 +39,17 @@ def test_a_flood_of_datagrams(pair):
     flood = Sender("flood", "10.8.0.2", 20, udp=True)
     with started(host, flood.run):
         contents = check(host, []), check(end, [])
-    per_second = 20e6 / 8 / DATAGRAM
-    for content, finding in zip(contents, ("eth0 outbound", "p inbound"), strict=True):
+    for content, iface, direction in zip(contents, ("eth0", "p"), ("outbound", "inbound"), strict=True):
+        link = next(each for each in content["metrics"]["interfaces"] if each["iface"] == iface)
+        mbps = link["tx_rate_mbps" if direction == "outbound" else "rx_rate_mbps"]
+        per_second, finding = mbps * 1e6 / 8 / (DATAGRAM + HEADERS), f"{iface} {direction}"
         share, number, kind = said(content, finding)
         assert (kind, number) == ("UDP", pytest.approx(per_second, rel=0.15)), content["details"]
         assert share >= 95, content["details"]
+        seen = content["metrics"]["traffic"]
+        sent_or_received = seen["udp_tx_datagrams_per_sec"] + seen["udp_rx_datagrams_per_sec"]
+        assert sent_or_received == pytest.approx(per_second, rel=0.15)
+        assert seen["forwarded_packets_per_sec"] == 0
 
 
 def test_datagrams_beside_tcp(pair):
@@ -54,6 +60,9 @@ def test_datagrams_beside_tcp(pair):
         content = check(host, senders)
     share, _, _ = said(content, "eth0 outbound")
     assert 35 <= share <= 52, content["details"]
+    parts = {each["kind"]: each["net_tx_bytes"] for each in content["metrics"]["top_network"][-1]["parts"]}
+    (evidence,) = content["metrics"]["culprits"]["tx_rate"]
+    assert parts["not_tcp"] == evidence["not_tcp"]["bytes"]
 
 
 def test_datagrams_within_the_host_are_not_those_of_a_link(pair):
@@ -66,15 +75,17 @@ def test_datagrams_within_the_host_are_not_those_of_a_link(pair):
 
 
 def test_forwarded_datagrams_are_not_those_of_the_host(namespace):
-    """A router names no share for what it forwards, in neither direction."""
+    """A router has no share for what it forwards; the container that sends it has, if it can be entered."""
     router, source, sink = namespace(), namespace(), namespace()
     veth(router, source, ("in", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
     veth(router, sink, ("out", "p"), ("10.7.0.1/24", "10.7.0.2/24"))
     router.sysctl("net.ipv4.ip_forward", 1)
     source.ip("route", "add", "10.7.0.0/24", "via", "10.8.0.1")
     with started(source, Sender("flood", "10.7.0.2", 20, udp=True).run):
-        content = check(router, [])
+        content = check(router, [], namespaces="off")
+        of_container = check(router, [])
     assert (said(content, "in inbound"), said(content, "out outbound")) == ((), ()), content["details"]
+    assert said(of_container, "in inbound")[2] == "UDP", of_container["details"]
 
 
 def test_filtered_packets_are_not_known(pair):
@@ -84,7 +95,7 @@ def test_filtered_packets_are_not_known(pair):
     host.ip("addr", "add", "10.66.0.1/24", "dev", "eth0")
     host.ip("neigh", "add", "10.8.0.2", "lladdr", end.links()["p"]["address"], "dev", "eth0")
     with started(host, Sender("flood", "10.8.0.2", 20, source="10.66.0.1", udp=True).run):
-        content = check(end, [])
+        content = check(end, [], namespaces="off")
     assert said(content, "p inbound") == (), content["details"]
 
 

@@ -4,8 +4,17 @@ import ipaddress
 from collections import Counter
 
 from network_health.attribution import call_crossings, connection_culprits, missing_owners, protocol_split
-from network_health.model import Owner, ProcessTraffic, SocketGroup, Traffic
-from network_health.reporting.network import network_metrics
+from network_health.model import (
+    Attribution,
+    IpCounters,
+    Owner,
+    ProcessTraffic,
+    Protocols,
+    SocketGroup,
+    Traffic,
+    TrafficPart,
+)
+from network_health.reporting.network import network_metrics, traffic_metrics
 
 _NOT_TCP = protocol_split.part_of(protocol_split.NotTcp(98, 9, 1, True), 100, 1.0).evidence
 _HINT = call_crossings.hint_of({"coverage_percent": 2.0, "not_tcp": {"percent": 98.0}})
@@ -29,8 +38,16 @@ def owner_evidence():
 
 
 def shared_traffic():
-    """``metrics.top_network`` with a process that shares sockets."""
-    return network_metrics(Traffic(1.0, (ProcessTraffic(1, 9, 9, 1, (2,)),), 9, 9), {})
+    """``metrics.top_network`` with a process that shares sockets, and with a part of the unattributed."""
+    process, parts = ProcessTraffic(1, 9, 9, 1, (2,)), (TrafficPart("not_tcp", 5, 3),)
+    return network_metrics(Traffic(1.0, (process,), 19, 19, unattributed_parts=parts), {})
+
+
+def whole_traffic():
+    """``metrics.traffic`` with every field."""
+    counted = IpCounters((10**6, 10**6), 0, (40, 20), (10, 5), (100, 50), 8, 0, 0)
+    attribution = Attribution(traffic=Traffic(1.0, (), 0, 0, tcp=(10**5, 10**5)))
+    return traffic_metrics(Protocols(window_s=4.0, ip=counted), attribution)["traffic"]
 
 
 def _owner_of(holders):

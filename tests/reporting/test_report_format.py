@@ -12,7 +12,7 @@ from network_health.model import Interface, Link, Namespace, Namespaces, Protoco
 from network_health.reporting.namespaces import namespace_metrics
 from network_health.reporting.report import interface_metrics, protocol_metrics
 from tests.reporting.loss_evidence import loss_evidence
-from tests.reporting.owner_evidence import owner_evidence, shared_traffic
+from tests.reporting.owner_evidence import owner_evidence, shared_traffic, whole_traffic
 from tests.reporting.report_format import allows, documented, fields_of
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -59,7 +59,7 @@ def test_the_evidence_of_losses_is_documented():
 
 def test_the_evidence_of_owners_is_documented():
     """Each field that an owner can have is on the page, with the type of its value."""
-    metrics = {"culprits": owner_evidence(), "top_network": shared_traffic()}
+    metrics = {"culprits": owner_evidence(), "top_network": shared_traffic(), "traffic": whole_traffic()}
     assert undocumented({"metrics": metrics}) == []
 
 
@@ -76,6 +76,7 @@ def test_every_documented_field_is_in_a_report(tmp_path):
     made = {"protocols": whole, "interfaces": bare, "culprits": evidence | aged}
     made["top_network"] = shared_traffic()
     made |= namespace_metrics(Namespaces((Namespace(1, 2, pod="uid", veths=("v",)),), hidden_processes=3))
+    made["traffic"] = whole_traffic()
     reports = [json.loads(path.read_text()) for path in GOLDEN]
     found = {path for report in (*reports, *sent, {"metrics": made}) for path, _ in fields_of(report)}
     # Every owner may have a container or a unit, although a golden report has only one of them.

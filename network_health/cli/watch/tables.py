@@ -68,12 +68,16 @@ _COLUMNS: Mapping[str, tuple[str, str, int]] = {
     "out Mbps": ("net_tx_mbps", ".2f", 8),
     "in Mbps": ("net_rx_mbps", ".2f", 8),
     "sockets": ("sockets", "", 7),
+    "container": ("container", "", 14),
+    "protocol": ("protocol", "", 8),
 }
+#: Only if a process has it.
+_IF_KNOWN = ("container",)
 #: The columns by priority: a narrow terminal shows the first ones.
 _PRIORITIES: Mapping[Order, tuple[str, ...]] = {
     "cpu": ("CPU %", "pid", "MiB", "out Mbps", "in Mbps", "user", "sockets"),
     "memory": ("MiB", "pid", "CPU %", "out Mbps", "in Mbps", "user", "sockets"),
-    "network": ("out Mbps", "in Mbps", "pid", "user", "CPU %", "MiB", "sockets"),
+    "network": ("out Mbps", "in Mbps", *_IF_KNOWN, "pid", "user", "CPU %", "MiB", "sockets", "protocol"),
 }
 _TITLES: Mapping[Order, str] = {
     "cpu": "Processes by CPU",
@@ -90,6 +94,8 @@ def processes(rows: Sequence[Content], order: Order, width: int, theme: Theme) -
     kept: list[str] = []
     left = width - len(title)
     for name in _PRIORITIES[order]:
+        if name in _IF_KNOWN and not any(row.get(name) for row in rows):
+            continue
         left -= _COLUMNS[name][2] + 2
         if left < 0:
             break

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 
 from network_health.model import PortUse, ProtocolCounters, ProtocolReading, Share
-from network_health.sources.linux import ephemeral_ports, proc_net
+from network_health.sources.linux import ephemeral_ports, ip_counters, proc_net
 from network_health.sources.linux.procfs import require_proc
 from network_health.sources.linux.sysctl import read_numbers
 
@@ -27,15 +27,17 @@ def read_protocols(with_ports: bool = False) -> ProtocolReading:
     require_proc()  # else every counter would be missing, as on a kernel that has none
     at_s = time.monotonic()
     tables = proc_net.parse_tables(proc_net.read_net("snmp") + proc_net.read_net("netstat"))
+    snmp6 = proc_net.parse_snmp6(proc_net.read_net("snmp6"))
     tcp = proc_net.parse_sockstat(proc_net.read_net("sockstat")).get("TCP", {})
     return ProtocolReading(
         at_s=at_s,
-        counters=counters(tables, proc_net.parse_snmp6(proc_net.read_net("snmp6"))),
+        counters=counters(tables, snmp6),
         softnet=proc_net.parse_softnet(proc_net.read_net("softnet_stat")),
         conntrack=_share(_number("netfilter/nf_conntrack_count"), _number("netfilter/nf_conntrack_max")),
         orphans=_share(tcp.get("orphan"), _number("ipv4/tcp_max_orphans")),
         tcp_memory=_share(tcp.get("mem"), _number("ipv4/tcp_mem")),
         busiest_ports=_busiest_ports() if with_ports else None,
+        ip=ip_counters.select(tables, snmp6),
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from network_health.attribution.call_window import CountedWindows
 from network_health.attribution.evidence import MIN_PERCENT, Culprits
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.lookup import RATES, Lookup
@@ -81,10 +82,11 @@ class VethLookups:
         self, finding: Finding, end: Link, namespace: Namespace, snapshot: Snapshot, settings: Settings
     ) -> Culprits | None:
         def look_up() -> tuple[list[tuple[Finding, Culprits]], Attribution, float]:
-            with contextlib.closing(TrafficWindows()) as windows:
+            with contextlib.closing(CountedWindows() if settings.bpf else TrafficWindows()) as windows:
                 windows.read()
                 time.sleep(SAMPLE_S)
-                window = windows.read(is_last=True)
+                # That calls cannot be counted is a failure of the host's lookup, not of this one.
+                window = replace(windows.read(is_last=True), calls_failure="")
             lookup = Lookup(
                 linux.OwnerFinder(),
                 self._losses,

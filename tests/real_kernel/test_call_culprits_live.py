@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import time
 
@@ -151,6 +152,21 @@ def test_received_datagrams(host):
         content = check(here, [], bpf=True)
     assert set(named(content, "inbound")["eth0"]) == {"reader"}
     assert "from 10.8.0.2:4000" in clauses(content, "inbound")["eth0"]
+
+
+def test_a_container_that_sends_datagrams(namespace):
+    """The veth to it names the process in it, also if the host only forwards and the socket has no peer."""
+    host, outside, box = namespace(), namespace(), namespace()
+    veth(host, outside, ("eth0", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
+    veth(host, box, ("v-box", "eth0"), ("10.9.0.1/24", "10.9.0.2/24"))
+    host.sysctl("net.ipv4.ip_forward", 1)
+    box.ip("route", "add", "default", "via", "10.9.0.1")
+    with started(box, unconnected("server", "10.8.0.2")):
+        content = check(host, [], bpf=True)
+    clause = clauses(content, "inbound")["v-box"]
+    assert re.fullmatch(rf"\d+% by server\[\d+\] in namespace {box.name}", clause), clause
+    assert named(content, "inbound")["v-box"]["server"] == pytest.approx(96, abs=SHARE)
+    assert "server" not in clauses(content)["eth0"]
 
 
 def test_without_rights(host):

@@ -35,7 +35,7 @@ COMMANDS = ("cc", "ip", "mount", "ps", "setpriv", "ss", "unshare")
 LOADS = {
     "connections": ("0", "2000", "36000", "100000", MIX, "half-closed:36000"),
     "processes": ("100", "1000", "3000", "busy:3000"),
-    "interfaces": ("3", "200", "1000"),
+    "interfaces": ("5", "200", "1000"),
     "alerts": ("36000", "100000", "descriptors:3000"),
 }
 QUICK_LOADS = {

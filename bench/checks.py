@@ -15,6 +15,8 @@ from bench.work import Counted, Work
 #: Limits that no load breaches.
 _HEALTHY = {"conn_threshold": 10**9, "tx_threshold_mbps": 10**6, "rx_threshold_mbps": 10**6}
 _NOTE = "a whole check"
+#: Longer than a sample takes. After a longer sleep the waking would be a part of the measurement.
+_SAMPLED_S = 0.01
 
 
 def healthy() -> Work:
@@ -107,6 +109,21 @@ def lookup() -> Work:
         return Counted(evidence["total"], "sockets, owners, ranking, names")
 
     return Work(run, lambda: attributor.attribute((), snapshot, settings))
+
+
+def sample() -> Work:
+    """What happens once a second between two checks; the thread of the sample has ended after the run."""
+    from network_health import Monitor, Settings
+
+    monitor = Monitor(Settings.from_mapping(_HEALTHY))
+
+    def run() -> Counted:
+        monitor.sample()
+        time.sleep(_SAMPLED_S)
+        assert monitor.interfaces.last is not None
+        return Counted(len(monitor.interfaces.last.value.links), "once a second, between two checks")
+
+    return Work(run, lambda: time.sleep(1 - _SAMPLED_S))
 
 
 def search() -> Work:

@@ -43,7 +43,8 @@ HEADINGS = {
         "The load is loopback and veth interfaces. All are up and have one IPv4 and one IPv6 address. "
         "Between two readings each one carries one packet. `ip` and node_exporter read no addresses. This "
         "project reads names and addresses again only after a change, so it can need less time than the C "
-        "program, which reads them in every run.",
+        "program, which reads them in every run. *The sample of each second* is what the agent does between "
+        "two checks to find the highest second of each interface.",
     ),
     "alerts": (
         "An active alert",

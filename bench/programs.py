@@ -128,6 +128,7 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "reading/connections": lambda: _reading("connections"),
     "reading/processes": lambda: _reading("processes"),
     "reading/interfaces": lambda: _reading("interfaces"),
+    "sample/interfaces": checks.sample,
     "reference/alerts": _reference_check,
     "ours/alerts": checks.healthy,
     "between/alerts": checks.between_lookups,
@@ -197,6 +198,7 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         ),
         _python("**this project**", "ours", "interfaces"),
         _python("this project, reading alone", "reading", "interfaces"),
+        _python("this project, the sample of each second", "sample", "interfaces"),
         Program("C program: dump of links and of addresses", "limit", "limit", ("limit_interfaces",)),
     ),
     "alerts": (

@@ -42,8 +42,10 @@ class Peaks:
         if now.at_s - last.at_s < SHORTEST_SECOND_S:
             return
         unusual = self._count(last, now.counters, now.until_s)
-        went_back = find_went_back(last.counters, last.went_back, unusual, now.at_s) if unusual else {}
-        self._earlier, self._last = last, replace(now, went_back=went_back)
+        if unusual:
+            went_back = find_went_back(last.counters, last.went_back, unusual, now.at_s)
+            now = replace(now, went_back=went_back)
+        self._earlier, self._last = last, now
 
     def finish(self, end: LinkReading, interfaces: tuple[Interface, ...]) -> tuple[Interface, ...]:
         """The interfaces of the check that ``end`` was read for, with their peaks."""

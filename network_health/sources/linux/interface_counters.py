@@ -24,7 +24,7 @@ class CounterReader:
             KernelFormatError: its answer has an unknown format.
         """
         at_s, before = time.monotonic(), self._known
-        stats = self._kernel.dump(rtnetlink.GET_STATS, dict[int, bytes], rtnetlink.parse_stats)
+        stats: dict[int, bytes] = self._kernel.dump(rtnetlink.GET_STATS, dict, rtnetlink.parse_stats)
         until_s = time.monotonic()
         now: dict[int, tuple[bytes, Counters]] = {}
         for index, raw in stats.items():

@@ -133,8 +133,9 @@ def _seen_from_here(
 ) -> Culprits:
     """The culprits of the other end, with the direction of this one; each process with its namespace."""
     for process in evidence["processes"]:
-        if process.get("pid"):
-            clause = clause.replace(f"[{process['pid']}]", f"[{process['pid']}] in {namespace.label}")
+        for each in (process, *process.get("shared_with", ())):
+            pid = each.get("pid")
+            clause = clause.replace(f"[{pid}]", f"[{pid}] in {namespace.label}") if pid else clause
     return clause, {**evidence, "direction": RATES[finding.check], "namespace": namespace.label}
 
 

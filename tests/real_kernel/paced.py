@@ -118,12 +118,21 @@ def listening(*namespaces):
 
 
 def check(namespace, senders, **settings):
-    """The content of the second check in a namespace, while the senders send there."""
+    """The content of the second check in a namespace, while the senders send there.
+
+    Other namespaces stand for other hosts, unless ``namespaces`` is "auto".
+    """
 
     def watch():
         monitor = Monitor(
             Settings.from_mapping(
-                {"tx_threshold_mbps": 1, "rx_threshold_mbps": 1, "conn_threshold": 10**6, **settings}
+                {
+                    "tx_threshold_mbps": 1,
+                    "rx_threshold_mbps": 1,
+                    "conn_threshold": 10**6,
+                    "namespaces": "off",
+                    **settings,
+                }
             )
         )
         time.sleep(0.2)  # connections are open, and their first bytes are acknowledged

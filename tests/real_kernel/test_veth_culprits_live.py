@@ -40,7 +40,7 @@ def test_a_process_in_a_container_is_named(routed, receives):
     host, outside, box = routed
     sender = Sender("backup", "10.8.0.2", 20, receives=receives)
     with listening(outside), started(box, sender.run):
-        content = check(host, [])
+        content = check(host, [], namespaces="auto")
     direction, word = ("outbound", "from") if receives else ("inbound", "to")
     who = f"by backup[PID] in namespace {box.name}"
     text = f"N% {who} {word} 10.8.0.2:{PORT + receives}"
@@ -61,7 +61,7 @@ def test_a_process_of_the_host_is_named_on_the_veth_to_its_peer(routed):
     """What the host itself sends to a container is of its own process."""
     host, _, box = routed
     with listening(box):
-        content = check(host, [Sender("push", "10.9.0.2", 20)])
+        content = check(host, [Sender("push", "10.9.0.2", 20)], namespaces="auto")
     found = {name: masked(clause) for name, clause in clauses(content).items()}
     assert found == {"v-box": f"N% by push[PID] to 10.9.0.2:{PORT}"}
 
@@ -103,7 +103,7 @@ def test_two_containers_are_not_mixed_up(namespace, routed):
     second.ip("route", "add", "default", "via", "10.6.0.1")
     one, two = Sender("one", "10.8.0.2", 20), Sender("two", "10.8.0.2", 10)
     with listening(outside), started(box, one.run), started(second, two.run):
-        content = check(host, [])
+        content = check(host, [], namespaces="auto")
     assert {name: masked(clause) for name, clause in clauses(content, "inbound").items()} == {
         "v-box": f"N% by one[PID] in namespace {box.name} to 10.8.0.2:{PORT}",
         "v-two": f"N% by two[PID] in namespace {second.name} to 10.8.0.2:{PORT}",

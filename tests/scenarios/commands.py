@@ -195,7 +195,8 @@ class Commands:
     def start_monitor(self, settings):
         """Create a monitor and make a first check."""
         self.carried_before = carried()
-        self.monitor = Monitor(Settings.from_mapping(settings))
+        # Other namespaces stand for other hosts.
+        self.monitor = Monitor(Settings.from_mapping({"namespaces": "off", **settings}))
         return self.monitor.check().as_content()
 
     def check(self, after_s=0.0):

@@ -127,4 +127,4 @@ def _owned(call: CallTraffic) -> OwnedTraffic:
         mark=call.mark,
         uid=call.uid,
     )
-    return SocketTraffic(socket, call.sent, call.received), (call.pid,) if call.pid else None
+    return SocketTraffic(socket, call.sent, call.received, call.protocol), (call.pid,) if call.pid else None

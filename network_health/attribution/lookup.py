@@ -158,14 +158,11 @@ class Lookup:
         return protocol_split.part_of(found, carried, window.seconds) if found else None
 
     def _split(self, window: Window, direction: int) -> protocol_split.ProtocolSplit | None:
-        known = self._splits
-        if direction not in known and window.counted is not None:
+        known, counted = self._splits, window.counted
+        if direction not in known and counted is not None:
+            paths, tcp_of = self._routed_traffic.paths, self._crossings(window, direction).of
             known[direction] = protocol_split.ProtocolSplit(
-                direction,
-                window,
-                window.counted,
-                self._routed_traffic.paths,
-                lambda of: self._crossings(window, direction).of(of)[0],
+                direction, window, counted, paths, lambda index: tcp_of(index)[0]
             )
         return known.get(direction)
 
@@ -176,7 +173,8 @@ class Lookup:
             return traffic
         splits = [self._split(window, each) if self._splits else None for each in _DIRECTIONS]
         sent, received = (split.total() if split else 0 for split in splits)
-        return process_traffic.with_parts(traffic, self._owned_traffic[1], window.resent, (sent, received))
+        owned = [*self._owned_traffic[1], *(self._calls.owned if self._calls else [])]
+        return process_traffic.with_parts(traffic, owned, window.resent, (sent, received))
 
     def _crossings_with_calls(
         self, window: Window, direction: int, index: int

@@ -105,16 +105,20 @@ def with_parts(
     traffic: Traffic, owned: Iterable[OwnedTraffic], resent: Iterable[SocketResent], not_tcp: tuple[int, int]
 ) -> Traffic:
     """The traffic, with the bytes of all TCP sockets, and what the bytes without a known process are."""
-    every, unknown = Counter[str](), Counter[str]()
+    every, unknown, others = Counter[str](), Counter[str](), Counter[str]()
     for each, holders in owned:
         octets = Counter({"sent": each.sent, "received": each.received})
+        is_unknown = not holders or ANOTHER_PROCESS in holders
+        if each.protocol != "tcp":
+            others += Counter() if is_unknown else octets
+            continue
         every += octets
-        if not holders or ANOTHER_PROCESS in holders:
-            unknown += octets
+        unknown += octets if is_unknown else Counter()
+    sent, received = not_tcp
     parts = (
         TrafficPart("tcp", unknown["sent"], unknown["received"]),
         TrafficPart("resent", sum(each.octets for each in resent), 0),
-        TrafficPart("not_tcp", *not_tcp),
+        TrafficPart("not_tcp", max(sent - others["sent"], 0), max(received - others["received"], 0)),
     )
     known = tuple(part for part in parts if part.sent or part.received)
     return replace(traffic, tcp=(every["sent"], every["received"]), unattributed_parts=known)

@@ -192,6 +192,9 @@ def test_what_is_unattributed():
         ),
     )
     assert with_parts(whole, owned[:1], [], (0, 0)).unattributed_parts == ()
+    udp = [(traffic(30, 0)._replace(protocol="udp"), each) for each in ((7,), None)]
+    found = with_parts(whole, [*owned[:1], *udp], [], (80, 0))
+    assert (found.tcp, found.unattributed_parts) == ((10, 20), (TrafficPart("not_tcp", 50, 0),))
 
 
 def test_the_protocol_of_a_process_has_most_of_its_bytes():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 from network_health.attribution.evidence import MIN_PERCENT
@@ -19,6 +19,7 @@ from network_health.attribution.interface_paths import (
     Carried,
     Crossing,
     Crossings,
+    InterfacePaths,
     Way,
     bytes_of,
 )
@@ -38,12 +39,7 @@ CrossingsOf = Callable[[int], Sequence[Crossing]]
 
 
 class CallCrossings:
-    """The traffic that is not TCP, in the calling thread's network namespace.
-
-    Raises:
-        OSError: the kernel denies access.
-        KernelFormatError: its answer has an unknown format.
-    """
+    """The traffic that is not TCP, in the calling thread's network namespace."""
 
     def __init__(self, calls: linux.Calls, carried: Carried) -> None:
         self.owned = [
@@ -52,41 +48,55 @@ class CallCrossings:
             if each.namespace == calls.namespace and each.protocol not in _TCP and not each.is_copy
         ]
         self._carried = carried
-        rules = linux.read_rules()
-        # The local port is not known.
-        routable = [
-            o for o in self.owned if o[0].socket.remote and not rules[len(o[0].socket.remote)].on_ports
-        ]
-        routed = read_routed(routable)
-        self._paths = routed.paths
-        self._by_way: dict[Way, list[OwnedTraffic]] = {way: list(each) for way, each in routed.by_way.items()}
-        placed = {id(each) for owned in self._by_way.values() for each in owned}
-        self._unplaced: list[OwnedTraffic] = []
-        for each in self.owned:
-            if id(each) in placed:
-                continue
-            device = each[0].socket.device
-            self._by_way.setdefault(Way(device), []).append(each) if device else self._unplaced.append(each)
-        self._crossings = cache(lambda direction: Crossings(direction, self._by_way, self._paths, carried))
+        self._crossings: dict[int, Crossings] = {}
 
     def of(self, target: int, direction: int, tcp_of: CrossingsOf) -> tuple[list[Crossing], str]:
-        """The traffic that crossed ``target``, and a note about traffic for which that is not known."""
-        found, note = self._crossings(direction).of(target)
-        octets = sum(bytes_of(each, direction) for each, _ in self._unplaced)
+        """The traffic that crossed ``target``, and a note about traffic for which that is not known.
+
+        Raises:
+            OSError: the kernel denies access.
+            KernelFormatError: its answer has an unknown format.
+        """
+        paths, by_way, unplaced = self._routed
+        if direction not in self._crossings:
+            self._crossings[direction] = Crossings(direction, by_way, paths, self._carried)
+        found, note = self._crossings[direction].of(target)
+        octets = sum(bytes_of(each, direction) for each, _ in unplaced)
         elsewhere = int(min(octets, self._elsewhere(target, direction, tcp_of))) if octets else 0
         if octets > elsewhere:
-            found.append(Crossing(self._unplaced, elsewhere))
+            found.append(Crossing(unplaced, elsewhere))
         of_target = self._carried[target][direction]
         if octets_of((*found, *tcp_of(target)), direction) > _TOLERANCE * of_target:
             return [], ROUTES_DISAGREE
         return found, note or (WAY_UNKNOWN if 100 * elsewhere >= MIN_PERCENT * of_target > 0 else "")
 
+    @cached_property
+    def _routed(self) -> tuple[InterfacePaths, Mapping[Way, Sequence[OwnedTraffic]], Sequence[OwnedTraffic]]:
+        """The interfaces, the traffic by its way, and that whose way is not known."""
+        rules = linux.read_rules()
+        routable = [
+            each
+            for each in self.owned
+            # The local port is not known.
+            if (remote := each[0].socket.remote) and not rules[len(remote)].on_ports
+        ]
+        routed = read_routed(routable)
+        by_way = {way: list(each) for way, each in routed.by_way.items()}
+        placed = {id(each) for owned in by_way.values() for each in owned}
+        unplaced: list[OwnedTraffic] = []
+        for each in self.owned:
+            device = each[0].socket.device
+            if id(each) not in placed:
+                (by_way.setdefault(Way(device), []) if device else unplaced).append(each)
+        return routed.paths, by_way, unplaced
+
     def _elsewhere(self, target: int, direction: int, tcp_of: CrossingsOf) -> float:
         """How many bytes other interfaces than ``target`` can have carried, without their TCP traffic."""
-        below = self._paths.crossed(Way(target))
+        paths = self._routed[0]
+        below = paths.crossed(Way(target))
         total = 0
-        for index, link in self._paths.links.items():
-            is_above = target in self._paths.crossed(Way(index)) and not link.delivers_to_siblings
+        for index, link in paths.links.items():
+            is_above = target in paths.crossed(Way(index)) and not link.delivers_to_siblings
             if index == target or is_above:
                 continue
             if index not in self._carried:

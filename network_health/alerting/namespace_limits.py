@@ -20,10 +20,11 @@ def namespace_findings(namespaces: Namespaces | None, settings: Settings) -> Ite
     limit = settings.container_conn_threshold
     if namespaces is None or limit is None:
         return
-    above = [(each.label, each.total) for each in namespaces.entries if each.total and each.total > limit]
-    for label, total in above[:MAX_FINDINGS]:
-        text = f"High connection count in {label}: {total} > {limit}"
-        yield Finding(CHECK, label, text, total, limit)
+    known = [(each.label, each.total) for each in namespaces.entries if each.total is not None]
+    for label, total in known[:MAX_FINDINGS]:
+        if total > limit:
+            text = f"High connection count in {label}: {total} > {limit}"
+            yield Finding(CHECK, label, text, total, limit)
 
 
 def resolve_reason(label: str, namespaces: Namespaces | None, settings: Settings) -> ResolveReason | None:

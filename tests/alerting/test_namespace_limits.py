@@ -30,6 +30,7 @@ def of(is_whole=True, **totals):
         (LIMIT, 6001, ["High connection count in container web: 6001 > 1000"]),
         (LIMIT, 1000, []),
         (LIMIT, None, []),
+        ({"container_conn_threshold": -1}, 0, ["High connection count in container web: 0 > -1"]),
         ({}, 6001, []),
     ],
 )

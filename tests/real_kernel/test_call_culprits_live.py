@@ -162,7 +162,7 @@ def test_a_container_that_sends_datagrams(namespace):
     host.sysctl("net.ipv4.ip_forward", 1)
     box.ip("route", "add", "default", "via", "10.9.0.1")
     with started(box, unconnected("server", "10.8.0.2")):
-        content = check(host, [], bpf=True)
+        content = check(host, [], bpf=True, namespaces="auto")
     clause = clauses(content, "inbound")["v-box"]
     assert re.fullmatch(rf"\d+% by server\[\d+\] in namespace {box.name}", clause), clause
     assert named(content, "inbound")["v-box"]["server"] == pytest.approx(96, abs=SHARE)

@@ -72,6 +72,10 @@ class ProtocolSplit:
         if not self._is_known:
             return
         self._tcp = {each: self._tcp_of(crossings_of(each)) for each in self._lowest}
+        self._all_octets = sum(self._octets[each] for each in self._lowest)
+        self._all_packets = sum(self._packets[each] for each in self._lowest)
+        self._all_of_sockets = sum(bytes_of(each, direction) for each in window.traffic)
+        self._all_tcp = sum(self._tcp.values())
         # The packets of a tunnel are counted twice: as they are, and with the headers of the tunnel.
         self._crossings_of = crossings_of
         self._own = counted.octets[direction] - sum(
@@ -91,12 +95,12 @@ class ProtocolSplit:
         tcp_at_most = self._tcp_at_most(link, below)
         if tcp_at_most is None:
             return None
-        elsewhere = self._elsewhere(target, below, self._packets)
+        elsewhere = self._elsewhere(target, below, self._packets, self._all_packets)
         of_host = counted.datagrams[direction], counted.icmp_messages[direction]
         found = [max(each - elsewhere, 0) for each in of_host]
         octets = min(
             self._octets[target] - self._tcp_of(self._crossings_of(target)),
-            self._own - tcp_at_most - self._elsewhere(target, below, self._octets),
+            self._own - tcp_at_most - self._elsewhere(target, below, self._octets, self._all_octets),
             _LARGEST * sum(found),
         )
         packets = self._packets[target]
@@ -120,14 +124,17 @@ class ProtocolSplit:
             return None if link.mtu is None else segments * link.mtu
         if self._counted.aborted or not self._window.is_whole:  # bytes of closed sockets are not known
             return segments * _LARGEST
-        known_elsewhere = sum(octets for index, octets in self._tcp.items() if index not in below)
-        octets = sum(bytes_of(each, self._direction) for each in self._window.traffic)
-        return int(_TOLERANCE * max(octets - known_elsewhere, 0)) + segments * _TCP_HEADERS
+        known_elsewhere = self._all_tcp - sum(self._tcp[each] for each in below)
+        octets = max(self._all_of_sockets - known_elsewhere, 0)
+        return int(_TOLERANCE * octets) + segments * _TCP_HEADERS
 
-    def _elsewhere(self, target: int, below: set[int], carried: Mapping[int, int]) -> int:
-        """What others carried: interfaces beside ``target``, and those below it without what it sent."""
-        others = sum(carried[each] for each in self._lowest - below)
-        return others + max(sum(carried[each] for each in below) - carried[target], 0)
+    def _elsewhere(self, target: int, below: set[int], carried: Mapping[int, int], total: int) -> int:
+        """What others carried: interfaces beside ``target``, and those below it without what it sent.
+
+        ``total`` is what all lowest interfaces carried.
+        """
+        of_below = sum(carried[each] for each in below)
+        return total - of_below + max(of_below - carried[target], 0)
 
     def _relayed(self) -> int:
         """At most so many bytes were forwarded. Before Linux 6.7 these are counted twice when sent."""

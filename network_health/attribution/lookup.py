@@ -160,7 +160,8 @@ class Lookup:
 
     @cached_property
     def _routed_traffic(self) -> interface_traffic.RoutedTraffic:
-        return interface_traffic.read_routed(self._owned_traffic[1])
+        rerouted = self.window.rerouted if self.window else linux.ChangedRoutes()
+        return interface_traffic.read_routed(self._owned_traffic[1], rerouted)
 
     @cached_property
     def _owned_traffic(self) -> tuple[linux.SocketOwners, list[OwnedTraffic]]:

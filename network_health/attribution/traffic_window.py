@@ -6,13 +6,20 @@ about closed sockets, the window has ``is_whole`` false.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from network_health.attribution import process_traffic
 from network_health.model import Socket, SocketResent, SocketTraffic
-from network_health.sources.linux import ClosedSockets, read_carried_bytes, read_tcp_bytes
+from network_health.sources.linux import (
+    ChangedRoutes,
+    ClosedSockets,
+    RouteChanges,
+    read_carried_bytes,
+    read_tcp_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,7 @@ class Window:
 
     ``carried`` are the bytes that each interface sent and received, by index. ``resent`` are the segments
     that were sent again. ``is_sample`` is true if the window did not begin at the check before.
+    ``rerouted`` are the routes that were changed in the window, so that they are not those of all bytes.
     """
 
     seconds: float
@@ -30,6 +38,7 @@ class Window:
     carried: Mapping[int, tuple[int, int]]
     resent: tuple[SocketResent, ...] = ()
     is_sample: bool = False
+    rerouted: ChangedRoutes = field(default_factory=ChangedRoutes)
 
 
 class TrafficWindows:
@@ -40,7 +49,10 @@ class TrafficWindows:
     """
 
     def __init__(self) -> None:
-        self._closed = ClosedSockets()
+        with contextlib.ExitStack() as opened:
+            self._closed = opened.enter_context(contextlib.closing(ClosedSockets()))
+            self._routes = RouteChanges()
+            opened.pop_all()
         self._at_s: float | None = None
         self._open: Mapping[int, bytes] = {}
         self._vanished: dict[int, bytes] = {}
@@ -73,8 +85,10 @@ class TrafficWindows:
             self._open = listing.counters
         carried = process_traffic.carried_since(carried_before, self._carried)
         seconds = self._at_s - (last_s or self._at_s)
-        return Window(seconds, traffic, tuple(listing.listeners), is_whole, carried, resent, is_last)
+        listeners, rerouted = tuple(listing.listeners), self._routes.take()
+        return Window(seconds, traffic, listeners, is_whole, carried, resent, is_last, rerouted)
 
     def close(self) -> None:
-        """Stop receiving closed sockets."""
+        """Stop receiving closed sockets and changes of routes."""
         self._closed.close()
+        self._routes.close()

@@ -33,6 +33,7 @@ from network_health.sources.linux.procfs import (
     user_name,
 )
 from network_health.sources.linux.protocols import read_protocols
+from network_health.sources.linux.route_changes import ChangedRoutes, RouteChanges
 from network_health.sources.linux.routes import MAX_ROUTES, Flow, Route, Rules, read_routes, read_rules
 from network_health.sources.linux.rtnetlink import LinkReader, read_links
 from network_health.sources.linux.socket_groups import (
@@ -49,6 +50,7 @@ __all__ = [
     "HIDEPID",
     "MAX_ROUTES",
     "PID_NAMESPACE",
+    "ChangedRoutes",
     "ClosedSockets",
     "Flow",
     "InterfaceAddress",
@@ -56,6 +58,7 @@ __all__ = [
     "OwnerFinder",
     "ProcessReader",
     "Route",
+    "RouteChanges",
     "Rules",
     "SocketListing",
     "SocketOwners",

@@ -47,7 +47,7 @@ test: lint
 	$(BIN)/python -m pytest -n $(JOBS)
 
 quick: lint
-	$(BIN)/python -m pytest -n $(QUICK_JOBS) -m "not root and not swarm and not packaging and not slow"
+	QUICK=1 $(BIN)/python -m pytest -n $(QUICK_JOBS) -m "not root and not swarm and not packaging and not slow"
 
 test-loaded: setup
 	$(BIN)/python -m tests.load $(MAKE) test

@@ -235,11 +235,16 @@ def test_capabilities_are_a_number():
     assert process_visibility.parse_capabilities(b"Name:\tx\n") == 0
 
 
-@pytest.fixture(params=["their number is known", "before Linux 6.2"])
+@pytest.fixture(params=["their number is known", "one more is opened meanwhile", "before Linux 6.2"])
 def count_of_descriptors(request, monkeypatch):
     """The search with and without the number of descriptors that newer kernels report."""
     if request.param == "before Linux 6.2":
         monkeypatch.setattr(owners.os, "fstat", lambda folder: SimpleNamespace(st_size=0))
+    elif request.param == "one more is opened meanwhile":
+        fstat = os.fstat
+        monkeypatch.setattr(
+            owners.os, "fstat", lambda folder: SimpleNamespace(st_size=fstat(folder).st_size - 1)
+        )
 
 
 @pytest.mark.usefixtures("count_of_descriptors")

@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Most of the time the tests wait for swarms: more of them at a time than there are cores.
 JOBS ?= 6
 # Those of the inner loop mostly compute, and each job begins with collecting all tests.
-QUICK_JOBS ?= 4
+QUICK_JOBS ?= 8
 
 .PHONY: help setup demo test test-loaded quick lint generate bench clean
 
@@ -44,10 +44,10 @@ lint: setup
 
 test: lint
 	tests/tools.sh
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --max-worker-restart=0
 
 quick: lint
-	QUICK=1 $(BIN)/python -m pytest -n $(QUICK_JOBS) -m "not root and not swarm and not packaging and not slow"
+	QUICK=1 $(BIN)/python -m pytest -n $(QUICK_JOBS) --max-worker-restart=0 -m "not root and not swarm and not packaging and not slow"
 
 test-loaded: setup
 	$(BIN)/python -m tests.load $(MAKE) test

@@ -8,8 +8,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Most of the time the tests wait for swarms: more of them at a time than there are cores.
 JOBS ?= 6
-# Those of the inner loop mostly compute, and each job begins with collecting all tests.
-QUICK_JOBS ?= 4
+# Those of the inner loop wait less, but each waits for commands that it starts.
+QUICK_JOBS ?= 8
 
 .PHONY: help setup demo test test-loaded quick lint generate bench clean
 
@@ -32,6 +32,7 @@ setup: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
+	@$(BIN)/python -m pytest --collect-only -qq > /dev/null  # compiles the tests once, not in every job
 	@touch $@
 
 demo: setup
@@ -44,10 +45,10 @@ lint: setup
 
 test: lint
 	tests/tools.sh
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --max-worker-restart=0
 
 quick: lint
-	$(BIN)/python -m pytest -n $(QUICK_JOBS) -m "not root and not swarm and not packaging and not slow"
+	QUICK=1 $(BIN)/python -m pytest -n $(QUICK_JOBS) --max-worker-restart=0 -m "not root and not swarm and not packaging and not slow"
 
 test-loaded: setup
 	$(BIN)/python -m tests.load $(MAKE) test

@@ -54,13 +54,13 @@ def between_lookups() -> Work:
 def with_lookup(check: str, **limit: int) -> Work:
     """A check with a new breach, which looks up the culprits. It knows no owners of an earlier lookup."""
     from network_health import Monitor, Settings
+    from network_health.attribution import Attributor
 
     healthy, breached = Settings.from_mapping(_HEALTHY), Settings.from_mapping(_HEALTHY | limit)
     monitor = Monitor(healthy)
 
     def prepare() -> None:
-        nonlocal monitor
-        monitor = Monitor(healthy)
+        monitor.settings, monitor._attributor = healthy, Attributor()
         monitor.check()
         monitor.settings = breached
 

@@ -51,18 +51,19 @@ HEADINGS = {
         "Each row is a whole check: interfaces, connections, processes and the culprits of an alert. The "
         "reference agent finds no culprits; its row has its three methods. The load is loopback "
         "connections, as above, and sleeping processes. The check of a *new alert* looks up its culprits; "
-        "no owner is known from an earlier lookup. For a rate, it lists the sockets twice, one second "
-        "apart. *Between two lookups*, the alert is still active, and the check reports the culprits of the "
-        "last lookup. *The lookup alone* finds and names the culprits of a new alert about connections. "
-        "Most of it is reading all sockets and their owners, which is the next row. The C program "
-        "receives the same sockets and reads the same links of `/proc/<pid>/fd`, and compares nothing.",
+        "no owner is known from an earlier lookup. For a rate, it costs more: it lists the sockets with "
+        "their byte counters twice, one second apart. *Between two lookups*, the alert is still active, and "
+        "the check reports the culprits of the last lookup. *The lookup alone* finds and names the culprits "
+        "of a new alert about connections. Most of it is reading all sockets and their owners, which is the "
+        "next row. The C program receives the same sockets and reads the same links of `/proc/<pid>/fd`, "
+        "and compares nothing.",
     ),
 }
 
 TARGETS = """\
-A number without a unit is a ratio of CPU times. *An hour of the alert* is the sum of {checks} checks. With
-the default settings, {lookups} of them look up an unchanged alert about connections. They count as checks of
-a new alert, the others as checks between two lookups.
+A number without a unit is a ratio of CPU times. *An hour of an alert* is the sum of {checks} checks. With the
+default settings, {lookups} of them look up an unchanged alert. They count as checks of a new alert, the
+others as checks between two lookups.
 """
 
 HOW = """\

@@ -9,11 +9,12 @@ import hypothesis
 import pytest
 
 from tests import isolated, swarm_logs
+from tests.examples import examples
 from tests.netns import Namespace
 from tests.sharing import LongestFirst, seconds_of
 
 # An example may take as long as it does on a busy host.
-hypothesis.settings.register_profile("any host", deadline=None)
+hypothesis.settings.register_profile("any host", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("any host")
 
 

@@ -9,6 +9,7 @@ from unittest.mock import patch
 from network_health.attribution.interface_paths import InterfacePaths, Way
 from network_health.attribution.interface_traffic import RoutedTraffic
 from network_health.model import BYTE_COUNTER, Link, ProcessDetails, Socket, SocketGroup
+from network_health.sources.linux import ChangedRoutes
 from network_health.sources.linux.byte_counters import ByteCounters
 from network_health.sources.linux.owners import SocketOwners
 from network_health.sources.linux.socket_groups import SocketListing
@@ -88,7 +89,7 @@ class FakeKernel:
         """The bytes of eth0, with headers, which is the interface of every route."""
         return {2: (self.sent and 942_375_000, 0)}
 
-    def routed(self, traffic):
+    def routed(self, traffic, _):
         """All traffic is routed to eth0."""
         return RoutedTraffic(InterfacePaths({2: Link("eth0", True, 2)}), {Way(2): traffic})
 
@@ -132,7 +133,9 @@ def patched_by(kernel, monotonic):
         f"{window}.read_tcp_bytes": kernel.tcp_bytes,
         "network_health.attribution.interface_traffic.read_routed": kernel.routed,
         "network_health.attribution.attributor.read_start_time": lambda pid: 0.0,
+        "network_health.attribution.attributor.read_descriptor_count": lambda pid: None,
         f"{window}.ClosedSockets.take": lambda self: ([], kernel.sees_owners),
+        f"{window}.RouteChanges.take": lambda self: ChangedRoutes(),
         f"{window}.time.monotonic": monotonic,
     }
     patches = [patch(name, answer) for name, answer in answers.items()]

@@ -12,6 +12,7 @@ from network_health import Monitor, Settings
 from network_health.alerting.protocol_limits import protocol_findings
 from network_health.model import PortUse, Protocols, Share
 from tests.detective import INVESTIGATOR, Swarm, workspace
+from tests.examples import examples
 
 NOW = 1_790_000_000.0
 THROTTLE = "Stop or throttle the sender (ss -tinp), or raise tx_threshold_mbps if this is wanted."
@@ -347,7 +348,7 @@ def replaced(value, path, new):
     return copy
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from(list(places(whole))), anything, st.lists(anything, max_size=3))
 def test_damaged_reports_raise_no_error(investigate, path, damage, others):
     """With any value in any place, and any other events, all lines are short and printable."""

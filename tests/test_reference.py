@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from network_health import Monitor, Settings
 from network_health.sources.readers import PORTABLE
+from tests.examples import examples
 from tests.netns import veth
 from tests.real_kernel.test_monitor_live import open_sockets, send
 from tests.reference import (
@@ -96,7 +97,7 @@ def reports(config, one, two):
     return agent.sent[-1][1]["content"], content
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(CONFIGS, two_moments())
 def test_the_report_is_the_references_field_by_field(config, moments):
     """Every field of the reference's report, with the reference's value."""

@@ -39,15 +39,19 @@ CrossingsOf = Callable[[int], Sequence[Crossing]]
 
 
 class CallCrossings:
-    """The traffic that is not TCP, in the calling thread's network namespace."""
+    """The traffic that is not TCP, in the calling thread's network namespace.
 
-    def __init__(self, calls: linux.Calls, carried: Carried) -> None:
+    Bytes whose route is one of ``rerouted`` have no known way.
+    """
+
+    def __init__(self, calls: linux.Calls, carried: Carried, rerouted: linux.ChangedRoutes) -> None:
         self.owned = [
             _owned(each)
             for each in calls.traffic
             if each.namespace == calls.namespace and each.protocol not in _TCP and not each.is_copy
         ]
         self._carried = carried
+        self._rerouted = rerouted
         self._crossings: dict[int, Crossings] = {}
 
     def of(self, target: int, direction: int, tcp_of: CrossingsOf) -> tuple[list[Crossing], str]:
@@ -80,7 +84,7 @@ class CallCrossings:
             # The local port is not known.
             if (remote := each[0].socket.remote) and not rules[len(remote)].on_ports
         ]
-        routed = read_routed(routable)
+        routed = read_routed(routable, self._rerouted)
         by_way = {way: list(each) for way, each in routed.by_way.items()}
         placed = {id(each) for owned in by_way.values() for each in owned}
         unplaced: list[OwnedTraffic] = []

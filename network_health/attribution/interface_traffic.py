@@ -54,8 +54,10 @@ class _Addresses:
         return set[int]().union(*(self._networks.get(key, ()) for key in keys))
 
 
-def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
+def read_routed(traffic: Iterable[OwnedTraffic], rerouted: linux.ChangedRoutes) -> RoutedTraffic:
     """Look up the routes of the traffic, in the calling thread's network namespace.
+
+    Without traffic whose route was changed while it was counted.
 
     Raises:
         OSError: the kernel denies access.
@@ -65,6 +67,7 @@ def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
     addresses = _Addresses(linux.read_interface_addresses())
     siblings = _sibling_addresses(links)
     flows = _largest_flows(traffic, with_ports=any(each.on_ports for each in rules.values()))
+    flows = [owned for owned in flows if not rerouted.include(owned[0][0].socket.remote)]
     routes = linux.read_routes([_flow(owned[0][0].socket) for owned in flows], rules)
     via = _via({route for route in routes if route}, links, siblings)
     by_way: dict[Way, list[OwnedTraffic]] = {}
@@ -72,7 +75,7 @@ def read_routed(traffic: Sequence[OwnedTraffic]) -> RoutedTraffic:
         if route is not None:
             way = Way(route.device, via.get(route), _returns(owned[0][0].socket, route, addresses))
             by_way.setdefault(way, []).extend(owned)
-    paths = InterfacePaths(links, _underlay(links, rules), _hidden_siblings(links, siblings))
+    paths = InterfacePaths(links, _underlay(links, rules, rerouted), _hidden_siblings(links, siblings))
     return RoutedTraffic(paths, by_way)
 
 
@@ -108,13 +111,16 @@ def _flow(socket: Socket) -> linux.Flow:
     return linux.Flow(socket.local, socket.remote, socket.device, socket.mark, socket.uid, ports=ports)
 
 
-def _underlay(links: Mapping[int, Link], rules: Mapping[int, linux.Rules]) -> dict[int, int]:
+def _underlay(
+    links: Mapping[int, Link], rules: Mapping[int, linux.Rules], rerouted: linux.ChangedRoutes
+) -> dict[int, int]:
     """The interface that each tunnel's packets are routed to, by index of the tunnel."""
     tunnels = {
         index: link.tunnel
         for index, link in links.items()
         if link.tunnel and link.tunnel[1] and not ipaddress.ip_address(link.tunnel[1]).is_multicast
     }
+    tunnels = {index: ends for index, ends in tunnels.items() if not rerouted.include(ends[1])}
     flows = [linux.Flow(local, remote) for local, remote in tunnels.values()]
     routes = linux.read_routes(flows, rules)
     return {index: route.device for index, route in zip(tunnels, routes, strict=True) if route}

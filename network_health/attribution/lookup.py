@@ -234,11 +234,14 @@ class Lookup:
     def _calls(self) -> call_crossings.CallCrossings | None:
         """What processes sent and received beside TCP; ``None`` if it was not counted."""
         window = self.window
-        return call_crossings.CallCrossings(window.calls, window.carried) if window and window.calls else None
+        if window is None or window.calls is None:
+            return None
+        return call_crossings.CallCrossings(window.calls, window.carried, window.rerouted)
 
     @cached_property
     def _routed_traffic(self) -> interface_traffic.RoutedTraffic:
-        return interface_traffic.read_routed(self._owned_traffic[1])
+        rerouted = self.window.rerouted if self.window else linux.ChangedRoutes()
+        return interface_traffic.read_routed(self._owned_traffic[1], rerouted)
 
     @cached_property
     def _owned_traffic(self) -> tuple[linux.SocketOwners, list[OwnedTraffic]]:

@@ -6,6 +6,7 @@ about closed sockets, the window has ``is_whole`` false.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,15 @@ from dataclasses import dataclass, field
 from network_health.attribution import process_traffic
 from network_health.collectors import counted_since
 from network_health.model import IpCounters, Socket, SocketResent, SocketTraffic
-from network_health.sources.linux import Calls, ClosedSockets, read_carried, read_ip_counters, read_tcp_bytes
+from network_health.sources.linux import (
+    Calls,
+    ChangedRoutes,
+    ClosedSockets,
+    RouteChanges,
+    read_carried,
+    read_ip_counters,
+    read_tcp_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,7 @@ class Window:
     ``carried`` are the bytes that each interface sent and received, by index, ``packets`` the packets.
     ``resent`` are the segments that were sent again. ``is_sample`` is true if the window did not begin at the
     check before. ``counted`` is what the host itself sent and received; ``None`` if it is not known.
+    ``rerouted`` are the routes that were changed in the window, so that they are not those of all bytes.
     """
 
     seconds: float
@@ -38,6 +48,7 @@ class Window:
     calls_failure: str = ""
     packets: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     counted: IpCounters | None = None
+    rerouted: ChangedRoutes = field(default_factory=ChangedRoutes)
 
 
 class TrafficWindows:
@@ -48,7 +59,10 @@ class TrafficWindows:
     """
 
     def __init__(self) -> None:
-        self._closed = ClosedSockets()
+        with contextlib.ExitStack() as opened:
+            self._closed = opened.enter_context(contextlib.closing(ClosedSockets()))
+            self._routes = RouteChanges()
+            opened.pop_all()
         self._at_s: float | None = None
         self._open: Mapping[int, bytes] = {}
         self._vanished: dict[int, bytes] = {}
@@ -87,11 +101,21 @@ class TrafficWindows:
         seconds = self._at_s - (last_s or self._at_s)
         packets = process_traffic.carried_since(packets_before, self._packets)
         counted = counted_since(counted_before, self._counted)
-        listeners = tuple(listing.listeners)
+        listeners, rerouted = tuple(listing.listeners), self._routes.take()
         return Window(
-            seconds, traffic, listeners, is_whole, carried, resent, is_last, packets=packets, counted=counted
+            seconds,
+            traffic,
+            listeners,
+            is_whole,
+            carried,
+            resent,
+            is_last,
+            packets=packets,
+            counted=counted,
+            rerouted=rerouted,
         )
 
     def close(self) -> None:
-        """Stop receiving closed sockets."""
+        """Stop receiving closed sockets and changes of routes."""
         self._closed.close()
+        self._routes.close()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from network_health.alerting.link_state import MAX_GONE
 from tests.checked_host import CheckedHost, keys, nic
+from tests.examples import examples
 
 QUIET = "Network health within normal bounds."
 
@@ -74,7 +75,7 @@ def resolved(report):
     return set(found)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(st.tuples(st.none() | CONFIG, CHECK), min_size=1, max_size=14), CONFIG)
 def test_no_two_reports_contradict_each_other(steps, config):
     """An alert begins, is in every report and ends once; a receiver of due reports alone misses nothing."""
@@ -103,7 +104,7 @@ def test_no_two_reports_contradict_each_other(steps, config):
         active = now
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(CHECK, min_size=1, max_size=10), CONFIG)
 def test_only_a_measured_interface_recovers(checks, config):
     """An interface recovers only if it exists and the collector answered."""
@@ -115,7 +116,7 @@ def test_only_a_measured_interface_recovers(checks, config):
             assert name in seen
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200), st.integers(0, 2), st.integers(0, 30))),
     st.booleans(),

@@ -105,7 +105,7 @@ def looked_up(sockets, carried, way, monkeypatch):
     monkeypatch.setattr(
         lookup.interface_traffic,
         "read_routed",
-        lambda owned: interface_traffic.RoutedTraffic(InterfacePaths(links), {way: owned}),
+        lambda owned, _: interface_traffic.RoutedTraffic(InterfacePaths(links), {way: owned}),
     )
     monkeypatch.setattr(lookup.linux, "read_users", lambda hidden: Counter({(33, 0): sum(hidden.values())}))
     snapshot = Snapshot(0.0, (ETH0,), None, None, (), Cost(0.0, {}, {}))

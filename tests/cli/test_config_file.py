@@ -16,6 +16,7 @@ from network_health.cli.nagios import UNKNOWN
 from network_health.settings import Settings
 from network_health.swarm.errors import SwarmError
 from tests.cli.command import run
+from tests.examples import examples
 
 QUICK = ("--seconds", "0.1", "--nagios")
 DIRECTIVE = """
@@ -233,7 +234,9 @@ def test_a_flag_overrides_the_file(tmp_path):
 
 
 @given(data=st.binary(max_size=200), suffix=st.sampled_from([".json", ".toml", ".py", ""]))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 def test_any_bytes_are_settings_or_an_error(tmp_path, data, suffix):
     """No content of a file raises anything else than `SwarmError`."""
     path = Path(tmp_path, f"any{suffix}")

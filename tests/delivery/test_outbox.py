@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from network_health.delivery.outbox import MOST_ALERTS, MOST_INFO
 from network_health.delivery.reachability import GIVE_UP_AFTER_S
 from tests.delivery.outbox_model import AGENT, Nodes, outbox, report
+from tests.examples import examples
 from tests.faults import FolderIsAFile
 
 
@@ -434,7 +435,7 @@ def test_an_info_that_is_added_as_durable_is(queue, log):
     assert nodes.got["a"][0]["severity"] == "INFO"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(events=st.lists(st.sampled_from(["INFO", "WARNING", "pass", "outage", "kill"]), max_size=60))
 def test_the_newest_of_each_kind_arrive_in_order(tmp_path_factory, events):
     """In any order of events the newest of each kind wait; they arrive oldest first, after a kill as well."""

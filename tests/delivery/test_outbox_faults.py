@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.delivery.outbox_model import Nodes, outbox, report, without_repeats
+from tests.examples import examples
 from tests.faults import DiskFull, FileSizeLimit, FolderIsAFile, ReadOnly
 from tests.tree import ROOT
 
@@ -152,7 +153,7 @@ def test_every_alert_reaches_every_recipient(fault):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=100,
+            max_examples=examples(100),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

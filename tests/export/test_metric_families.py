@@ -15,6 +15,7 @@ from network_health import Monitor, Report, Settings
 from network_health.export import metric_families
 from network_health.export.metric_families import MAX_INTERFACES, exposition
 from network_health.model import Connections, Counters, Link, Protocols, Share
+from tests.examples import examples
 from tests.reporting.test_report import ETH0, REPORTS, Host
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -229,7 +230,7 @@ def test_any_report_can_be_parsed(readers, limit):
     assert math.isclose(sum(sockets), report.metrics["total_connections"])
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=15)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=examples(15))
 @given(READERS)
 def test_promtool_accepts_any_report(readers):
     """promtool parses the text of any report."""

@@ -1,9 +1,10 @@
-"""The culprit of an active alert changes while the value stays, on a real kernel."""
+"""The culprit of an alert, or the route of its bytes, changes between two checks, on a real kernel."""
 
 import time
 
 import pytest
 
+from tests.netns import veth
 from tests.scenarios.worker import Worker
 
 pytestmark = pytest.mark.root
@@ -60,3 +61,32 @@ def test_as_many_connections_of_another_process(workers):
     connect(server, two, 8002, 60)
     after = monitor.run("check")[0]["details"]
     assert f"on :8002 owned by server[{server.pid}], 49% opened by two[{two.pid}]" in after
+
+
+def test_bytes_before_a_change_of_their_route(namespace):
+    """They went by the link of the old route: the new one, which carries others, does not have them."""
+    host, outside = namespace(), namespace()
+    veth(host, outside)
+    veth(host, outside, ("vc", "vd"), ("10.78.0.1/24", "10.78.0.2/24"))
+    outside.ip("addr", "add", "10.93.0.1/32", "dev", "lo")
+    host.ip("route", "add", "10.93.0.1", "via", "10.77.0.2")
+    monitor, app, noise, server = started = [Worker(name) for name in ("monitor", "app", "noise", "server")]
+    try:
+        for each in started:
+            each.run("enter", outside if each is server else host)
+        server.run("listen", "10.93.0.1", 8001, 16)
+        app.start("connect", [(None, "10.93.0.1", 8001)])
+        server.run("accept", 1)
+        app.result()
+        monitor.run("start_monitor", LIMITS)
+        app.start("send", 2_000_000)
+        server.run("receive", 2_000_000)
+        app.result()
+        host.ip("route", "replace", "10.93.0.1", "via", "10.78.0.2")
+        noise.run("send_datagrams", "10.78.0.2", 9, 2000)
+        content = monitor.run("check", 0.15)[0]
+    finally:
+        for each in started:
+            each.end()
+    named = {each["iface"]: each["processes"] for each in content["metrics"]["culprits"]["tx_rate"]}
+    assert named == {"va": [], "vc": []}

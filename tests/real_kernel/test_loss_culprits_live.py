@@ -249,4 +249,4 @@ def test_a_peer_that_does_not_answer_is_named(namespace):
     veth(near, far)
     near.ip("neigh", "add", "10.77.0.9", "lladdr", "02:00:00:00:00:09", "dev", "va")
     text = near.call(details, {"retransmit_threshold_percent": 0.1}, no_answer, far)
-    assert re.fullmatch(r"TCP retransmits .+% > 0\.1% \(100% to 10\.77\.0\.9:9000 by PID, no answer\)", text)
+    assert re.fullmatch(r"TCP retransmits .+% > 0\.1% \(\d+% to 10\.77\.0\.9:9000 by PID, no answer\)", text)

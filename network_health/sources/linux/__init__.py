@@ -39,6 +39,7 @@ from network_health.sources.linux.procfs import (
     user_name,
 )
 from network_health.sources.linux.protocols import read_protocols
+from network_health.sources.linux.route_changes import ChangedRoutes, RouteChanges
 from network_health.sources.linux.routes import MAX_ROUTES, Flow, Route, Rules, read_routes, read_rules
 from network_health.sources.linux.rtnetlink import LinkReader, read_links
 from network_health.sources.linux.socket_groups import (
@@ -57,6 +58,7 @@ __all__ = [
     "PID_NAMESPACE",
     "CallCounter",
     "Calls",
+    "ChangedRoutes",
     "ClosedSockets",
     "CounterReader",
     "Flow",
@@ -67,6 +69,7 @@ __all__ = [
     "OwnerFinder",
     "ProcessReader",
     "Route",
+    "RouteChanges",
     "Rules",
     "SocketListing",
     "SocketOwners",

@@ -23,6 +23,8 @@ _MAX_KEPT = 8192
 _KEPT_S = 300.0
 #: After this many descriptors of one process the clock is read.
 _BATCH = 4096
+#: The position of descriptor 0 in the folder: after ``.`` and ``..``.
+_DOTS = 2
 #: So many numbers without a descriptor, and a quarter of the descriptors, are tried before they are listed.
 _GAPS = 64
 
@@ -183,7 +185,7 @@ def _processes() -> Iterator[tuple[int, int]]:
 
 
 def _socket_links(pid: int) -> Iterator[dict[int, str]]:
-    """The sockets that a process has open: descriptors by inode, for each `_BATCH` descriptors, at least one.
+    """The sockets that a process has open: descriptors by inode, for each `_BATCH` descriptors.
 
     Raises:
         PermissionError: the process belongs to another user.
@@ -193,21 +195,22 @@ def _socket_links(pid: int) -> Iterator[dict[int, str]]:
     try:
         # The number of descriptors since Linux 6.2, 0 before. Most processes number them without large gaps:
         # then trying the numbers costs a tenth less than listing them.
-        left = os.fstat(folder).st_size
+        left, following = os.fstat(folder).st_size, 0
         tried = left + left // 4 + _GAPS if left else 0
         for first in range(0, tried, _BATCH):
-            found, links = _read_links(folder, map(str, range(first, min(first + _BATCH, tried))), left)
-            left -= found
+            end = min(first + _BATCH, tried)
+            numbers = iter(range(first, end))
+            found, links = _read_links(folder, map(str, numbers), left)
             yield links
+            left, following = left - found, next(numbers, end)
             if not left:
-                return
+                break
+        # List the others. Some are left, too, if the process opened descriptors with lower numbers.
+        os.lseek(folder, following + _DOTS, os.SEEK_SET)
         with os.scandir(folder) as entries:
-            others = (entry.name for entry in entries if int(entry.name) >= tried)
-            while True:
-                batch = list(itertools.islice(others, _BATCH))
+            others = (entry.name for entry in entries)
+            while batch := list(itertools.islice(others, _BATCH)):
                 yield _read_links(folder, batch, _BATCH)[1]
-                if len(batch) < _BATCH:
-                    return
     finally:
         os.close(folder)
 

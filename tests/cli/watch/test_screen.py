@@ -13,6 +13,7 @@ from network_health.cli.watch.screen import Screen
 from network_health.cli.watch.state import State
 from network_health.cli.watch.theme import Theme
 from tests.cli.watch.contents import alert, content, link, partial_contents, process, result, traffic
+from tests.examples import examples
 
 BUSY = content(
     "High connection count: 12 > 10 (80% on :8080 owned by nginx[7])",
@@ -48,7 +49,7 @@ def shown(*contents, width=80, height=24, keys="", theme=None, has_keys=True, **
     return "\n".join(line.plain for line in screen.lines(state(*contents, keys=keys), width, height))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(partial_contents(), max_size=4),
     st.integers(1, 300),

@@ -21,9 +21,10 @@ from network_health.sources.linux import (
     udp_sockets,
 )
 from network_health.sources.linux.errors import KernelFormatError
+from tests.examples import examples
 from tests.sources.linux import recorded
 
-settings.register_profile("readers", deadline=None, max_examples=150)
+settings.register_profile("readers", deadline=None, max_examples=examples(150))
 
 LOSS_PARSERS = {
     "sock_diag/every_state": (half_open.parse, half_open.Listing),

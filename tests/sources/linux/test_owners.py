@@ -1,8 +1,8 @@
 """Owners of sockets: processes that share them, that end, and whose pid another process gets."""
 
 import contextlib
+import errno
 import os
-import resource
 import socket
 import time
 from types import SimpleNamespace
@@ -189,18 +189,17 @@ def test_a_search_ends_at_its_deadline():
         assert finder.find([inode], 1.0, now=lambda: 0.0).pids == {inode: (os.getpid(),)}
 
 
-def test_an_owner_that_no_descriptor_was_left_to_find_is_found_later():
+def test_an_owner_that_no_descriptor_was_left_to_find_is_found_later(monkeypatch):
     """A search that ran out of descriptors does not conclude that a socket has no owner."""
+
+    def refuse(*_):
+        raise OSError(errno.EMFILE, "no descriptor is left")
+
     with socket.socket() as mine:
-        inode = os.fstat(mine.fileno()).st_ino
-        finder, limits = owners.OwnerFinder(), resource.getrlimit(resource.RLIMIT_NOFILE)
-        only = os.dup(mine.fileno())
-        os.close(only)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (only + 1, limits[1]))
-        try:
+        inode, finder = os.fstat(mine.fileno()).st_ino, owners.OwnerFinder()
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", refuse)
             none_left = finder.find([inode], time.monotonic() + 10)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         assert none_left == owners.SocketOwners({}, timed_out=True)
         assert finder.find([inode], time.monotonic() + 10).pids == {inode: (os.getpid(),)}
 
@@ -236,11 +235,16 @@ def test_capabilities_are_a_number():
     assert process_visibility.parse_capabilities(b"Name:\tx\n") == 0
 
 
-@pytest.fixture(params=["their number is known", "before Linux 6.2"])
+@pytest.fixture(params=["their number is known", "one more is opened meanwhile", "before Linux 6.2"])
 def count_of_descriptors(request, monkeypatch):
     """The search with and without the number of descriptors that newer kernels report."""
     if request.param == "before Linux 6.2":
         monkeypatch.setattr(owners.os, "fstat", lambda folder: SimpleNamespace(st_size=0))
+    elif request.param == "one more is opened meanwhile":
+        fstat = os.fstat
+        monkeypatch.setattr(
+            owners.os, "fstat", lambda folder: SimpleNamespace(st_size=fstat(folder).st_size - 1)
+        )
 
 
 @pytest.mark.usefixtures("count_of_descriptors")

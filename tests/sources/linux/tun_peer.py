@@ -16,7 +16,7 @@ import time
 FIN, SYN, ACK = 1, 2, 16
 HOSTS = {socket.AF_INET: ("10.9.0.1", "10.9.0.2"), socket.AF_INET6: ("fd09::1", "fd09::2")}
 PORT = 80
-DEADLINE_S = 10
+DEADLINE_S = 60
 
 
 class Peer:

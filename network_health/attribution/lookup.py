@@ -233,8 +233,7 @@ class Lookup:
     @cached_property
     def _calls(self) -> call_crossings.CallCrossings | None:
         """What processes sent and received beside TCP; ``None`` if it was not counted."""
-        window = self.window
-        if window is None or window.calls is None:
+        if not (window := self.window) or not window.calls:
             return None
         return call_crossings.CallCrossings(window.calls, window.carried, window.rerouted)
 

@@ -221,6 +221,7 @@ def test_the_kernels_readers_report_what_the_reference_does(namespace):
         "connections": "kernel",
         "processes": "kernel",
         "protocols": "kernel",
+        "namespaces": "kernel",
     }
     assert [{f: i[f] for f in INTERFACE_FIELDS} for i in our["interfaces"]] == their["interfaces"]
     assert (our["total_connections"], our["by_status"]) == (their["total_connections"], their["by_status"])

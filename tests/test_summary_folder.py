@@ -26,7 +26,8 @@ def swarm(detective_module, tmp_path):
 
 def names(seconds):
     """The names of incident files from now on, and one of an hour ago."""
-    times = [time.time() - 3600, *(time.time() + each for each in range(seconds))]
+    now = time.time()
+    times = [now - 3600, *(now + each for each in range(seconds))]
     return [f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(t))}-system.network-failure.json" for t in times]
 
 

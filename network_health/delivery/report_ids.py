@@ -1,8 +1,8 @@
-"""Creates the ids of reports: agent, boot, number, as in ``net-health-1-5d2c0f3b9a41-000017``.
+"""Creates the ids of reports: agent, boot, number, as in ``net-health-1-5d2c0f3b9a41c6d8-000017``.
 
 Guarantees: no id is given twice. A restarted agent continues the numbers without a gap. After a boot of the
 host, and if the file cannot be read or written, numbers start at 1 and the boot part is new: the end of the
-boot id and four random digits. Anything else with the file's name is removed, with a log line.
+boot id and eight random digits. Anything else with the file's name is removed, with a log line.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from network_health.delivery.own_file import NotOwnFile, overwrite_own, read_own
 
-_LINE_BYTES = 8 + 1 + 4 + 1 + 12 + 1
+_LINE_BYTES = 8 + 1 + 8 + 1 + 12 + 1
 #: No agent makes so many reports: such a number was put there by another program.
 _HIGHEST_NUMBER = 10**11
-_LINE = re.compile(rb"([0-9A-Za-z]{1,8})-([0-9a-f]{4}) ([0-9]{12})\n")
+_LINE = re.compile(rb"([0-9A-Za-z]{1,8})-([0-9a-f]{8}) ([0-9]{12})\n")
 
 
 class ReportIds:
@@ -36,7 +36,7 @@ class ReportIds:
         self._log = log
         self._agent = agent
         self._boot = "".join(re.findall("[0-9A-Za-z]", boot_id))[-8:] or "0"
-        self._series, self._number = self._read() or (secrets.token_hex(2), 0)
+        self._series, self._number = self._read() or (secrets.token_hex(4), 0)
         self.error: OSError | None = None
 
     def next(self) -> str:
@@ -53,7 +53,7 @@ class ReportIds:
         except OSError as error:
             if self.error is None:
                 # The file has an older number: an agent that continues from it must not repeat our ids.
-                self._series, self._number = secrets.token_hex(2), 1
+                self._series, self._number = secrets.token_hex(4), 1
             self.error = error
         else:
             self.error = None

@@ -134,7 +134,7 @@ def _percent(lost: int, packets: int | None, not_in_packets: int) -> float | Non
 def _unwanted(interface: Interface) -> int:
     """Dropped frames that may be of a protocol that this host does not use: LLDP, loop detection.
 
-    The kernel counts each as received and in rx_dropped, like a real loss, and does not tell which it was.
+    The kernel counts each as received and in rx_dropped, like a real loss, and does not say which it was.
     But such frames arrive at a low rate, whatever the traffic is. So rx_dropped is a loss only if it exceeds
     this rate. If the length of the window is unknown, the rate is, too: then it is not known to be a loss.
     """

@@ -113,7 +113,7 @@ class CallCrossings:
 
 
 def hint_of(evidence: Mapping[str, Any]) -> dict[str, str]:
-    """The field ``hint`` of a rate: that calls would tell the process; none if they may not."""
+    """The field ``hint`` of a rate: that counting calls would name the process; empty if it may not."""
     not_tcp = evidence.get("not_tcp", {}).get("percent", 0)
     if not_tcp < _HALF_PERCENT or evidence["coverage_percent"] >= _HALF_PERCENT:
         return {}

@@ -164,7 +164,7 @@ def _sibling_addresses(links: Mapping[int, Link]) -> dict[int, set[bytes]]:
     lower_of = {
         index: link.lower
         for index, link in links.items()
-        # An ipvlan has the hardware address of its lower interface, so its siblings cannot be told apart.
+        # An ipvlan has the hardware address of its lower interface, so its siblings cannot be distinguished.
         if link.delivers_to_siblings
         and link.lower in links
         and links[link.lower or 0].hardware_address != link.hardware_address

@@ -15,8 +15,7 @@ Guarantees:
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from network_health.attribution.evidence import Culprits
@@ -26,8 +25,6 @@ MAX_REFRESH_S = 3600
 _CHANGE = 0.2
 #: Their culprits are counts of one check, and cost little.
 _NOT_KEPT = frozenset({"packet_errors", "softnet_dropped", "softnet_squeezed"})
-
-_PID = re.compile(r"\[(\d+)\]")
 
 _Key = tuple[str, str, str, str]
 
@@ -86,7 +83,7 @@ class KeptAnswers:
             before = self._kept.get(_key(finding))
             is_repeat = before and finding.check not in cheap and not _has_changed(before, finding)
             repeats = before.repeats + 1 if before and is_repeat else 0
-            pids = [int(pid) for pid in _PID.findall(culprits[0])]
+            pids = {pid for pid in _pids(culprits[1]) if f"[{pid}]" in culprits[0]}
             started = {pid: self._start_time_of(pid) for pid in pids}
             descriptors = {pid: self._descriptors_of(pid) for pid in pids}
             self._kept[_key(finding)] = _Kept(culprits, finding.value, now_s, repeats, started, descriptors)
@@ -132,6 +129,17 @@ class KeptAnswers:
     def _ended(self, kept: _Kept) -> list[int]:
         """The pids in the clause whose process has ended."""
         return [pid for pid, at in kept.started.items() if at is None or self._start_time_of(pid) != at]
+
+
+def _pids(evidence: object) -> Iterator[int]:
+    """The pids in the evidence. Those in a clause could be a part of a name, which its process chooses."""
+    if isinstance(evidence, Mapping):
+        if isinstance(pid := evidence.get("pid"), int):
+            yield pid
+        evidence = list(evidence.values())
+    if isinstance(evidence, list):
+        for each in evidence:
+            yield from _pids(each)
 
 
 def _key(finding: Finding) -> _Key:

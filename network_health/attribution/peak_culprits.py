@@ -1,6 +1,6 @@
 """Adapts the culprits of a rate to a finding about its highest second. Pure.
 
-Guarantees: nobody is named for a peak that was over before the sockets were read. Where the shares are those
+Guarantees: no process is named for a peak that ended before the sockets were read. Where the shares are those
 of a longer time than the peak, the clause says so.
 """
 

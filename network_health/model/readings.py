@@ -21,7 +21,7 @@ class Counters(NamedTuple):
     """The kernel's lifetime counters of one interface.
 
     ``rx_drops`` is rx_dropped + rx_missed, the same as in ``/proc/net/dev`` and psutil. ``rx_missed`` is the
-    part of it that the device lost; 0 if the reader cannot tell.
+    part of it that the device lost; 0 if that is unknown.
     """
 
     tx_bytes: int = 0

@@ -87,7 +87,7 @@ def read_counters() -> CounterReading:
     return CounterReading(at_s, until_s, counters)
 
 
-def _counters(io: Any) -> Counters:  # noqa: ANN401 - psutil's type has no public name
+def _counters(io: object) -> Counters:
     return Counters(*(getattr(io, field) for field in _COUNTER_FIELDS))
 
 

@@ -50,7 +50,7 @@ def test_all_others_are_sampled_together():
 
 
 def test_a_sample_that_explains_less():
-    """The answer stays; what failed in the sample is told."""
+    """The answer stays; what failed in the sample is reported."""
     assert Checks().check([answer(ETH0, 20.0)], due=[ETH0], percent=10.0) == (
         {"eth0": " (tcp)"},
         Attribution(failure="one; two"),

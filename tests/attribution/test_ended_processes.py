@@ -5,13 +5,16 @@ import pytest
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.model import Finding
 
+#: What the lookup knows of the processes that a clause names.
+APP = {"ports": [{"pid": 7, "name": "app"}]}
+APP_AND_FLOOD = {"ports": [{"pid": 7, "name": "app", "opened_by": {"pid": 8, "name": "flood"}}]}
 FLOOD = Finding("connections", "host", "High connection count: 9 > 5", 9, 5)
 
 
 def kept_with(processes):
     """The answers of a lookup at 0 s; ``processes`` has start times by pid."""
     kept = KeptAnswers(processes.get)
-    kept.keep([(FLOOD, (" (100% on :80 owned by app[7], 50% opened by flood[8])", {}))], 0)
+    kept.keep([(FLOOD, (" (100% on :80 owned by app[7], 50% opened by flood[8])", APP_AND_FLOOD))], 0)
     return kept
 
 
@@ -26,7 +29,7 @@ def test_the_culprit_is_looked_up_when_a_named_process_has_ended():
     assert kept.due([FLOOD], 300, 30) == ()
     processes[8] = 300.0
     assert kept.due([FLOOD], 300, 30) == (FLOOD,)
-    kept.keep([(FLOOD, (" (100% on :80 owned by app[7])", {}))], 30)
+    kept.keep([(FLOOD, (" (100% on :80 owned by app[7])", APP))], 30)
     assert kept.due([FLOOD], 300, 60) == ()
     del processes[7]
     assert [len(kept.due([FLOOD], 300, at_s)) for at_s in (60, 329, 330)] == [0, 0, 1]
@@ -57,6 +60,14 @@ def test_the_culprit_is_looked_up_when_a_named_process_has_closed_half(before, n
     """Its sockets may be among its descriptors, and others may have opened as many."""
     descriptors = {7: before, 8: 20}
     kept = KeptAnswers(descriptors_of=descriptors.get)
-    kept.keep([(FLOOD, (" (100% on :80 owned by app[7], 50% opened by flood[8])", {}))], 0)
+    kept.keep([(FLOOD, (" (100% on :80 owned by app[7], 50% opened by flood[8])", APP_AND_FLOOD))], 0)
     descriptors[7] = now
     assert bool(kept.due([FLOOD], 300, 30)) is is_due
+
+
+def test_a_pid_that_is_a_part_of_a_name_is_not_a_process():
+    """A process chooses its name: that of another one in it is neither watched nor replaced."""
+    kept = KeptAnswers({7: 100.0}.get)
+    kept.keep([(FLOOD, (" (100% on :80 owned by app[99][7])", APP))], 0)
+    assert kept.due([FLOOD], 300, 30) == ()
+    assert clause(kept, 30) == " (100% on :80 owned by app[99][7])"

@@ -13,6 +13,7 @@ import pytest
 from network_health.sources.linux import CallCounter, bpf
 from network_health.sources.linux.errors import KernelFormatError
 from tests.netns import veth
+from tests.real_kernel.tracepoints import needs_tracepoints
 from tests.rights import as_nobody
 
 ROUNDS, SIZE = 200, 1000
@@ -21,16 +22,7 @@ UDP_SEGMENT = 103
 NEXT_PROGRAM, NEXT_MAP, INFO = 11, 12, 15
 
 
-@pytest.fixture(autouse=True)
-def _supported():
-    """Older kernels have no such tracepoint; they are tested by their errors."""
-    try:
-        CallCounter().close()
-    except (OSError, KernelFormatError) as error:
-        pytest.skip(str(error))
-
-
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, needs_tracepoints]
 
 
 def received(address="127.0.0.1", kind=socket.SOCK_DGRAM):

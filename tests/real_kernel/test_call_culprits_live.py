@@ -9,22 +9,12 @@ import time
 import pytest
 
 from network_health import Monitor, Settings
-from network_health.sources.linux import CallCounter
-from network_health.sources.linux.errors import KernelFormatError
 from tests.netns import veth
 from tests.real_kernel.paced import Sender, check, clauses, listening, named, pace, started
+from tests.real_kernel.tracepoints import needs_tracepoints
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, needs_tracepoints]
 SHARE = 12
-
-
-@pytest.fixture(autouse=True)
-def _supported():
-    """Older kernels have no such tracepoint; they are tested by their errors."""
-    try:
-        CallCounter().close()
-    except (OSError, KernelFormatError) as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

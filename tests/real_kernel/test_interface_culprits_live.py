@@ -291,7 +291,7 @@ def test_a_container(namespace):
 
 
 def test_answers_by_another_link(namespace):
-    """What arrives by another link than the route says is nobody's, and the report says why."""
+    """What arrives by another link than the route says is unattributed, and the report says why."""
     host, outside = namespace(), namespace()
     for name, addresses in FLAT.items():
         veth(host, outside, (name, f"p-{name}"), addresses)

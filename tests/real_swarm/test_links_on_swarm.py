@@ -120,15 +120,15 @@ def about(report, name):
     return standing + over
 
 
-def told(swarm, uid, name, since):
+def course_of(swarm, uid, name, since):
     """What the reports say of an interface, those that say nothing left out."""
     return [found for report in reports(swarm, uid, since) if (found := about(report, name))]
 
 
 def course_until(swarm, name, since, end):
-    """What each check of the agent that tells all said of a link, up to the end of it, which must arrive."""
-    eventually(lambda: told(swarm, AT_EVERY_CHECK, name, since)[-1:] == [[end]], PATIENCE_S)
-    return told(swarm, AT_EVERY_CHECK, name, since)[:-1]
+    """What each check's report said of a link, up to the end of its alert, which must arrive."""
+    eventually(lambda: course_of(swarm, AT_EVERY_CHECK, name, since)[-1:] == [[end]], PATIENCE_S)
+    return course_of(swarm, AT_EVERY_CHECK, name, since)[:-1]
 
 
 def test_a_veth_taken_down_is_one_warning_and_one_recovery(swarm, pairs):
@@ -141,7 +141,7 @@ def test_a_veth_taken_down_is_one_warning_and_one_recovery(swarm, pairs):
     eventually(pairs[0].is_up)
     up = time.time()
     checked(swarm, up, 3)
-    eventually(lambda: told(swarm, ON_CHANGE, name, began)[-1:] == [["recovered"]], PATIENCE_S)
+    eventually(lambda: course_of(swarm, ON_CHANGE, name, began)[-1:] == [["recovered"]], PATIENCE_S)
 
     assert [about(report, name) for report in lasting[:3]] == [["down"]] * 3
     assert {(r["severity"], r["details"]) for r in lasting[:3]} == {("WARNING", f"{name} is down")}
@@ -161,15 +161,15 @@ def test_an_agent_killed_while_a_link_is_down_still_reports_its_end(swarm, pairs
     """After ``kill -9`` the swarm's new process goes on with the alert: not new, and as old as it is."""
     name, began = pairs[2].name, time.time()
     pairs[2].switch("down")
-    eventually(lambda: told(swarm, ON_CHANGE, name, began) == [["down"]], PATIENCE_S)
+    eventually(lambda: course_of(swarm, ON_CHANGE, name, began) == [["down"]], PATIENCE_S)
     killed = swarm.pid(ON_CHANGE)
     os.kill(killed, signal.SIGKILL)
     eventually(lambda: swarm.pid(ON_CHANGE) not in (None, killed), PATIENCE_S)
     checked(swarm, time.time(), 3)
     pairs[2].switch("up")
-    eventually(lambda: told(swarm, ON_CHANGE, name, began)[-1:] == [["recovered"]], PATIENCE_S)
+    eventually(lambda: course_of(swarm, ON_CHANGE, name, began)[-1:] == [["recovered"]], PATIENCE_S)
 
-    course = told(swarm, ON_CHANGE, name, began)
+    course = course_of(swarm, ON_CHANGE, name, began)
     assert course == [["down"]] * (len(course) - 1) + [["recovered"]]
     (recovery,) = reports(swarm, ON_CHANGE, began)[-1]["metrics"]["recovered"]
     assert recovery["lasted_s"] > 60  # the swarm needs a minute for the new process
@@ -188,13 +188,13 @@ def test_a_flapping_veth_is_one_finding_until_it_is_gone(swarm, pairs):
     pairs[1].take()
     gone = time.time()
     checked(swarm, gone, 2)
-    eventually(lambda: told(swarm, ON_CHANGE, name, began)[-1:] == [["gone"]], PATIENCE_S)
+    eventually(lambda: course_of(swarm, ON_CHANGE, name, began)[-1:] == [["gone"]], PATIENCE_S)
 
     course = course_until(swarm, name, began, "gone")
     settled = course[course.index(["flapping"]) :]
     assert len(settled) >= 5
     assert settled == [["flapping"]] * len(settled)
-    changes = told(swarm, ON_CHANGE, name, began)
+    changes = course_of(swarm, ON_CHANGE, name, began)
     assert changes[-2:] == [["flapping"], ["gone"]]
     assert changes[:-2] in ([], [["down"]])  # of a check that was made between the first two flaps
     assert len(said(swarm, name)) == len(changes)
@@ -204,14 +204,14 @@ def test_a_swarm_booted_again_goes_on_with_the_alert(swarm, pairs):
     """After a power failure the agent is in new folders: the alert is not new there, and its end arrives."""
     name, began = pairs[3].name, time.time()
     pairs[3].switch("down")
-    eventually(lambda: told(swarm, ON_CHANGE, name, began) == [["down"]], PATIENCE_S)
+    eventually(lambda: course_of(swarm, ON_CHANGE, name, began) == [["down"]], PATIENCE_S)
     swarm._end_processes()  # as a power failure does
     swarm._start()
-    eventually(lambda: told(swarm, ON_CHANGE, name, began) == [["down"]], PATIENCE_S)
+    eventually(lambda: course_of(swarm, ON_CHANGE, name, began) == [["down"]], PATIENCE_S)
     pairs[3].switch("up")
-    eventually(lambda: told(swarm, ON_CHANGE, name, began)[-1:] == [["recovered"]], PATIENCE_S)
+    eventually(lambda: course_of(swarm, ON_CHANGE, name, began)[-1:] == [["recovered"]], PATIENCE_S)
 
-    assert told(swarm, ON_CHANGE, name, began) == [["down"], ["recovered"]]
+    assert course_of(swarm, ON_CHANGE, name, began) == [["down"], ["recovered"]]
     (recovery,) = reports(swarm, ON_CHANGE, began)[-1]["metrics"]["recovered"]
     assert recovery["lasted_s"] > 5
     (line,) = said(swarm, name)

@@ -26,7 +26,7 @@ _LXC = re.compile(r"/lxc(?:/|\.(?:payload|monitor)[./])([^/]+)")
 #: On Fargate: the id of the task, and a number.
 _ECS = re.compile(r"/ecs/(?:[^/]+/){1,2}([0-9a-f]{32}-[0-9]{6,12})(?:/|$)")
 _NSPAWN = re.compile(r"/machine\.slice/(?:machine-([^/]+)\.scope|systemd-nspawn@([^/]+)\.service)(?:/|$)")
-#: The names that libvirt gives to its machines; nothing else tells them from those of systemd-nspawn.
+#: The names that libvirt gives to its machines; nothing else distinguishes them from those of systemd-nspawn.
 _LIBVIRT = re.compile(r"(?:qemu|lxc|xen|ch|bhyve)-\d+-")
 _ESCAPED = re.compile(r"\\x([0-7][0-9a-f])")
 _UID = "[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32}"  # the latter of a static pod

@@ -12,7 +12,6 @@ from functools import partial
 from typing import NamedTuple
 
 from network_health.sources.linux import netlink
-from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.next_hops import GETNEIGH, NDA_LLADDR, NEIGHBOUR, NEWNEIGH
 
 _NETLINK_ROUTE = 0
@@ -66,17 +65,15 @@ def parse(datagram: bytes, entries: set[Entry], is_wanted: Callable[[Entry], boo
         OSError: the kernel reports an error.
         KernelFormatError: the datagram has an unknown format.
     """
-    for kind, start, end in netlink.messages(datagram):
-        if kind == netlink.DONE:
-            return True
-        if kind != NEWNEIGH or end - start < NEIGHBOUR.size:
-            raise KernelFormatError(f"rtnetlink: a message of kind {kind} and {end - start} bytes")
-        _, index, _, flags, _ = NEIGHBOUR.unpack_from(datagram, start)
-        found = netlink.attributes(datagram, start + NEIGHBOUR.size, end, {NDA_LLADDR})
+
+    def add(body: tuple[int, ...], start: int, end: int) -> None:
+        _, index, _, flags, _ = body
+        found = netlink.attributes(datagram, start, end, {NDA_LLADDR})
         entry = Entry(index, found.get(NDA_LLADDR, b""), bool(flags & _NTF_SELF))
         if entry.address and not entry.address[0] & _MULTICAST and is_wanted(entry):
             entries.add(entry)
-    return False
+
+    return netlink.for_each(datagram, NEWNEIGH, NEIGHBOUR, add)
 
 
 def _dump(request: bytes, is_wanted: Callable[[Entry], bool]) -> set[Entry]:

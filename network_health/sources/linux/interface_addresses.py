@@ -48,20 +48,18 @@ def parse_interface_addresses(datagram: bytes, addresses: list[InterfaceAddress]
         OSError: the kernel reports an error.
         KernelFormatError: the datagram has an unknown format.
     """
-    for kind, start, end in netlink.messages(datagram):
-        if kind == netlink.DONE:
-            return True
-        if kind != _NEWADDR or end - start < _ADDRESS.size:
-            raise KernelFormatError(f"rtnetlink: a message of kind {kind} and {end - start} bytes")
-        family, prefix, _, _, index = _ADDRESS.unpack_from(datagram, start)
+
+    def add(body: tuple[int, ...], start: int, end: int) -> None:
+        family, prefix, _, _, index = body
         size = _ADDRESS_BYTES.get(family)
         if size is None:
-            continue
-        found = netlink.attributes(datagram, start + _ADDRESS.size, end, {_IFA_LOCAL, _IFA_ADDRESS})
+            return
+        found = netlink.attributes(datagram, start, end, {_IFA_LOCAL, _IFA_ADDRESS})
         # Of a point-to-point link IFA_ADDRESS is the other end's address.
         network = found.get(_IFA_ADDRESS) or found.get(_IFA_LOCAL, b"")
         address = found.get(_IFA_LOCAL) or network
         if not len(address) == len(network) == size or prefix > 8 * size:
             raise KernelFormatError(f"rtnetlink: an address of {len(address)} bytes, family {family}")
         addresses.append(InterfaceAddress(index, address, network_of(network, prefix), prefix))
-    return False
+
+    return netlink.for_each(datagram, _NEWADDR, _ADDRESS, add)

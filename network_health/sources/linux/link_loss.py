@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 
 from network_health.sources.linux import netlink, rtnetlink
-from network_health.sources.linux.errors import KernelFormatError
 
 Kinds = dict[str, int]
 
@@ -67,15 +66,13 @@ def parse_qdiscs(datagram: bytes, drops: dict[int, int]) -> bool:
         OSError: the kernel reports an error.
         KernelFormatError: the datagram has an unknown format.
     """
-    for kind, start, end in netlink.messages(datagram):
-        if kind == netlink.DONE:
-            return True
-        if kind != _NEWQDISC or end - start < _TCMSG.size:
-            raise KernelFormatError(f"rtnetlink: a message of kind {kind} and {end - start} bytes")
-        _, index, _, parent, _ = _TCMSG.unpack_from(datagram, start)
-        found = netlink.attributes(datagram, start + _TCMSG.size, end, {_TCA_STATS2})
+
+    def add(body: tuple[int, ...], start: int, end: int) -> None:
+        _, index, _, parent, _ = body
+        found = netlink.attributes(datagram, start, end, {_TCA_STATS2})
         stats = found.get(_TCA_STATS2, b"")
         queue = netlink.attributes(stats, 0, len(stats), {_TCA_STATS_QUEUE}).get(_TCA_STATS_QUEUE, b"")
         if parent == _ROOT and len(queue) >= _QUEUE.size:
             (drops[index],) = _QUEUE.unpack_from(queue)
-    return False
+
+    return netlink.for_each(datagram, _NEWQDISC, _TCMSG, add)

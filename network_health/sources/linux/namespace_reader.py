@@ -92,7 +92,7 @@ class NamespaceReader:
 
 
 def parse_counts(sockstat: bytes, sockstat6: bytes) -> tuple[int | None, int | None]:
-    """The TCP and UDP sockets of a namespace; ``None`` if the kernel does not tell.
+    """The TCP and UDP sockets of a namespace; ``None`` if they are unknown.
 
     Without IPv6 ``sockstat6`` is empty.
     """

@@ -136,6 +136,24 @@ def messages(datagram: bytes, offset: int = 0) -> Iterator[tuple[int, int, int]]
         offset += length + 3 & ~3
 
 
+def for_each(
+    datagram: bytes, kind: int, body: struct.Struct, handle: Callable[[tuple[int, ...], int, int], None]
+) -> bool:
+    """Call ``handle`` with each body, and the start and end of its attributes; True if the dump ends here.
+
+    Raises:
+        OSError: the kernel reports an error.
+        KernelFormatError: a message is of another kind than ``kind``, or too short.
+    """
+    for found, start, end in messages(datagram):
+        if found == DONE:
+            return True
+        if found != kind or end - start < body.size:
+            raise KernelFormatError(f"netlink: a message of kind {found} and {end - start} bytes")
+        handle(body.unpack_from(datagram, start), start + body.size, end)
+    return False
+
+
 def attributes(datagram: bytes, offset: int, end: int, wanted: Container[int]) -> dict[int, bytes]:
     """The attributes between ``offset`` and ``end`` whose type is ``wanted``.
 

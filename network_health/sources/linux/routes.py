@@ -120,19 +120,17 @@ def parse_rules(datagram: bytes, rules: dict[int, Rules]) -> bool:
         KernelFormatError: the datagram has an unknown format.
     """
     lengths = {family: length for length, family in _FAMILIES.items()}
-    for kind, start, end in netlink.messages(datagram):
-        if kind == netlink.DONE:
-            return True
-        if kind != _NEWRULE or end - start < _RULE.size:
-            raise KernelFormatError(f"rtnetlink: a message of kind {kind} and {end - start} bytes")
-        family, _, _, tos, *_ = _RULE.unpack_from(datagram, start)
-        found = netlink.attributes(datagram, start + _RULE.size, end, _OF_A_RULE).keys()
+
+    def add(body: tuple[int, ...], start: int, end: int) -> None:
+        family, _, _, tos, *_ = body
+        found = netlink.attributes(datagram, start, end, _OF_A_RULE).keys()
         if family in lengths:
             of_family = rules.setdefault(lengths[family], Rules())
             of_family.on_mark |= _FRA_FWMARK in found
             of_family.on_ports |= bool(found & _PORT_RULES)
             of_family.on_unknown |= bool(tos or found & _UNKNOWN_RULES)
-    return False
+
+    return netlink.for_each(datagram, _NEWRULE, _RULE, add)
 
 
 def read_rules() -> dict[int, Rules]:

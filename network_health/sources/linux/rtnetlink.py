@@ -22,13 +22,13 @@ from dataclasses import replace
 from network_health.model import Counters, Link, LinkReading
 from network_health.sources.linux import link_announcements, link_stack, netlink
 from network_health.sources.linux.errors import KernelFormatError
+from network_health.sources.linux.interface_addresses import read_interface_addresses
 
 MAX_CACHE_S = 300.0
 
 NETLINK_ROUTE = 0
-_NEWLINK, _GETLINK, _NEWADDR, _GETADDR, _NEWSTATS, _GETSTATS = 16, 18, 20, 22, 92, 94
+_NEWLINK, _GETLINK, _NEWSTATS, _GETSTATS = 16, 18, 92, 94
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, change
-_ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _STATS = struct.Struct("=BxxxII")  # if_stats_msg: family, index, filter
 _COUNTERS = struct.Struct("=8Q56xQ64x")  # rtnl_link_stats64: its first eight, and rx_missed_errors
 _NOHANDLER = struct.Struct("=184xQ")  # rtnl_link_stats64: rx_nohandler
@@ -41,12 +41,10 @@ _OF_A_LINK = {
     *(link_stack.LOWER, link_stack.MASTER, link_stack.LOWER_NAMESPACE),
 }
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFLA_STATS_LINK_64 = 1
 _OPERSTATES: dict[int | None, str] = dict(
     enumerate(("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"))
 )
-_ADDRESS_BYTES = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}
 
 _SIOCETHTOOL, _ETHTOOL_GSET = 0x8946, 1
 _ETHTOOL_CMD = struct.Struct("=I8xH14xH14x")  # ethtool_cmd: command, speed, upper half of the speed
@@ -54,11 +52,7 @@ _IFREQ = struct.Struct("@16sP16x")
 _NO_SPEEDS = (0, 0xFFFF, 0xFFFFFFFF)
 
 _GET_LINKS = netlink.dump_request(_GETLINK, _LINK.pack(0, 0, 0, 0, 0))
-_GET_ADDRESSES = netlink.dump_request(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0))
 GET_STATS = netlink.dump_request(_GETSTATS, _STATS.pack(0, 0, 1 << _IFLA_STATS_LINK_64 - 1))
-
-#: Interface index and address family.
-AddressKey = tuple[int, int]
 
 
 class LinkReader:
@@ -115,7 +109,12 @@ class LinkReader:
         for index, stats in added.items():
             if len(stats) >= _COUNTERS.size:
                 self._announced[index] = parse_counters(stats[: _COUNTERS.size])
-        links, addresses = read_links(), read_addresses()
+        links = read_links()
+        addresses: dict[tuple[int, int], list[str]] = {}
+        for each in read_interface_addresses():
+            family = socket.AF_INET if len(each.address) == 4 else socket.AF_INET6
+            text = socket.inet_ntop(family, each.address)
+            addresses.setdefault((each.interface, family), []).append(text)
         for index, link in links.items():
             link = replace(
                 link,
@@ -166,16 +165,6 @@ def read_links() -> dict[int, Link]:
     return netlink.dump(NETLINK_ROUTE, _GET_LINKS, dict[int, Link], parse_links)
 
 
-def read_addresses() -> dict[AddressKey, list[str]]:
-    """The IP addresses by interface index and address family.
-
-    Raises:
-        OSError: the kernel denies access.
-        KernelFormatError: its answer has an unknown format.
-    """
-    return netlink.dump(NETLINK_ROUTE, _GET_ADDRESSES, dict[AddressKey, list[str]], parse_addresses)
-
-
 def dump_stats() -> dict[int, bytes]:
     """The first 24 counters of each interface by index, as a rtnl_link_stats64 in the kernel's format.
 
@@ -210,22 +199,6 @@ def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
             **stack._asdict(),
             hardware_address=found.get(_IFLA_ADDRESS, b""),
         )
-    return False
-
-
-def parse_addresses(datagram: bytes, addresses: dict[AddressKey, list[str]]) -> bool:
-    """Add the IP addresses; for a point-to-point link the local address."""
-    for kind, start, end in netlink.messages(datagram):
-        if kind == netlink.DONE:
-            return True
-        family, _, _, _, index = _unpack(_ADDRESS, datagram, start, end, kind == _NEWADDR)
-        if family not in _ADDRESS_BYTES:
-            continue
-        found = netlink.attributes(datagram, start + _ADDRESS.size, end, (_IFA_LOCAL, _IFA_ADDRESS))
-        address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS, b"")
-        if len(address) != _ADDRESS_BYTES[family]:
-            raise KernelFormatError(f"rtnetlink: an address of {len(address)} bytes, family {family}")
-        addresses.setdefault((index, family), []).append(socket.inet_ntop(family, address))
     return False
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from network_health.sources.linux import (
     connection_counts,
     half_open,
+    interface_addresses,
     netlink,
     procfs,
     rtnetlink,
@@ -37,7 +38,7 @@ DATAGRAM_PARSERS = {
     "sock_diag/udp4": (sockets.parse, list),
     "sock_diag/udp6": (tcp_bytes.parse, lambda: tcp_bytes.TcpBytes({})),
     "rtnetlink/links": (rtnetlink.parse_links, dict),
-    "rtnetlink/addresses": (rtnetlink.parse_addresses, dict),
+    "rtnetlink/addresses": (interface_addresses.parse_interface_addresses, list),
     "rtnetlink/stats": (rtnetlink.parse_stats, dict),
 }
 FILE_PARSERS = {

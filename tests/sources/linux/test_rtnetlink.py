@@ -1,18 +1,20 @@
 """Interfaces: recorded answers compared with ``ip``, and damaged answers."""
 
+import socket
 import struct
 
 import pytest
 
 from network_health.model import Counters
-from network_health.sources.linux import netlink, rtnetlink
+from network_health.sources.linux import interface_addresses, netlink, rtnetlink
 from network_health.sources.linux.errors import KernelFormatError
 from tests.sources.linux import recorded
 
+#: A parser, and what it adds to.
 PARSERS = {
-    "links": rtnetlink.parse_links,
-    "addresses": rtnetlink.parse_addresses,
-    "stats": rtnetlink.parse_stats,
+    "links": (rtnetlink.parse_links, dict),
+    "addresses": (interface_addresses.parse_interface_addresses, list),
+    "stats": (rtnetlink.parse_stats, dict),
 }
 
 
@@ -42,7 +44,8 @@ NAME = attribute(3, b"eth0\0")
 
 
 def read(name):
-    return recorded.parsed(PARSERS[name], {}, f"rtnetlink/{name}")
+    parse, empty = PARSERS[name]
+    return recorded.parsed(parse, empty(), f"rtnetlink/{name}")
 
 
 def test_recorded_links_are_those_of_ip():
@@ -59,8 +62,11 @@ def test_recorded_links_are_those_of_ip():
 def test_recorded_addresses_are_those_of_ip():
     """Several addresses of one interface, labelled and point-to-point ones, have the order of ``ip``."""
     names = {index: link.name for index, link in read("links").items()}
-    found = {(names[index], family): texts for (index, family), texts in read("addresses").items()}
-    expected = {}
+    found, expected = {}, {}
+    for each in read("addresses"):
+        family = 2 if len(each.address) == 4 else 10
+        texts = found.setdefault((names[each.interface], family), [])
+        texts.append(socket.inet_ntop(family, each.address))
     for name, link in recorded.expected("rtnetlink/ip").items():
         expected |= {(name, 2): link["ipv4"], (name, 10): link["ipv6"]}
     assert found == {owner: addresses for owner, addresses in expected.items() if addresses}
@@ -132,9 +138,10 @@ def test_an_unknown_state_is_unknown():
 
 def test_addresses_of_other_families_are_no_ip_addresses():
     """An address that is not IPv4 or IPv6 is ignored."""
-    found = {}
-    assert rtnetlink.parse_addresses(address(3, 45, attribute(2, b"\x09")), found) is False
-    assert found == {}
+    found = []
+    other = address(3, 45, attribute(2, b"\x09"))
+    assert interface_addresses.parse_interface_addresses(other, found) is False
+    assert found == []
 
 
 DAMAGED = {
@@ -160,22 +167,24 @@ DAMAGED = {
 @pytest.mark.parametrize(("parser", "datagram"), DAMAGED.values(), ids=DAMAGED)
 def test_damaged_answers_are_an_error(parser, datagram):
     """An answer in an unknown format is an error, never a zero."""
+    parse, empty = PARSERS[parser]
     with pytest.raises(KernelFormatError):
-        PARSERS[parser](datagram, {})
+        parse(datagram, empty())
 
 
 @pytest.mark.parametrize("name", PARSERS)
 def test_a_truncated_answer_is_never_complete(name):
     """A truncated datagram gives the messages before the cut or an error, never the end of a dump."""
+    parse, empty = PARSERS[name]
     for datagram in recorded.datagrams(f"rtnetlink/{name}"):
-        whole = {}
-        PARSERS[name](datagram, whole)
+        whole = empty()
+        parse(datagram, whole)
         starts = [start - 16 for _, start, _ in netlink.messages(datagram)]
         for cut in range(len(datagram)):
-            part = {}
+            part = empty()
             try:
-                assert PARSERS[name](datagram[:cut], part) is False
+                assert parse(datagram[:cut], part) is False
             except KernelFormatError:
                 continue
             assert cut in starts
-            assert part.keys() <= whole.keys()
+            assert set(part) <= set(whole)

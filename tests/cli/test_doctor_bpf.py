@@ -8,6 +8,7 @@ from network_health.sources import linux
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.swarm.doctor import bpf
 from tests.rights import as_nobody
+from tests.tracepoints import needs_tracepoints
 
 NEWER = "use Linux 6.3 or later, if you need it"
 WITH_BTF = "use a kernel with BTF (CONFIG_DEBUG_INFO_BTF)"
@@ -46,11 +47,8 @@ def test_what_is_missing(error, lockdown, has_btf, reason, remedy, monkeypatch, 
 
 
 @pytest.mark.root
+@needs_tracepoints
 def test_this_kernel():
     """As root the doctor tries it; without rights it says which ones are missing."""
-    try:
-        linux.CallCounter().close()
-    except (OSError, KernelFormatError) as error:
-        pytest.skip(str(error))
     assert bpf.check_bpf().state == "ok"
     assert "AmbientCapabilities=CAP_BPF CAP_PERFMON" in as_nobody(bpf.check_bpf)

@@ -11,7 +11,7 @@ import pytest
 from network_health import Monitor, Settings
 from tests.netns import veth
 from tests.real_kernel.paced import Sender, check, clauses, listening, named, pace, started
-from tests.real_kernel.tracepoints import needs_tracepoints
+from tests.tracepoints import needs_tracepoints
 
 pytestmark = [pytest.mark.root, needs_tracepoints]
 SHARE = 12

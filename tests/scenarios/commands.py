@@ -7,7 +7,8 @@ import threading
 import time
 
 from network_health import Monitor, Settings
-from tests.scenarios.packets import drop_every, syn
+from tests import nftables
+from tests.scenarios.packets import syn
 
 ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset, so that no TIME_WAIT remains
 TIMEOUT_S = 20
@@ -133,7 +134,10 @@ class Commands:
 
     def drop_every(self, nth, address):
         """Of the packets to an address drop each ``nth``, in this namespace; 0 ends it."""
-        drop_every(nth, address)
+        if nth:
+            nftables.drop_every(nth, address)
+        else:
+            nftables.remove("loss")
 
     def send_briefly(self, address, port, times, octets):
         """Make short connections, one after the other: connect, send, wait for the end, close."""

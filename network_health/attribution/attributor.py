@@ -7,40 +7,49 @@ is not changed; only its clause is added.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from network_health.alerting import peer_findings
 from network_health.attribution import peak_culprits, retransmit_culprits
 from network_health.attribution.call_lookups import Answers, CallLookups
-from network_health.attribution.call_window import CountedWindows
 from network_health.attribution.evidence import Culprits, address_text
 from network_health.attribution.kept_answers import KeptAnswers
-from network_health.attribution.lookup import CHECKS, RATES, SEARCH_S, Lookup
+from network_health.attribution.lookup import CHECKS, SEARCH_S, Lookup
 from network_health.attribution.loss_lookups import RETRANSMITS
 from network_health.attribution.loss_readings import LossReadings
-from network_health.attribution.traffic_window import TrafficWindows, Window
+from network_health.attribution.rate_lookups import RATES
+from network_health.attribution.sampling import SAMPLE_S, Sampling, has_few_sockets, resent_sample_s, sample
+from network_health.attribution.traffic_window import Window
 from network_health.attribution.veth_lookups import VethLookups
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
 from network_health.sources.linux import OwnerFinder, read_descriptor_count, read_start_time
 
-#: With at most this many sockets, reading their byte counters in every check takes about 6 ms.
-FEW_SOCKETS = 1000
-#: The length of the window that is sampled for a rate if there is no earlier listing.
-SAMPLE_S = 1.0
-
-#: The same for retransmits. They are rare: a sample of 1 s named the right peer in 7 to 9 of 10 runs.
-_RESENT_SAMPLE_S = 5.0
-
 #: A lookup ends by itself after this time, before it is left behind as a failure.
 _MAX_S = 9.0
 
+Attributed = tuple[tuple[Finding, ...], Attribution]
+
 #: Findings that are reported with the traffic of each process.
 _TRAFFIC_CHECKS = RATES.keys() | {"connections"}
+
+
+class Improver(Protocol):
+    """Finds culprits that the host's own sockets do not explain: in other namespaces, of other hosts."""
+
+    def improved(
+        self,
+        found: Attributed | None,
+        findings: Sequence[Finding],
+        snapshot: Snapshot,
+        settings: Settings,
+        started_s: float,
+    ) -> Attributed | None:
+        """``found``, the result for ``findings``, with further culprits. The check began at ``started_s``."""
 
 
 class Attributor:
@@ -48,15 +57,16 @@ class Attributor:
 
     def __init__(self) -> None:
         self._owners = OwnerFinder()
-        self._windows: TrafficWindows | CountedWindows | None = None
+        self._sampling = Sampling()
         self._call_lookups = CallLookups()
         self._losses = LossReadings.read()
         self._kept = KeptAnswers(read_start_time, read_descriptor_count)
-        self._veth_lookups = VethLookups(self._losses)
+        #: Each improves the result of those before it.
+        self._improvers: tuple[Improver, ...] = (VethLookups(self._losses),)
 
     def attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings
-    ) -> tuple[tuple[Finding, ...], Attribution] | None:
+    ) -> Attributed | None:
         """The findings with their culprits, and the evidence; ``None`` if nothing had to be looked up.
 
         Raises:
@@ -68,19 +78,19 @@ class Attributor:
             found = self._attribute(findings, snapshot, settings)
         finally:
             self._losses.end_check(snapshot, settings)
-        return self._veth_lookups.improved(found, findings, snapshot, settings, started_s)
+        for improver in self._improvers:
+            found = improver.improved(found, findings, snapshot, settings, started_s)
+        return found
 
     def close(self) -> None:
         """Stop receiving closed sockets."""
-        if self._windows is not None:
-            self._windows.close()
-        self._windows = None
+        self._sampling.close()
 
     def _attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings
-    ) -> tuple[tuple[Finding, ...], Attribution] | None:
+    ) -> Attributed | None:
         started_s = time.monotonic()
-        window = self._window_since_last_check(snapshot, settings)
+        window = self._sampling.since_last_check(snapshot, settings)
         peer_percent = None
         if window and settings.peer_retransmit_threshold_percent is not None:
             peer = retransmit_culprits.worst_peer(window.resent, window.traffic)
@@ -93,8 +103,8 @@ class Attributor:
         active = {finding.check for finding in findings if finding.breached}
         rates = active & RATES.keys() if settings.process_network != "off" else set()
         if window is None and checks & (rates | RETRANSMITS):
-            seconds = SAMPLE_S if not checks & RETRANSMITS else _resent_sample_s(settings)
-            window = self._sample(seconds, with_calls=settings.bpf and bool(checks & rates))
+            seconds = SAMPLE_S if not checks & RETRANSMITS else resent_sample_s(settings)
+            window = sample(seconds, with_calls=settings.bpf and bool(checks & rates))
         is_reported = rates or (window and not window.is_sample and active & _TRAFFIC_CHECKS)
         traffic = window if is_reported or settings.process_network == "always" else None
         is_lookup = traffic is not None or bool(checks - RATES.keys())
@@ -108,26 +118,12 @@ class Attributor:
             if settings.bpf and traffic and traffic.calls is None and not traffic.calls_failure:
                 answers, known = self._with_calls(answers, known, lookup, findings, started_s)
             self._kept.keep(answers, started_s, cheap)
-            if not _has_few_sockets(snapshot):
+            if not has_few_sockets(snapshot):
                 gc.collect()  # Python would keep the memory of a large listing for later use
         findings, evidence = self._kept.applied(findings, started_s)
         if not is_lookup and not evidence and peer_percent is None:
             return None
         return findings, replace(known, evidence=evidence, peer_retransmit_percent=peer_percent)
-
-    def _window_since_last_check(self, snapshot: Snapshot, settings: Settings) -> Window | None:
-        """``None`` in the first check, and if the settings do not allow the reading."""
-        is_cheap = settings.process_network == "auto" and _has_few_sockets(snapshot)
-        if settings.process_network != "always" and not is_cheap:
-            self.close()
-            return None
-        kind = CountedWindows if settings.bpf and settings.process_network == "always" else TrafficWindows
-        if not isinstance(self._windows, kind):
-            self.close()
-            self._windows = kind()
-            self._windows.read()
-            return None
-        return self._windows.read()
 
     def _with_calls(
         self,
@@ -140,7 +136,7 @@ class Attributor:
         """The answers, with those of a sample of all sockets where TCP does not explain a rate."""
 
         def look_up(findings: Sequence[Finding]) -> tuple[Answers, Attribution]:
-            window = self._sample(SAMPLE_S, with_calls=True)
+            window = sample(SAMPLE_S, with_calls=True)
             search_s = min(SEARCH_S, started_s + _MAX_S - time.monotonic())
             sampled = replace(lookup, window=window, resent_window=None, search_s=search_s)
             found, known = sampled.attribute(findings)
@@ -148,13 +144,6 @@ class Attributor:
 
         due = self._kept.due(findings, lookup.settings.culprit_refresh_sec, started_s)
         return self._call_lookups.improved(answers, known, due, look_up)
-
-    @staticmethod
-    def _sample(seconds: float, *, with_calls: bool = False) -> Window:
-        with contextlib.closing(CountedWindows() if with_calls else TrafficWindows()) as windows:
-            windows.read()
-            time.sleep(seconds)
-            return windows.read(is_last=True)
 
 
 def _lasts(finding: Finding, culprits: Culprits, seconds: float) -> bool:
@@ -175,14 +164,6 @@ def _of_peaks(
         yield finding, culprits
 
 
-def _resent_sample_s(settings: Settings) -> float:
-    return max(SAMPLE_S, min(_RESENT_SAMPLE_S, settings.check_interval_sec / 4))
-
-
 def _peer_findings(peer: retransmit_culprits.PeerLoss | None, settings: Settings) -> Iterator[Finding]:
     if peer:
         yield from peer_findings(address_text(peer.address), peer.percent, settings)
-
-
-def _has_few_sockets(snapshot: Snapshot) -> bool:
-    return snapshot.connections is not None and snapshot.connections.total <= FEW_SOCKETS

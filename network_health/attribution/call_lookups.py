@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from network_health.attribution.evidence import Culprits
-from network_health.attribution.lookup import RATES
+from network_health.attribution.rate_lookups import RATES
 from network_health.model import Attribution, Finding
 
 #: TCP explains a rate if so much of it has a known process.

@@ -16,8 +16,9 @@ from typing import Any
 from network_health.attribution.call_window import CountedWindows
 from network_health.attribution.evidence import MIN_PERCENT, Culprits
 from network_health.attribution.kept_answers import KeptAnswers
-from network_health.attribution.lookup import RATES, Lookup
+from network_health.attribution.lookup import Lookup
 from network_health.attribution.loss_readings import LossReadings
+from network_health.attribution.rate_lookups import RATES
 from network_health.attribution.traffic_window import TrafficWindows
 from network_health.model import Attribution, Finding, Interface, Link, Namespace, Snapshot
 from network_health.settings import Settings

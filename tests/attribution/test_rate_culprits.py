@@ -103,7 +103,7 @@ def looked_up(sockets, carried, way, monkeypatch):
     """The clause and the evidence of eth0; all traffic is routed ``way``."""
     links = {2: ETH0.link}
     monkeypatch.setattr(
-        lookup.interface_traffic,
+        interface_traffic,
         "read_routed",
         lambda owned, _: interface_traffic.RoutedTraffic(InterfacePaths(links), {way: owned}),
     )
@@ -111,7 +111,7 @@ def looked_up(sockets, carried, way, monkeypatch):
     snapshot = Snapshot(0.0, (ETH0,), None, None, (), Cost(0.0, {}, {}))
     window = Window(1.0, sockets, (), True, carried)
     look = lookup.Lookup(Finder(), LossReadings(), snapshot, Settings(), window)
-    look._owners[APP1] = owner_of((APP1,))
+    look.owners.known[APP1] = owner_of((APP1,))
     answers, _ = look.attribute([Finding("tx_rate", "eth0", "eth0 outbound", 8.0, 1)])
     return answers[0][1] if answers else (None, None)
 

@@ -9,7 +9,7 @@ import pytest
 
 from network_health import Monitor, Settings
 from network_health.attribution import kept_answers
-from network_health.attribution.attributor import FEW_SOCKETS
+from network_health.attribution.sampling import FEW_SOCKETS
 from network_health.sources.linux import inet_diag
 
 pytestmark = pytest.mark.root

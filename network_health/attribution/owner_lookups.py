@@ -1,0 +1,77 @@
+"""Finds the owners of sockets for all lookups of one check, and what the reports say about each process.
+
+Guarantees: all searches of one check end at the same time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from network_health.attribution import ownership
+from network_health.model import ANOTHER_PROCESS, Holders, Owner, Socket
+from network_health.sources import linux
+
+
+class OwnerLookups:
+    """Finds owners with ``finder``, for at most ``search_s`` from now on.
+
+    ``names`` are those of processes that may have ended, by pid. ``known`` has the processes that were
+    reported, by pid.
+    """
+
+    def __init__(
+        self, finder: linux.OwnerFinder, search_s: float, names: Mapping[int, str] | None = None
+    ) -> None:
+        self._finder = finder
+        self._names = names or {}
+        self.deadline_s = time.monotonic() + search_s
+        self.known: dict[int, Owner] = {}
+
+    def find(self, inodes: Iterable[int]) -> linux.SocketOwners:
+        """The processes that have ``inodes`` open.
+
+        Raises:
+            OSError: ``/proc`` is missing.
+        """
+        return self._finder.find(inodes, self.deadline_s)
+
+    def of_sockets(
+        self, sockets: Sequence[Socket], listeners: Sequence[Socket]
+    ) -> tuple[linux.SocketOwners, list[Holders | None]]:
+        """The result of the search, and the owners of each socket, also of closed and half-open ones.
+
+        Raises:
+            OSError: ``/proc`` is missing, or the kernel denies access.
+            KernelFormatError: the kernel's answer has an unknown format.
+        """
+        ports = {each.local_port for each in listeners}
+        closed = [each for each in sockets if each.state == "CLOSE" and each.local_port not in ports]
+        # A closed connection has no owner, but its process may have another one to the same endpoint.
+        connected = linux.read_connected_to({(s.remote, s.remote_port) for s in closed}) if closed else []
+        owners = self._find([*sockets, *listeners, *connected])
+        return owners, ownership.owners_of(sockets, owners.pids, listeners, connected)
+
+    def _find(self, sockets: Iterable[Socket]) -> linux.SocketOwners:
+        is_closed = {each.inode: each.state == "CLOSE" for each in sockets}
+        closed = {inode for inode, closed in is_closed.items() if closed}
+        return self._finder.find(is_closed.keys() - closed, self.deadline_s, closed)
+
+    def owner_of(self, holders: Holders) -> Owner:
+        """The first process, and those that share its sockets."""
+        if not holders:
+            return Owner(None)
+        first, *others = (self._process(pid) for pid in holders)
+        return replace(first, shared_with=tuple(others))
+
+    def _process(self, pid: int) -> Owner:
+        if pid == ANOTHER_PROCESS:
+            return Owner(None, "another process")
+        if pid not in self.known:
+            details = linux.read_process_details([pid]).get(pid)
+            if details is None and pid in self._names:  # it has ended, and another one may have its pid
+                return Owner(None, self._names[pid])
+            name, user = (details.name, details.user) if details else (None, None)
+            self.known[pid] = Owner(pid, name, user, *linux.read_container_and_unit(pid))
+        return self.known[pid]

@@ -5,6 +5,7 @@ In: nothing; this package imports no other one. Out: readings, sockets and their
 
 from network_health.model.calls import CallTraffic
 from network_health.model.findings import Cost, Failure, Finding, Snapshot
+from network_health.model.flows import FlowTuple, TrackedFlow
 from network_health.model.ip_counters import IpCounters
 from network_health.model.names import MAX_NAME, bounded_name
 from network_health.model.namespaces import Namespace, Namespaces
@@ -65,6 +66,7 @@ __all__ = [
     "Counters",
     "Failure",
     "Finding",
+    "FlowTuple",
     "HalfOpen",
     "Holders",
     "Interface",
@@ -91,6 +93,7 @@ __all__ = [
     "SocketResent",
     "SocketTraffic",
     "SoftnetCounters",
+    "TrackedFlow",
     "Traffic",
     "TrafficPart",
     "UdpSocket",

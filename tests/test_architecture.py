@@ -32,6 +32,7 @@ PURE_MODULES = {
     *("attribution.listener_culprits", "attribution.retransmit_culprits", "attribution.udp_culprits"),
     *("attribution.interface_paths", "attribution.ownership", "attribution.process_traffic"),
     *("attribution.rate_culprits", "attribution.protocol_split"),
+    *("attribution.forwarded_flows", "attribution.forwarded_packets"),
     *("delivery.schedule", "export.metric_families"),
 }
 #: Where each foreign package, and the kernel's files, may be used.

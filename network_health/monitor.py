@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from network_health import alerting
 from network_health.collectors import (
@@ -27,7 +27,6 @@ from network_health.collectors import (
 from network_health.delivery import MonitorState
 from network_health.model import (
     Attribution,
-    Connections,
     Cost,
     CounterReading,
     Finding,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 #: A collector that takes longer than this is reported as a failure and left behind.
 COLLECTOR_TIMEOUT_S = 10.0
 
+T = TypeVar("T")
 Attributed = tuple[tuple[Finding, ...], Attribution] | None
 
 
@@ -107,7 +107,7 @@ class Monitor:
         self._peaks: Answer[Peaks] | None = None
         with_namespaces = [reader for reader in readers if reader.namespaces]
         self.namespaces = with_namespaces and Collector(
-            "namespaces", _read_namespaces, self._find_veths, with_namespaces, collector_timeout_s
+            "namespaces", self._read_namespaces, _latest, with_namespaces, collector_timeout_s
         )
         interfaces = self.interfaces.run().value or ()
         self._start_peaks()
@@ -216,9 +216,10 @@ class Monitor:
     ) -> tuple[Interface, ...]:
         return observe_interfaces(before, self._reported, now, self.settings.exclude_interfaces)
 
-    def _find_veths(self, _: Namespaces | None, now: Namespaces, __: Readers) -> Namespaces:
+    def _read_namespaces(self, reader: Readers, before: Namespaces | None) -> Namespaces:
+        now = reader.namespaces() if reader.namespaces else Namespaces()
         last = self.interfaces.last
-        return observe_namespaces(now, last.value.links if last else ())
+        return observe_namespaces(now, last.value.links if last else (), before)
 
     def _rank_processes(
         self, before: ProcessReading | None, now: ProcessReading, reader: Readers
@@ -234,11 +235,7 @@ class Monitor:
         return reader.protocols(self.settings.ephemeral_port_threshold_percent is not None)
 
 
-def _read_namespaces(reader: Readers, _: Namespaces | None) -> Namespaces:
-    return reader.namespaces() if reader.namespaces else Namespaces()
-
-
-def _latest(_: Connections | None, now: Connections, __: Readers) -> Connections:
+def _latest(_: T | None, now: T, __: Readers) -> T:
     return now
 
 

@@ -15,8 +15,9 @@ class Namespace(NamedTuple):
     """Another network namespace that processes live in, at one moment.
 
     ``pid`` and ``process`` (its name) are of its lowest pid, and so are ``container``, ``pod`` (a uid of
-    Kubernetes) and ``unit``. ``mounted`` is the name that a user gave to the namespace. ``tcp`` and ``udp``
-    are the numbers of sockets, without half-open connections; ``tcp`` includes TIME_WAIT.
+    Kubernetes) and ``unit``. A user chose these names if ``manager`` is not ``None``: the uid of the user
+    whose service manager has the cgroup. ``mounted`` is the name that a user gave to the namespace. ``tcp``
+    and ``udp`` are the numbers of sockets, without half-open connections; ``tcp`` includes TIME_WAIT.
 
     ``kernel_id`` is the id that the kernel uses for it in this namespace. ``veths`` are the interfaces of
     this namespace that lead to it. ``label`` names it in sentences, and is of no other namespace.
@@ -31,6 +32,7 @@ class Namespace(NamedTuple):
     mounted: str | None = None
     tcp: int | None = None
     udp: int | None = None
+    manager: int | None = None
     kernel_id: int | None = None
     veths: tuple[str, ...] = ()
     label: str = ""

@@ -2,6 +2,8 @@
 
 import contextlib
 import ctypes
+import os
+import signal
 import socket
 import time
 
@@ -9,6 +11,7 @@ import pytest
 
 from network_health import Monitor, Settings
 from tests.containers import container, docker, kubelet, podman
+from tests.netns import CLONE_NEWNET
 
 pytestmark = pytest.mark.root
 
@@ -109,6 +112,64 @@ def test_namespaces_off_counts_nothing(namespace):
         )
 
     assert namespace().call(watch) == ("healthy", False, False)
+
+
+def test_a_user_cannot_take_the_name_of_a_container(namespace):
+    """Neither by a cgroup with its id, nor by another namespace in the container; its alert goes on."""
+
+    def watch():
+        name, cgroup = docker()
+        forged = f"user.slice/user-7.slice/user@7.service/{cgroup}"
+        monitor = Monitor(SETTINGS)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(container(forged, 45))
+            stack.enter_context(container(cgroup, 40))
+            first = monitor.check()
+            inner = stack.enter_context(container(f"{cgroup}/inner", 42))
+            second = monitor.check()
+            inode = os.stat(f"/proc/{inner.pid}/ns/net").st_ino
+        ended = [each["subject"] for each in second.metrics.get("ended", ())]
+        return name, inode, of_containers(first.details), of_containers(second.details), ended
+
+    name, inode, first, second, ended = namespace().call(watch)
+    assert [each.partition(": ")[0] for each in first] == [
+        f"High connection count in container {name} of user 7",
+        f"High connection count in container {name}",
+    ]
+    assert [each.partition(" > ")[0] for each in second] == [
+        f"High connection count in container {name} of user 7: 91",
+        f"High connection count in container {name} ({inode}): 85",
+        f"High connection count in container {name}: 81",
+    ]
+    assert ended == []
+
+
+def test_a_process_cannot_make_a_sentence_of_its_own(namespace):
+    """The name of a process that names its namespace has no semicolon in a report, which ends a sentence."""
+
+    def hold():
+        libc = ctypes.CDLL(None)
+        assert libc.unshare(CLONE_NEWNET) == 0
+        assert libc.prctl(15, b"a; eth0 is down") == 0  # PR_SET_NAME
+        return [socket.create_server(("", 0)) for _ in range(51)]
+
+    def watch():
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            held = hold()
+            os.write(write_end, b"x")
+            time.sleep(600 + len(held))
+        os.read(read_end, 1)
+        try:
+            return child, of_containers(Monitor(SETTINGS).check().details)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+    pid, details = namespace().call(watch)
+    owner = f"a, eth0 is down[{pid}]"
+    assert details == [f"High connection count in namespace of {owner}: 51 > 50 (100% owned by {owner})"]
 
 
 def test_without_rights_the_connections_are_counted_without_a_culprit(namespace):

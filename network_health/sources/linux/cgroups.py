@@ -3,7 +3,7 @@
 Guarantees: the names come from the path alone, in the formats of systemd, systemd-nspawn, Docker, Podman,
 containerd, CRI-O, Kubernetes, LXC and ECS. A path in another format gives no name. At most `_CGROUP_BYTES`
 are read, because a user can nest cgroups without a limit: the names at the end of a longer path are not
-found.
+found. The time to find names grows only linearly with the path.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _NSPAWN = re.compile(r"/machine\.slice/(?:machine-([^/]+)\.scope|systemd-nspawn@
 _LIBVIRT = re.compile(r"(?:qemu|lxc|xen|ch|bhyve)-\d+-")
 _ESCAPED = re.compile(r"\\x([0-7][0-9a-f])")
 _UID = "[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32}"  # the latter of a static pod
-_POD = re.compile(rf"kubepods.*[/-]pod({_UID})(?:\.slice)?(?:[/:]|$)")
+_PODS = "kubepods"
+_POD = re.compile(rf"[/-]pod({_UID})(?:\.slice)?(?:[/:]|$)")
+#: Below this folder a user makes cgroups with any name.
+_OF_USER = re.compile(r"^/user\.slice/user-(\d+)\.slice/user@\1\.service/")
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope|socket|mount))(?=/|$)")
 _MAX_FOLDERS = 20_000
 #: Room for the longest path of each of the kernel's hierarchies.
@@ -85,8 +88,16 @@ def container_and_unit(path: str) -> ContainerAndUnit:
 
 def pod_of(path: str) -> str | None:
     """The uid of the Kubernetes pod in a cgroup's path."""
-    found = _POD.search(path)
+    # Not one expression with ".*": a user can choose a path for which that takes milliseconds.
+    start = path.find(_PODS)
+    found = _POD.search(path, start + len(_PODS)) if start >= 0 else None
     return found[1].replace("_", "-") if found else None
+
+
+def manager_of(path: str) -> int | None:
+    """The uid of the user whose service manager has the cgroup, and who chose the names in its path."""
+    found = _OF_USER.search(path)
+    return int(found[1]) if found else None
 
 
 def _container_name(path: str) -> str | None:

@@ -110,7 +110,8 @@ def _identity(inode: int, pid: int, mount: str) -> Namespace:
     except OSError:
         process = None
     mounted = namespaces.mounted_name(mount)
-    return Namespace(inode, pid, process, container, cgroups.pod_of(path), unit, mounted)
+    pod, manager = cgroups.pod_of(path), cgroups.manager_of(path)
+    return Namespace(inode, pid, process, container, pod, unit, mounted, manager=manager)
 
 
 def _read_counts(pid: int, folder: int) -> tuple[int | None, int | None]:

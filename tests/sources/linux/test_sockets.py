@@ -346,12 +346,39 @@ UID = "0f1e2d3c-1111-2222-3333-444455556666"
         ),
         (f"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{'0a' * 16}.slice", "0a" * 16),
         (f"/system.slice/pod{UID}/x", None),
+        (f"/system.slice/pod{UID}/kubepods", None),
+        (f"/kubepods/pod{UID}/pod{'0a' * 16}", UID),
         ("/kubepods/podwhatever/x", None),
     ],
 )
 def test_pods_are_found_in_paths(path, uid):
     """The path has the uid of the pod, also that of a static pod; another name is not one."""
     assert cgroups.pod_of(path) == uid
+
+
+@pytest.mark.parametrize("name", ["kubepods", "kubepods-pod", "/kubepods/pod", "/lxc", "/ecs/a", ".service"])
+def test_hostile_paths_take_no_time(name):
+    """Names that a user repeats in the longest path: 1,000 take less than a second of CPU time, not six."""
+    path = ("/" + name * 500)[:4095]
+    started_s = time.process_time()
+    found = {(*cgroups.container_and_unit(path), cgroups.pod_of(path)) for _ in range(1000)}
+    assert len(found) == 1
+    assert time.process_time() - started_s < 1
+
+
+@pytest.mark.parametrize(
+    ("path", "uid"),
+    [
+        ("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + "12" * 32 + ".scope", 1000),
+        ("/user.slice/user-1000.slice/user@1000.service/app.slice/nginx.service", 1000),
+        ("/user.slice/user-1000.slice/session-3.scope", None),
+        ("/system.slice/nginx.service", None),
+        ("/lxc.payload.web/user.slice/user-7.slice/user@7.service/a.service", None),
+    ],
+)
+def test_names_below_a_service_manager_are_its_users(path, uid):
+    """Only in the folder that systemd delegates to a user of this host."""
+    assert cgroups.manager_of(path) == uid
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def container(cgroup=None, connections=0, datagrams=0, veth=None):
     ``veth`` is the name of the veth interface that leads to it from the network of the caller.
     """
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(_cgroup(cgroup)) if cgroup else None
+        folder = stack.enter_context(new_cgroup(cgroup)) if cgroup else None
         options = json.dumps([folder and f"{folder}/cgroup.procs", connections, datagrams])
         command = ["unshare", "--net", sys.executable, "-c", _HOLD, options]
         process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
@@ -67,7 +67,7 @@ def container(cgroup=None, connections=0, datagrams=0, veth=None):
 
 
 @contextlib.contextmanager
-def _cgroup(path):
+def new_cgroup(path):
     """A new cgroup; the folders that had to be made for it are removed in the end."""
     tops = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")
     top = next((each for each in tops if (each / "cgroup.controllers").exists()), None)

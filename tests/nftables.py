@@ -12,6 +12,7 @@ _CREATE, _APPEND, _ACKNOWLEDGE = 0x400, 0x800, 4
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEW_TABLE, _NEW_CHAIN, _NEW_RULE, _DELETE_TABLE = 0xA00, 0xA03, 0xA06, 0xA02
 _DROP, _DESTINATION_NAT = 0, 1
+_EQUALS, _DIFFERS = 0, 1
 #: Where a header begins, and fields of IPv4 and of TCP and UDP: offset and length.
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _PROTOCOL, _SOURCE, _DESTINATION, _PORT = (9, 1), (12, 4), (16, 4), (2, 2)
@@ -25,14 +26,22 @@ def drop_every(nth, address):
     numgen = _expression("numgen", [(1, _u32(1)), (2, _u32(nth)), (3, _u32(0))])
     verdict = _attribute(_nested(2), _attribute(1, _u32(_DROP)))
     drop = _expression("immediate", [(1, _u32(0)), (2, verdict)])
-    rule = [*_is(_NETWORK_HEADER, _DESTINATION, socket.inet_aton(address)), numgen, _equals(bytes(4)), drop]
+    rule = [
+        *_is(_NETWORK_HEADER, _DESTINATION, socket.inet_aton(address)),
+        numgen,
+        _compare(_EQUALS, bytes(4)),
+        drop,
+    ]
     _add("loss", _FILTER_INPUT, rule)
 
 
 def masquerade(network):
-    """Give what is forwarded from a /24 the address of the interface by which it leaves."""
+    """Give what is forwarded from a /24 to other networks the address of the interface by which it leaves."""
     octets = socket.inet_aton(network)[:3]
-    rule = [*_is(_NETWORK_HEADER, (_SOURCE[0], 3), octets), _expression("masq", [])]
+    (source, _), (destination, _) = _SOURCE, _DESTINATION
+    from_there = _is(_NETWORK_HEADER, (source, 3), octets)
+    elsewhere = _is(_NETWORK_HEADER, (destination, 3), octets, _DIFFERS)
+    rule = [*from_there, *elsewhere, _expression("masq", [])]
     _add("masquerade", _NAT_POSTROUTING, rule)
 
 
@@ -77,15 +86,15 @@ def _add(table, chain, expressions):
     )
 
 
-def _is(header, field, value):
-    """Go on only if a field of a header has a value."""
+def _is(header, field, value, how=_EQUALS):
+    """Go on only if a field of a header has a value, or has another one."""
     offset, length = field
     payload = [(1, _u32(1)), (2, _u32(header)), (3, _u32(offset)), (4, _u32(length))]
-    return _expression("payload", payload), _equals(value)
+    return _expression("payload", payload), _compare(how, value)
 
 
-def _equals(value):
-    return _expression("cmp", [(1, _u32(1)), (2, _u32(0)), (3, _attribute(1, value))])
+def _compare(how, value):
+    return _expression("cmp", [(1, _u32(1)), (2, _u32(how)), (3, _attribute(1, value))])
 
 
 def _load(register, value):

@@ -1,8 +1,10 @@
 """What the workers can do: open sockets, move bytes, monitor."""
 
+import ctypes
 import os
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -12,6 +14,7 @@ from tests.scenarios.packets import syn
 
 ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset, so that no TIME_WAIT remains
 TIMEOUT_S = 20
+_NEW_MOUNTS = 0x00020000  # unshare(2)
 
 
 class Commands:
@@ -21,6 +24,8 @@ class Commands:
         self.servers, self.held, self.threads = [], [], []
         self.monitor = self.carried_before = None
         self.stopped = threading.Event()
+        #: The bytes that each thread sent so far.
+        self.sent = []
 
     def enter(self, namespace):
         """Move to a network namespace."""
@@ -111,9 +116,18 @@ class Commands:
             assert got, "the stream ended early"
             left -= got
 
-    def keep_sending(self, which, octets, pause_s):
-        """Send again and again over one connection, as far as its buffer allows, until ``reset``."""
-        self._start(_keep_sending, self.held[which], octets, pause_s)
+    def keep_sending(self, which, octets, pause_s, times=1):
+        """Send ``times`` over one socket in each pause, as far as its buffer allows, until ``reset``.
+
+        Returns where `sent_by` has the number of bytes.
+        """
+        self.sent.append(0)
+        self._start(_keep_sending, self.held[which], octets, pause_s, times, self.sent, len(self.sent) - 1)
+        return len(self.sent) - 1
+
+    def sent_by(self, which):
+        """How many bytes one `keep_sending` sent so far."""
+        return self.sent[which]
 
     def keep_discarding(self):
         """Read from all connections until ``reset``."""
@@ -203,6 +217,23 @@ class Commands:
         self.monitor = Monitor(Settings.from_mapping({"namespaces": "off", **settings}))
         return self.monitor.check().as_content()
 
+    def own_mounts(self):
+        """From now on `hide` is possible."""
+        if ctypes.CDLL(None, use_errno=True).unshare(_NEW_MOUNTS):
+            raise OSError(ctypes.get_errno(), "unshare")
+        subprocess.run(["mount", "--make-rslave", "/"], check=True)
+
+    def hide(self, places):
+        """Show an empty folder, or no file, in these places; to this process only."""
+        for place in places:
+            what = ["-t", "tmpfs", "none"] if os.path.isdir(place) else ["--bind", "/dev/null"]
+            subprocess.run(["mount", *what, place], check=True)
+
+    def pass_a_second(self):
+        """Let a second of the time between two checks pass, as the agent does."""
+        time.sleep(1)
+        self.monitor.sample()
+
     def check(self, after_s=0.0):
         """The next check, and the bytes that each link carried since the last one, or since the start."""
         time.sleep(after_s)
@@ -257,13 +288,14 @@ def _connected(protocol, source, address, port, options):
     return client
 
 
-def _keep_sending(stopped, connection, octets, pause_s):
+def _keep_sending(stopped, connection, octets, pause_s, times, sent, place):
     connection.settimeout(0.05)
     while not stopped.wait(pause_s):
-        try:
-            connection.send(bytes(octets))
-        except TimeoutError:
-            continue
+        for _ in range(times):
+            try:
+                sent[place] += connection.send(bytes(octets))
+            except TimeoutError:
+                break
 
 
 def _keep_discarding(stopped, connection):

@@ -2,10 +2,12 @@
 
 import random
 from collections import Counter
+from functools import partial
 
 import pytest
 
-from tests.scenarios import connections, holders, links, losses, rates
+from tests.scenarios import connections, containers, holders, links, losses, rates
+from tests.scenarios.container_testbed import ContainerTestbed
 from tests.scenarios.expected import RESULTS, accusations, classify, miscounted
 from tests.scenarios.network import LOWEST_LINKS
 from tests.scenarios.other_links import KINDS
@@ -38,7 +40,7 @@ def result_of(content, expected, moved, *, counts_bytes):
     return worst, "\n  ".join(filter(None, (content["details"], *missed, *accused, *wrong_sums, *failure)))
 
 
-def run_all(situations, *, counts_bytes=False, prepare=lambda network: None):
+def run_all(situations, *, counts_bytes=False, prepare=lambda network: None, opened=opened):
     """The number of results by situation and kind, and texts of those that are not right."""
     counts, misses = Counter(), []
     with opened() as testbed:
@@ -81,6 +83,11 @@ def require_right(capsys, situations, **options):
 def test_the_right_culprit_is_named_first(group, capsys):
     """In 95 % of the runs the report names the culprit first; no process is blamed for what it did not do."""
     require_right(capsys, group.SITUATIONS, counts_bytes=group is links)
+
+
+def test_containers(capsys):
+    """The same with containers, datagrams and bursts."""
+    require_right(capsys, containers.SITUATIONS, opened=partial(opened, ContainerTestbed))
 
 
 @pytest.mark.parametrize("kind", KINDS)

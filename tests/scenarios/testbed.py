@@ -43,8 +43,7 @@ class Testbed:
 
     def close(self):
         """End all processes."""
-        others = (self.remote, self.vm, self.container, self._monitor)
-        for worker in (*self.workers, *self._helpers, *(each for each in others if each is not None)):
+        for worker in (*self._processes(), *self._helpers):
             worker.end()
         if self.network is not None:
             self.network.close()
@@ -53,9 +52,8 @@ class Testbed:
         """Move all processes to a new network, so that no old connection remains."""
         if self.network is not None:
             self.network.close()
-        network = self.network = Network()
-        places = [(worker, network.host) for worker in (*self.workers, self._monitor)]
-        places += [(self.remote, network.remote), (self.vm, network.vm), (self.container, network.container)]
+        self.network = self._new_network()
+        places = self._places()
         for worker, namespace in places:
             worker.start("enter", namespace)
         for worker, _ in places:
@@ -65,10 +63,9 @@ class Testbed:
         """Close all sockets of all processes, end helpers, and undo changes of the network."""
         for worker in self._helpers:
             worker.end()
-        processes = (*self.workers, self.remote, self.vm, self.container, self._monitor)
-        for worker in processes:
+        for worker in self._processes():
             worker.start("reset")
-        for worker in processes:
+        for worker in self._processes():
             worker.result()
         for undo, *args in reversed(self._undo):
             undo(*args)
@@ -166,6 +163,24 @@ class Testbed:
         for worker in rng.sample(self.workers, count):
             self.connect_to_remote(worker, [(None, REMOTES[0], port)] * rng.randrange(1, 3))
 
+    def _processes(self):
+        others = (self.remote, self.vm, self.container, self._monitor)
+        return [*self.workers, *(each for each in others if each is not None)]
+
+    def _new_network(self):
+        return Network()
+
+    def _places(self):
+        """All processes, with their namespaces."""
+        network = self.network
+        places = [(worker, network.host) for worker in (*self.workers, self._monitor)]
+        return [
+            *places,
+            (self.remote, network.remote),
+            (self.vm, network.vm),
+            (self.container, network.container),
+        ]
+
     def _forget(self):
         self._helpers, self._undo, self._has_first_check = [], [], False
         self._window_s, self._viewer, self.moved = WINDOW_S, None, Moved()
@@ -174,9 +189,9 @@ class Testbed:
 
 
 @contextmanager
-def opened():
+def opened(kind=Testbed):
     """A testbed that is closed at the end."""
-    testbed = Testbed()
+    testbed = kind()
     try:
         testbed.open()
         yield testbed

@@ -2,7 +2,7 @@
 
 Guarantees: as `interface_paths`: a byte counts for an interface only if it must have crossed it. If the route
 is not known, because the socket has no peer, these are the bytes that no other interface can have carried.
-What sockets may receive as copies does not count.
+What sockets may receive as copies does not count, nor does what was sent to a next hop that does not answer.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from network_health.attribution.evidence import MIN_PERCENT
 from network_health.attribution.interface_paths import (
+    RECEIVED,
     ROUTES_DISAGREE,
     WAY_UNKNOWN,
     Carried,
@@ -41,10 +42,13 @@ CrossingsOf = Callable[[int], Sequence[Crossing]]
 class CallCrossings:
     """The traffic that is not TCP, in the calling thread's network namespace.
 
-    Bytes whose route is one of ``rerouted`` have no known way.
+    Bytes whose route is one of ``rerouted`` have no known way. ``looped`` are the bytes that this host sent
+    to several hosts: its own sockets receive them without an interface. ``None`` is unknown.
     """
 
-    def __init__(self, calls: linux.Calls, carried: Carried, rerouted: linux.ChangedRoutes) -> None:
+    def __init__(
+        self, calls: linux.Calls, carried: Carried, rerouted: linux.ChangedRoutes, looped: int | None
+    ) -> None:
         self.owned = [
             _owned(each)
             for each in calls.traffic
@@ -52,6 +56,7 @@ class CallCrossings:
         ]
         self._carried = carried
         self._rerouted = rerouted
+        self._looped = math.inf if looped is None else looped
         self._crossings: dict[int, Crossings] = {}
 
     def of(self, target: int, direction: int, tcp_of: CrossingsOf) -> tuple[list[Crossing], str]:
@@ -64,9 +69,12 @@ class CallCrossings:
         paths, by_way, unplaced = self._routed
         if direction not in self._crossings:
             self._crossings[direction] = Crossings(direction, by_way, paths, self._carried)
+        looped = self._looped if direction == RECEIVED else 0
         found, note = self._crossings[direction].of(target)
+        found = [_lowered(each, looped) if looped else each for each in found]
         octets = sum(bytes_of(each, direction) for each, _ in unplaced)
-        elsewhere = int(min(octets, self._elsewhere(target, direction, tcp_of))) if octets else 0
+        unknown = self._elsewhere(target, direction, tcp_of) if octets else 0
+        elsewhere = int(min(octets, unknown + looped))
         if octets > elsewhere:
             found.append(Crossing(unplaced, elsewhere))
         of_target = self._carried[target][direction]
@@ -78,20 +86,19 @@ class CallCrossings:
     def _routed(self) -> tuple[InterfacePaths, Mapping[Way, Sequence[OwnedTraffic]], Sequence[OwnedTraffic]]:
         """The interfaces, the traffic by its way, and that whose way is not known."""
         rules = linux.read_rules()
-        routable = [
-            each
-            for each in self.owned
+        routable, unplaced = list[OwnedTraffic](), list[OwnedTraffic]()
+        for each in self.owned:
+            remote = each[0].socket.remote
             # The local port is not known.
-            if (remote := each[0].socket.remote) and not rules[len(remote)].on_ports
-        ]
+            (routable if remote and not rules[len(remote)].on_ports else unplaced).append(each)
+        routable = _delivered(routable, rules)
         routed = read_routed(routable, self._rerouted)
         by_way = {way: list(each) for way, each in routed.by_way.items()}
         placed = {id(each) for owned in by_way.values() for each in owned}
-        unplaced: list[OwnedTraffic] = []
-        for each in self.owned:
-            device = each[0].socket.device
-            if id(each) not in placed:
-                (by_way.setdefault(Way(device), []) if device else unplaced).append(each)
+        unplaced += (each for each in routable if id(each) not in placed)
+        for each in (each for each in unplaced if each[0].socket.device):
+            by_way.setdefault(Way(each[0].socket.device), []).append(each)
+        unplaced = [each for each in unplaced if not each[0].socket.device]
         return routed.paths, by_way, unplaced
 
     def _elsewhere(self, target: int, direction: int, tcp_of: CrossingsOf) -> float:
@@ -126,6 +133,31 @@ def octets_of(crossings: Sequence[Crossing], direction: int) -> int:
         sum(bytes_of(traffic, direction) for traffic, _ in each.traffic) - each.elsewhere
         for each in crossings
     )
+
+
+def _lowered(crossing: Crossing, looped: float) -> Crossing:
+    """The received traffic without what may be ``looped``, if it is of sockets that have no peer."""
+    if all(each.socket.remote for each, _ in crossing.traffic):
+        return crossing
+    octets = sum(each.received for each, _ in crossing.traffic)
+    return crossing._replace(elsewhere=int(min(octets, crossing.elsewhere + looped)))
+
+
+def _delivered(traffic: Sequence[OwnedTraffic], rules: Mapping[int, linux.Rules]) -> list[OwnedTraffic]:
+    """The traffic without what was sent to next hops that do not answer.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
+    """
+    sockets = [each.socket for each, _ in traffic]
+    flows = [linux.Flow(each.local, each.remote, each.device, each.mark, each.uid) for each in sockets]
+    routes = linux.read_routes(flows, rules)
+    unanswered = linux.read_unanswered({route for route in routes if route})
+    return [
+        (each._replace(sent=0) if route in unanswered else each, holders)
+        for (each, holders), route in zip(traffic, routes, strict=True)
+    ]
 
 
 def _owned(call: CallTraffic) -> OwnedTraffic:

@@ -135,7 +135,8 @@ class RateLookups:
         window = self._window
         if not window.calls:
             return None
-        return call_crossings.CallCrossings(window.calls, window.carried, window.rerouted)
+        looped = window.counted.multicast_octets if window.counted else None
+        return call_crossings.CallCrossings(window.calls, window.carried, window.rerouted, looped)
 
     @cached_property
     def _routed_traffic(self) -> interface_traffic.RoutedTraffic:

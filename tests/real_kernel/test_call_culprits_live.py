@@ -144,6 +144,75 @@ def test_received_datagrams(host):
     assert "from 10.8.0.2:4000" in clauses(content, "inbound")["eth0"]
 
 
+def flood(address):
+    """A process that sends 16 Mbps of datagrams that nobody reads."""
+
+    def run():
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        while True:
+            for _ in range(16):
+                end.sendto(bytes(1250), (address, 9))
+            time.sleep(0.01)
+
+    return run
+
+
+@pytest.mark.parametrize("device", ["", "eth0"])
+def test_datagrams_to_several_hosts_that_come_back(host, device):
+    """The host's own sockets receive them without an interface: they are no part of what an interface got."""
+    here, one, _ = host
+    group, port = "239.1.1.1", 6000
+    end = socket.inet_aton("10.8.0.1")
+
+    def receive():
+        with open("/proc/self/comm", "w") as comm:
+            comm.write("listener")
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if device:
+            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+        receiver.bind((group, port))
+        receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + end)
+        while True:
+            receiver.recv(2000)
+
+    def send():
+        with open("/proc/self/comm", "w") as comm:
+            comm.write("caster")
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, end)
+        while True:
+            for _ in range(10):
+                sender.sendto(bytes(1250), (group, port))
+            time.sleep(0.01)
+
+    with started(here, receive, send), started(one, flood("10.8.0.1")):
+        content = check(here, [], bpf=True)
+    assert named(content, "inbound") == {"eth0": {}}
+    assert set(named(content)["eth0"]) == {"caster"}
+
+
+def test_datagrams_to_a_host_that_does_not_answer(host):
+    """The kernel drops them after the call: their process is not named for what others sent."""
+    here, _, two = host
+    here.sysctl("net.ipv4.ip_forward", 1)
+    two.ip("route", "add", "default", "via", "10.7.0.1")
+
+    def statsd():
+        with open("/proc/self/comm", "w") as comm:
+            comm.write("statsd")
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.connect(("10.8.0.99", 8125))
+        while True:
+            for _ in range(10):
+                with contextlib.suppress(OSError):  # no route to host
+                    sender.send(bytes(1250))
+            time.sleep(0.01)
+
+    with started(here, statsd), started(two, flood("10.8.0.2")):
+        content = check(here, [], bpf=True)
+    assert named(content)["eth0"] == {}
+
+
 def test_a_container_that_sends_datagrams(namespace):
     """The veth to it names the process in it, also if the host only forwards and the socket has no peer."""
     host, outside, box = namespace(), namespace(), namespace()

@@ -24,7 +24,7 @@ from network_health.sources.linux.link_loss import read_loss_kinds
 from network_health.sources.linux.namespace_entry import call_in_namespace
 from network_health.sources.linux.namespace_reader import NamespaceReader
 from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces
-from network_health.sources.linux.next_hops import read_hardware_addresses
+from network_health.sources.linux.next_hops import read_hardware_addresses, read_unanswered
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
 from network_health.sources.linux.proc_sockets import read_connections_from_proc
 from network_health.sources.linux.process_visibility import HIDEPID, PID_NAMESPACE, read_obstacle
@@ -110,6 +110,7 @@ __all__ = [
     "read_socket_groups",
     "read_start_time",
     "read_tcp_bytes",
+    "read_unanswered",
     "read_unicast_addresses",
     "read_user",
     "read_users",

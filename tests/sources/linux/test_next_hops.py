@@ -22,10 +22,11 @@ def entry(index, flags, *attributes):
     return message(28, struct.pack("=BxxxiHBB", 7, index, 0x80, flags, 0), *attributes)
 
 
-def test_a_neighbour_has_its_address():
-    """A neighbour that is not resolved has none."""
+def test_a_neighbour_has_its_address_and_state():
+    """A neighbour that is not resolved has no address."""
     assert next_hops.parse_address(entry(4, 0, attribute(2, MAC))) == MAC
     assert next_hops.parse_address(entry(4, 0)) == b""
+    assert next_hops.parse_state(entry(4, 0)) == 0x80
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,8 @@ def test_a_damaged_entry_is_an_error(datagram, error):
     """A missing entry and an answer in an unknown format are errors, never another interface."""
     with pytest.raises(error):
         next_hops.parse_address(datagram)
+    with pytest.raises(error):
+        next_hops.parse_state(datagram)
     with pytest.raises(error):
         forwarding_table.parse(datagram, set(), lambda each: True)
 
@@ -94,11 +97,14 @@ def test_the_port_behind_a_bridge_is_known(namespace):
                 addresses = next_hops.read_hardware_addresses(hops)
                 ports = forwarding_table.read_bridge_ports(index, set(addresses.values()))
                 if len(ports) == 2:
-                    return [ports.get(addresses.get(hop)) for hop in hops]
+                    unanswered = next_hops.read_unanswered(hops)
+                    return [ports.get(addresses.get(hop)) for hop in hops], [h in unanswered for h in hops]
         return None
 
     names = {each["ifindex"]: each["ifname"] for each in json.loads(here.tool("ip", "-j", "link"))}
-    assert [names.get(port) for port in here.call(read)] == ["eth0", "eth1", None]
+    ports, unanswered = here.call(read)
+    assert [names.get(port) for port in ports] == ["eth0", "eth1", None]
+    assert unanswered == [False, False, True]
 
 
 @pytest.mark.root

@@ -28,6 +28,33 @@ class ByteCounters(Mapping[int, bytes]):
         self._cookies.append(cookie)
         self._counters += counter
 
+    def extend(self, cookies: array[int], counters: bytes) -> None:
+        """Add cookies that have no counter yet; the counters follow one another."""
+        self._cookies += cookies
+        self._counters += counters
+
+    def count_same(self, cookies: array[int], counters: bytes, first: int, end: int) -> int:
+        """How many of these cookies, from number ``first`` on, are the next ones here, with the same counter.
+
+        They are counted up to number ``end``. The next one here is that after the last lookup.
+        """
+        at = self._next
+        same = min(end - first, len(self._cookies) - at)
+        if same <= 0 or not self._is_same(at, cookies, counters, first, 1):
+            return 0
+        if not self._is_same(at, cookies, counters, first, same):
+            same = next(n for n in range(same) if not self._is_same(at + n, cookies, counters, first + n, 1))
+        self._next = at + same
+        return same
+
+    def _is_same(self, at: int, cookies: array[int], counters: bytes, first: int, count: int) -> bool:
+        size = self._size
+        return (
+            self._cookies[at : at + count] == cookies[first : first + count]
+            and self._counters[at * size : (at + count) * size]
+            == counters[first * size : (first + count) * size]
+        )
+
     def __getitem__(self, cookie: int) -> bytes:
         # The kernel lists sockets in nearly the same order each time, so the next entry is usually the one.
         at = self._next

@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 DONE = 3  # NLMSG_DONE
+INTERRUPTED = 0x010  # NLM_F_DUMP_INTR: the data changed during the dump
 
 _ERROR = 2  # NLMSG_ERROR
 _REQUEST = 0x001  # NLM_F_REQUEST
 _DUMP_REQUEST = 0x301  # NLM_F_REQUEST | NLM_F_ROOT | NLM_F_MATCH
-_INTERRUPTED = 0x010  # NLM_F_DUMP_INTR
 _STATUS = struct.Struct("=i")
 _MAX_ERRNO = 4095
 _ATTRIBUTE = struct.Struct("=HH")  # nlattr: length, type
@@ -126,7 +126,7 @@ def messages(datagram: bytes, offset: int = 0) -> Iterator[tuple[int, int, int]]
         start, end = offset + HEADER.size, offset + length
         if not start <= end <= total:
             raise KernelFormatError(f"netlink: a message of {length} bytes in {total - offset}")
-        if flags & _INTERRUPTED:
+        if flags & INTERRUPTED:
             raise _os_error(errno.EINTR)
         if kind in (_ERROR, DONE):
             _raise_status(datagram, start, end)

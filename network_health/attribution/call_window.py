@@ -63,9 +63,16 @@ class CountedWindows:
         """
         calls = self._calls.take()  # first: the bytes of the interfaces are read at once after it
         window = self._windows.read(is_last=is_last)
-        return replace(window, calls=calls, calls_failure=self._calls.failure)
+        return replace(window, calls=calls, calls_failure=self._calls.failure or _loss(calls))
 
     def close(self) -> None:
         """Stop counting."""
         self._calls.close()
         self._windows.close()
+
+
+def _loss(calls: Calls | None) -> str:
+    """What a report says about bytes that have no process because the map was full."""
+    if calls is None or not calls.lost:
+        return ""
+    return f"bpf: {calls.lost:,} bytes on this host have no process: too many processes and peers"

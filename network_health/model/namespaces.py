@@ -48,6 +48,7 @@ class Namespaces:
     """The other network namespaces at one moment.
 
     ``hidden_processes`` is the number of processes whose namespace is not known, for want of rights.
+    ``obstacle`` is ``hidepid`` or ``pid_namespace`` if that hides an unknown number of other processes.
     ``failure`` is the reason why none could be read. If not ``is_whole``, some are missing.
     """
 
@@ -55,3 +56,4 @@ class Namespaces:
     hidden_processes: int = 0
     failure: str = ""
     is_whole: bool = True
+    obstacle: str | None = None

@@ -13,6 +13,16 @@ from network_health.reporting.text import safe_text
 
 MAX_LISTED = 100
 
+_OBSTACLES = {
+    "hidepid": (
+        "hidepid hides the processes of other users, whose network namespaces are not counted: that needs "
+        "CAP_SYS_PTRACE"
+    ),
+    "pid_namespace": (
+        "the agent is in a pid namespace: network namespaces of processes outside of it are not counted"
+    ),
+}
+
 
 def namespace_metrics(namespaces: Namespaces) -> dict[str, Any]:
     """``metrics.namespaces``, those with most connections first, and a note if any is missing."""
@@ -52,3 +62,5 @@ def _notes(namespaces: Namespaces) -> Iterator[str]:
             f"the network namespaces of {namespaces.hidden_processes} processes cannot be read: that needs "
             "CAP_SYS_PTRACE"
         )
+    if namespaces.obstacle:
+        yield _OBSTACLES[namespaces.obstacle]

@@ -18,6 +18,7 @@ from network_health.model import Namespace, Namespaces
 from network_health.sources.linux import cgroups, namespaces
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.namespace_ids import read_namespace_ids
+from network_health.sources.linux.process_visibility import read_obstacle
 from network_health.sources.linux.procfs import read_name
 
 MAX_CACHE_S = 300.0
@@ -42,6 +43,7 @@ class NamespaceReader:
 
     def __init__(self) -> None:
         self._known: dict[int, _Known] = {}
+        self._obstacle = read_obstacle()
 
     def read(self) -> Namespaces:
         """All other namespaces that processes live in; one that ends meanwhile is left out."""
@@ -63,7 +65,7 @@ class NamespaceReader:
                     break
         finally:
             os.close(folder)
-        return Namespaces(tuple(entries), listing.hidden, is_whole=listing.is_whole)
+        return Namespaces(tuple(entries), listing.hidden, is_whole=listing.is_whole, obstacle=self._obstacle)
 
     def _identify(self, listing: namespaces.NamespaceListing) -> None:
         """Read what names each new namespace, and forget those that have ended."""

@@ -1,0 +1,139 @@
+"""The report with ``bpf`` where the kernel does not allow it, or has no place for what it counts.
+
+Each fault is one reason in the report, which has all that it has without the setting.
+"""
+
+import contextlib
+import errno
+import re
+import socket
+import time
+
+import pytest
+
+from network_health import Monitor, Settings
+from network_health.sources.linux import bpf, btf
+from tests.netns import veth
+from tests.real_kernel.paced import Sender, clauses, listening, started
+from tests.seccomp import BPF, deny
+from tests.tracepoints import needs_tracepoints
+
+pytestmark = pytest.mark.root
+
+SETTINGS = Settings(tx_threshold_mbps=1, conn_threshold=10**6, namespaces="off", bpf=True)
+KERNEL_TYPES = "/sys/kernel/btf/vmlinux"
+
+
+@pytest.fixture
+def host(namespace):
+    """A host with a link to another one, which is returned as well."""
+    host, other = namespace(), namespace()
+    veth(host, other, ("eth0", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
+    return host, other
+
+
+def check(prepare):
+    """The content of the second check in this process after `prepare`; a flow goes on meanwhile."""
+    prepare()
+    bpf._kernel_types.cache_clear()
+    monitor = Monitor(SETTINGS)
+    time.sleep(0.2)
+    monitor.check()
+    time.sleep(0.3)
+    return monitor.check().as_content()
+
+
+def btf_is(kind, folder):
+    """The kernel's types are another file: a fault of this kind."""
+    path = folder / "vmlinux"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "truncated":
+        with open(KERNEL_TYPES, "rb") as file:
+            path.write_bytes(file.read(100_000))
+    elif kind == "of other structures":
+        path.write_bytes(btf._HEADER.pack(btf._MAGIC, 1, 0, btf._HEADER.size, 0, 0, 0, 1) + b"\0")
+    elif kind == "a folder":
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("missing", "FileNotFoundError: [Errno 2] No such file or directory: 'VMLINUX'"),
+        ("a folder", "IsADirectoryError: [Errno 21] Is a directory: 'VMLINUX'"),
+        ("empty", "KernelFormatError: BTF is damaged: unpack_from requires a buffer of at least 24 bytes"),
+        ("truncated", "KernelFormatError: BTF has an unknown version, or is cut"),
+        ("of other structures", "KernelFormatError: BTF has no "),
+    ],
+)
+def test_btf(host, tmp_path, kind, reason):
+    """Without usable BTF nothing is counted by process; the report says why."""
+    here, other = host
+    path = btf_is(kind, tmp_path)
+
+    def prepare():
+        btf._KERNEL = path
+
+    with listening(other), started(here, Sender("quic", "10.8.0.2", 20, udp=True).run):
+        content = here.call(check, prepare)
+    require_reduced(content, f"bpf: {reason.replace('VMLINUX', str(path))}")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(errno.EPERM, "Operation not permitted"), (errno.ENOSYS, "Function not implemented")]
+)
+def test_bpf_is_refused(host, error, words):
+    """A seccomp filter refuses bpf(2), as in a container, or as a kernel without it does.
+
+    The lockdown of the kernel cannot be tried here: it stays until the next boot. It refuses in the same way.
+    """
+    here, other = host
+    kind = "PermissionError" if error == errno.EPERM else "OSError"
+    with listening(other), started(here, Sender("quic", "10.8.0.2", 20, udp=True).run):
+        content = here.call(check, lambda: deny(BPF, error=error))
+    require_reduced(content, f"bpf: {kind}: [Errno {error}] bpf(2) cannot create a map: {words}")
+
+
+def require_reduced(content, reason):
+    """The finding is there, with what is known without bpf; nobody is named, and the check did not fail."""
+    assert (content["status"], content["severity"]) == ("network_issue", "WARNING")
+    assert content["metrics"].get("failures", []) == []
+    (clause,) = clauses(content).values()
+    assert "not TCP: " in clause
+    assert "quic" not in clause
+    assert content["metrics"]["culprits"]["failure"].startswith(reason)
+
+
+@needs_tracepoints
+def test_a_full_map(host):
+    """Bytes that have no place in the map are nobody's: what is named is a part, and the report says so."""
+    here, other = host
+
+    def flood():
+        with open("/proc/self/comm", "w") as name:
+            name.write("many")
+        ends = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(200)]
+        for number, end in enumerate(ends):
+            end.connect(("10.8.0.2", 10_000 + number))
+        while True:
+            for end in ends:
+                with contextlib.suppress(ConnectionRefusedError):
+                    end.send(bytes(1000))
+            time.sleep(0.02)
+
+    def small():
+        bpf.CallCounter.__init__.__defaults__ = (8,)
+
+    with listening(other), started(here, flood):
+        content = here.call(check, small)
+    assert content["metrics"].get("failures", []) == []
+    (clause,) = clauses(content).values()
+    assert re.fullmatch(r"\d+% not TCP: [\d,]+ UDP datagrams/s", clause), clause
+    (rate,) = content["metrics"]["culprits"]["tx_rate"]
+    (named,) = rate["processes"]
+    assert (named["name"], 0 < named["percent"] < 10) == ("many", True)
+    assert content["metrics"]["top_network"][-1]["is_whole"] is False
+    reason = r"bpf: [\d,]+ bytes on this host have no process: too many processes and peers"
+    assert re.fullmatch(reason, content["metrics"]["culprits"]["failure"])

@@ -1,0 +1,113 @@
+"""Other network namespaces that end while they are read, or that cannot be seen or entered.
+
+Each fault is a smaller report that says what is missing, never a failed check.
+"""
+
+import os
+import re
+import signal
+import threading
+import time
+
+import pytest
+
+from network_health import Monitor, Settings
+from tests.containers import container
+from tests.netns import run, veth
+from tests.real_kernel.paced import Sender, listening, started
+from tests.scenarios.viewers import in_a_pid_namespace, with_hidden_processes
+from tests.seccomp import SETNS, deny
+
+pytestmark = pytest.mark.root
+
+SETTINGS = Settings.from_mapping(
+    {"rx_threshold_mbps": 1, "tx_threshold_mbps": 10**6, "container_conn_threshold": 50}
+)
+
+
+@pytest.fixture
+def routed(namespace):
+    """A host that forwards between eth0, to the network, and v-box, to a container."""
+    host, outside, box = namespace(), namespace(), namespace()
+    veth(host, outside, ("eth0", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
+    veth(host, box, ("v-box", "eth0"), ("10.9.0.1/24", "10.9.0.2/24"))
+    host.sysctl("net.ipv4.ip_forward", 1)
+    box.ip("route", "add", "default", "via", "10.9.0.1")
+    outside.ip("route", "add", "default", "via", "10.8.0.1")
+    return host, outside, box
+
+
+def finding_of_veth(prepare=lambda: None, meanwhile=lambda: None):
+    """The sentence about v-box in a second check, and what the report says is missing."""
+    prepare()
+    monitor = Monitor(SETTINGS)
+    time.sleep(0.3)
+    monitor.check()
+    time.sleep(0.3)
+    other = threading.Timer(0.4, meanwhile)
+    other.start()
+    content = monitor.check().as_content()
+    other.join()
+    metrics = content["metrics"]
+    (sentence,) = [each for each in content["details"].split("; ") if each.startswith("v-box ")]
+    return (
+        sentence.partition(" Mbps")[2],
+        content["status"],
+        metrics.get("failures", []),
+        metrics.get("culprits", {}).get("failure", ""),
+    )
+
+
+def test_setns_is_refused(routed):
+    """A seccomp filter refuses setns(2), as in a container: the rate is reported, with the reason."""
+    host, outside, box = routed
+    with listening(outside), started(box, Sender("backup", "10.8.0.2", 20).run):
+        found = host.call(finding_of_veth, lambda: deny(SETNS))
+    reason = "rx_rate: PermissionError: [Errno 1] setns: Operation not permitted"
+    assert found == (" > 1 Mbps", "network_issue", [], reason)
+
+
+def test_a_container_ends_while_it_is_sampled(routed):
+    """Its process and its namespace are gone in the middle: it is named by its last bytes, or nobody is."""
+    host, outside, box = routed
+
+    def end():
+        run("umount", "--lazy", f"/run/netns/{box.name}")
+        os.kill(sender, signal.SIGKILL)
+
+    with listening(outside), started(box, Sender("backup", "10.8.0.2", 20).run):
+        (sender,) = map(int, run("ip", "netns", "pids", box.name).split())
+        clause, *rest = host.call(finding_of_veth, lambda: None, end)
+    named = rf" \(\d+% by backup\[{sender}\] in namespace {box.name} to 10.8.0.2:5000\)"
+    assert re.fullmatch(rf" > 1 Mbps({named})?", clause), clause
+    assert rest[:2] == ["network_issue", []]
+    deadline_s = time.monotonic() + 60
+    while "v-box" in host.links():  # the kernel takes a namespace apart a moment later
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("view", "note"),
+    [
+        (
+            with_hidden_processes,
+            "hidepid hides the processes of other users, whose network namespaces are not counted: "
+            "that needs CAP_SYS_PTRACE",
+        ),
+        (
+            in_a_pid_namespace,
+            "the agent is in a pid namespace: network namespaces of processes outside of it are not counted",
+        ),
+    ],
+)
+def test_hidden_processes(namespace, view, note):
+    """Where no process of others is visible, no container is counted, and the report says why."""
+    with container(connections=40):
+        content = namespace().call(view, {"container_conn_threshold": 50})
+    metrics = content["metrics"]
+    assert (content["status"], metrics.get("namespaces"), metrics["namespaces_note"]) == (
+        "healthy",
+        None,
+        note,
+    )

@@ -8,6 +8,7 @@ name), and after `MAX_CACHE_S`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -21,7 +22,12 @@ from network_health.sources.linux.namespace_ids import read_namespace_ids
 from network_health.sources.linux.process_visibility import read_obstacle
 from network_health.sources.linux.procfs import read_name
 
+#: TCP and UDP sockets.
+_Counts = tuple[int | None, int | None]
+
 MAX_CACHE_S = 300.0
+
+_NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 _SOCKSTAT_BYTES = 4096
 #: The name of a protocol, its sockets and, of TCP, those in TIME_WAIT over IPv4 and IPv6.
@@ -49,35 +55,36 @@ class NamespaceReader:
         """All other namespaces that processes live in; one that ends meanwhile is left out."""
         try:
             listing = namespaces.list_namespaces()
+            folder = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             return Namespaces(failure=f"{type(error).__name__}: {error}", is_whole=False)
-        self._identify(listing)
-        entries = []
-        folder = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         try:
-            for inode, pids in listing.pids.items():
-                for pid in pids:
-                    try:
-                        tcp, udp = _read_counts(pid, folder)
-                    except OSError:  # this process has ended
-                        continue
-                    entries.append(self._known[inode].namespace._replace(tcp=tcp, udp=udp))
-                    break
+            self._identify(listing, folder)
+            counts = ((inode, _read_counts(inode, pids, folder)) for inode, pids in listing.pids.items())
+            entries = [
+                self._known[inode].namespace._replace(tcp=found[0], udp=found[1])
+                for inode, found in counts
+                if found is not None
+            ]
         finally:
             os.close(folder)
         return Namespaces(tuple(entries), listing.hidden, is_whole=listing.is_whole, obstacle=self._obstacle)
 
-    def _identify(self, listing: namespaces.NamespaceListing) -> None:
-        """Read what names each new namespace, and forget those that have ended."""
+    def _identify(self, listing: namespaces.NamespaceListing, folder: int) -> None:
+        """Read what names each new namespace, and forget those that have ended.
+
+        The process that names a namespace does so until it leaves: another one with a lower pid may only
+        visit it.
+        """
         now_s = time.monotonic()
-        due = {
-            inode: pids[0]
-            for inode, pids in listing.pids.items()
-            if (known := self._known.get(inode)) is None
-            or known.pids != pids
-            or known.reads < 2
-            or now_s - known.at_s >= MAX_CACHE_S
-        }
+        due = {}
+        for inode, pids in listing.pids.items():
+            known = self._known.get(inode)
+            if known is None:
+                due[inode] = pids[0]
+            elif known.pids != pids or known.reads < 2 or now_s - known.at_s >= MAX_CACHE_S:
+                pid = known.namespace.pid
+                due[inode] = pid if namespaces.lives_in(pid, inode, folder) else pids[0]
         ids: dict[int, int] = {}
         if due:
             with contextlib.suppress(OSError, KernelFormatError):  # then no veth is known
@@ -93,7 +100,7 @@ class NamespaceReader:
         self._known = known_now
 
 
-def parse_counts(sockstat: bytes, sockstat6: bytes) -> tuple[int | None, int | None]:
+def parse_counts(sockstat: bytes, sockstat6: bytes) -> _Counts:
     """The TCP and UDP sockets of a namespace; ``None`` if they are unknown.
 
     Without IPv6 ``sockstat6`` is empty.
@@ -116,13 +123,22 @@ def _identity(inode: int, pid: int, mount: str) -> Namespace:
     return Namespace(inode, pid, process, container, pod, unit, mounted, manager=manager)
 
 
-def _read_counts(pid: int, folder: int) -> tuple[int | None, int | None]:
-    sockstat = _read(f"{pid}/net/sockstat", folder)
-    try:
-        sockstat6 = _read(f"{pid}/net/sockstat6", folder)
-    except FileNotFoundError:  # without IPv6; if the process has ended, the first file had no text either
-        sockstat6 = b""
-    return parse_counts(sockstat, sockstat6)
+def _read_counts(inode: int, pids: Sequence[int], folder: int) -> _Counts | None:
+    """The counts of the first of the processes that lives in the namespace; ``None`` if none does."""
+    for pid in pids:
+        try:
+            sockstat = _read(f"{pid}/net/sockstat", folder)
+            try:
+                sockstat6 = _read(f"{pid}/net/sockstat6", folder)
+            except FileNotFoundError:  # without IPv6; of an ended process the first file had no text either
+                sockstat6 = b""
+        except OSError as error:
+            if error.errno in _NO_RESOURCES:  # then it is not known whether the process has ended
+                return None, None
+            continue
+        if namespaces.lives_in(pid, inode, folder):  # else these are the counts of another namespace
+            return parse_counts(sockstat, sockstat6)
+    return None
 
 
 def _read(path: str, folder: int) -> bytes:

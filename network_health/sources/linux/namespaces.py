@@ -112,6 +112,14 @@ def list_namespaces() -> NamespaceListing:
     return NamespaceListing(pids, mounts if left >= 0 else {}, hidden, is_whole and left >= 0)
 
 
+def lives_in(pid: int, inode: int, folder: int) -> bool:
+    """Whether the process lives in this network namespace now; ``folder`` is ``/proc``, opened."""
+    try:
+        return os.readlink(f"{pid}/ns/net", dir_fd=folder) == f"net:[{inode}]"
+    except OSError:  # it has ended
+        return False
+
+
 def mounted_name(path: str) -> str | None:
     """The name that a user gave to a mounted namespace, as ``ip netns add`` does; ``None`` if it has none."""
     folder, _, name = path.rpartition("/")

@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 import errno
 import os
+import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -18,8 +20,8 @@ from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.namespace_entry import call_in_namespace
 from network_health.sources.linux.namespace_reader import NamespaceReader, parse_counts
 from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces
-from tests.containers import container
-from tests.netns import run, veth
+from tests.containers import container, docker
+from tests.netns import CLONE_NEWNET, run, veth
 from tests.sources.linux.messages import attribute, failed, message
 
 CLONE_NEWNS = 0x00020000
@@ -151,6 +153,93 @@ def test_a_namespace_that_ends_while_it_is_read_is_left_out(monkeypatch):
         monkeypatch.setattr(namespaces, "list_namespaces", lambda: listing._replace(pids=stale, hidden=0))
         found = NamespaceReader().read()
     assert [(each.inode, each.total) for each in found.entries] == [(inode, 5)]
+
+
+@pytest.mark.root
+def test_a_process_that_leaves_while_it_is_read_does_not_count(monkeypatch):
+    """Its sockets, or those of the namespace that it moved to, are not those of the one that it was in."""
+    order, answer = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        held = []
+        for _ in range(2):
+            assert ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0
+            held += [socket.create_server(("", 0)) for _ in range(3)]
+            os.write(answer[1], b"x")
+            os.read(order[0], 1)
+    list_namespaces = namespaces.list_namespaces
+
+    def listing():
+        found = list_namespaces()
+        os.write(order[1], b"x")
+        os.read(answer[0], 1)
+        return found
+
+    try:
+        os.read(answer[0], 1)
+        before = os.stat(f"/proc/{child}/ns/net").st_ino
+        monkeypatch.setattr(namespaces, "list_namespaces", listing)
+        found = [each.inode for each in NamespaceReader().read().entries]
+        after = os.stat(f"/proc/{child}/ns/net").st_ino
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert before != after
+    assert before not in found
+
+
+@pytest.mark.root
+def test_without_a_descriptor_the_counts_are_unknown(monkeypatch):
+    """The namespace is not left out, as one that has ended."""
+    with container() as process:
+        inode = os.stat(f"/proc/{process.pid}/ns/net").st_ino
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        identify = NamespaceReader._identify
+
+        def fill(reader, listing, folder):
+            identify(reader, listing, folder)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+
+        monkeypatch.setattr(NamespaceReader, "_identify", fill)
+        try:
+            found = NamespaceReader().read()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [(each.tcp, each.udp) for each in found.entries if each.inode == inode] == [(None, None)]
+
+
+@pytest.mark.root
+def test_a_visitor_does_not_name_a_namespace():
+    """A process with a lower pid that enters later does not rename it, until the first one has left."""
+    order, answer = os.pipe(), os.pipe()
+    visitor = os.fork()
+    if visitor == 0:
+        pid = int(os.read(order[0], 10))
+        with open(f"/proc/{pid}/ns/net") as place:
+            ctypes.CDLL(None).setns(place.fileno(), CLONE_NEWNET)
+        os.write(answer[1], b"x")
+        time.sleep(600)
+    reader, found = NamespaceReader(), []
+    try:
+        with container(docker()[1]) as process:
+            inode = os.stat(f"/proc/{process.pid}/ns/net").st_ino
+
+            def read():
+                (each,) = (entry for entry in reader.read().entries if entry.inode == inode)
+                found.append((each.pid, each.container is not None))
+
+            read()
+            os.write(order[1], str(process.pid).encode())
+            os.read(answer[0], 1)
+            read()
+            process.kill()
+            process.wait()
+            read()
+    finally:
+        os.kill(visitor, signal.SIGKILL)
+        os.waitpid(visitor, 0)
+    assert visitor < process.pid
+    assert found == [(process.pid, True), (process.pid, True), (visitor, False)]
 
 
 @pytest.mark.root

@@ -17,14 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from network_health.model import Connections
-from network_health.sources.linux import inet_diag, netlink, proc_net
+from network_health.sources.linux import equal_messages, inet_diag, proc_net
+from network_health.sources.linux.equal_messages import EqualMessages
 from network_health.sources.linux.errors import KernelFormatError
-from network_health.sources.linux.inet_diag import BODY, KINDS, STATES
+from network_health.sources.linux.inet_diag import BODY, STATES
 
-_FAMILIES = (2, 10)  # AF_INET, AF_INET6
-_NLM_F_MULTI = 2
-
-_HEADER = netlink.HEADER.size
+_FAMILIES = b"\x02\x0a"  # AF_INET, AF_INET6
 _FAMILY, _STATE = 0, 1  # in the body
 _ATTRIBUTE = BODY + (2 if sys.byteorder == "little" else 3)  # the low byte of the first attribute's type
 _SHUTDOWN = 8  # INET_DIAG_SHUTDOWN, the first attribute of every full socket
@@ -116,50 +114,28 @@ def count_sockets(datagram: bytes, sockets: Sockets) -> bool:
         OSError: the kernel reports an error.
         KernelFormatError: the datagram has an unknown format.
     """
-    offset = _count_equal_messages(datagram, sockets)
-    done = offset < len(datagram) and _count_one_by_one(datagram, offset, sockets)
-    unknown = [state for state, _ in sockets if state not in STATES]
-    if unknown or not datagram:
-        raise KernelFormatError(f"sock_diag: states {unknown} in {len(datagram)} bytes")
-    return done
 
-
-def _count_equal_messages(datagram: bytes, sockets: Sockets) -> int:
-    """Count messages of equal length with strided slices; returns the offset of the rest.
-
-    Counts nothing and returns 0 if the lengths differ or the first message is not a socket.
-    """
-    if len(datagram) < _HEADER + BODY:
-        return 0
-    length: int
-    length, kind, flags, _, _ = netlink.HEADER.unpack_from(datagram)
-    if length < _HEADER + BODY or length % 4 or kind not in KINDS or flags != _NLM_F_MULTI:
-        return 0
-    count = len(datagram) // length
-    end = count * length
-    # All headers are equal, so the stride meets the start of each message.
-    if any(datagram[at:end:length] != datagram[at : at + 1] * count for at in range(_HEADER)):
-        return 0
-    families = datagram[_HEADER + _FAMILY : end : length]
-    if families.count(_FAMILIES[0]) + families.count(_FAMILIES[1]) != count:
-        return 0
-    states = datagram[_HEADER + _STATE : end : length]
-    has_attribute = length > _HEADER + _ATTRIBUTE
-    first = datagram[_HEADER + _ATTRIBUTE : end : length] if has_attribute else bytes(count)
-    sockets.update(zip(states, first, strict=True))
-    return end
-
-
-def _count_one_by_one(datagram: bytes, offset: int, sockets: Sockets) -> bool:
-    for kind, start, end in netlink.messages(datagram, offset):
-        if kind == netlink.DONE:
-            return True
-        inet_diag.check(kind, start, end)
+    def count(start: int, end: int) -> None:
         if datagram[start + _FAMILY] not in _FAMILIES:
             raise KernelFormatError(f"sock_diag: a socket of family {datagram[start + _FAMILY]}")
         first = datagram[start + _ATTRIBUTE] if end - start > _ATTRIBUTE else 0
         sockets[datagram[start + _STATE], first] += 1
-    return False
+
+    def count_equal(messages: EqualMessages) -> None:
+        start, end = messages.body(0)
+        families, states, first = (
+            datagram[start + at : messages.end : messages.length] for at in (_FAMILY, _STATE, _ATTRIBUTE)
+        )
+        if families.translate(None, _FAMILIES):
+            raise KernelFormatError(f"sock_diag: sockets of families {set(families)}")
+        has_attribute = end - start > _ATTRIBUTE
+        sockets.update(zip(states, first if has_attribute else bytes(messages.count), strict=True))
+
+    is_last = equal_messages.for_each_socket(datagram, count, count_equal)
+    unknown = [state for state, _ in sockets if state not in STATES]
+    if unknown:
+        raise KernelFormatError(f"sock_diag: states {unknown} in {len(datagram)} bytes")
+    return is_last
 
 
 def _count_with_totals() -> Mapping[int, int] | None:

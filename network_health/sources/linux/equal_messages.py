@@ -6,7 +6,9 @@ datagram, which takes a tenth of the time of a loop over the messages.
 
 from __future__ import annotations
 
+import itertools
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from network_health.sources.linux import inet_diag, netlink
@@ -30,6 +32,11 @@ class EqualMessages:
     count: int
     words: memoryview
 
+    @property
+    def end(self) -> int:
+        """Where the last message ends in the datagram."""
+        return self.offset + self.count * self.length
+
     def column(self, at: int) -> array[int]:
         """The 32 bits at byte ``at`` of each message's body; ``at`` is a multiple of 4."""
         return array("I", self._column(at).tobytes())
@@ -49,6 +56,31 @@ class EqualMessages:
 
     def _column(self, at: int) -> memoryview:
         return self.words[(netlink.HEADER.size + at) // _WORD :: self.length // _WORD]
+
+
+def for_each_socket(
+    datagram: bytes, handle: Callable[[int, int], object], handle_equal: Callable[[EqualMessages], object]
+) -> bool:
+    """`inet_diag.for_each_socket`, but ``handle_equal`` is called once with messages that are equal.
+
+    Raises:
+        OSError: the kernel reports an error.
+        KernelFormatError: the datagram has an unknown format.
+    """
+    offset = 0
+    while True:
+        if equal := equal_messages(datagram, offset):
+            handle_equal(equal)
+            offset = equal.end
+        else:
+            for kind, start, end in itertools.islice(netlink.messages(datagram, offset), FEW):
+                if kind == netlink.DONE:
+                    return True
+                inet_diag.check(kind, start, end)
+                handle(start, end)
+                offset = end + 3 & ~3
+        if offset >= len(datagram):
+            return False
 
 
 def equal_messages(datagram: bytes, offset: int) -> EqualMessages | None:

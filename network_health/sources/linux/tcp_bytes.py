@@ -6,7 +6,6 @@ Sockets are compared by cookie.
 
 from __future__ import annotations
 
-import itertools
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from network_health.model import BYTE_COUNTER, RESENT_COUNTER, Socket
-from network_health.sources.linux import inet_diag, netlink
+from network_health.sources.linux import equal_messages, inet_diag
 from network_health.sources.linux.byte_counters import ByteCounters
-from network_health.sources.linux.equal_messages import FEW, EqualMessages, equal_messages
+from network_health.sources.linux.equal_messages import EqualMessages
 from network_health.sources.linux.inet_diag import INFO, MARK, Layouts
 from network_health.sources.linux.sockets import LISTEN, SYN_RECV, parse_socket, resent_by
 
@@ -96,34 +95,21 @@ def parse(datagram: bytes, listing: TcpBytes) -> bool:
         OSError: the kernel reports an error.
         KernelFormatError: the datagram has an unknown format.
     """
-    layouts, offset = Layouts(INFO, MARK), 0
+    layouts = Layouts(INFO, MARK)
     add = partial(_add, datagram, layouts, listing)
-    while True:
-        if messages := equal_messages(datagram, offset):
-            _add_equal(datagram, messages, layouts.of(datagram, *messages.body(0)), listing, add)
-            offset += messages.count * messages.length
-        else:
-            for kind, start, end in itertools.islice(netlink.messages(datagram, offset), FEW):
-                if kind == netlink.DONE:
-                    return True
-                inet_diag.check(kind, start, end)
-                add(start, end)
-                offset = end + 3 & ~3
-        if offset >= len(datagram):
-            return False
+    add_equal = partial(_add_equal, datagram, layouts, listing, add)
+    return equal_messages.for_each_socket(datagram, add, add_equal)
 
 
 def _add_equal(
     datagram: bytes,
-    messages: EqualMessages,
-    layout: Mapping[int, int],
+    layouts: Layouts,
     listing: TcpBytes,
     add: Callable[[int, int], None],
+    messages: EqualMessages,
 ) -> None:
-    """Add the sockets of equal messages; many at once if they have the counters of the listing before.
-
-    ``layout`` is that of the first message.
-    """
+    """Add the sockets of equal messages; many at once if they have the counters of the listing before."""
+    layout = layouts.of(datagram, *messages.body(0))
     if INFO not in layout:
         for number in range(messages.count):
             add(*messages.body(number))
@@ -149,8 +135,7 @@ def _special(datagram: bytes, messages: EqualMessages, layout: Mapping[int, int]
     These are sockets that sent segments again, that have no bytes or no inode, or that have another layout.
     """
     start, _ = messages.body(0)
-    end = messages.offset + messages.count * messages.length
-    states = datagram[start + _STATE : end : messages.length]
+    states = datagram[start + _STATE : messages.end : messages.length]
     inodes, resent = messages.column(_INODE.start), messages.column(layout[INFO] + _RESENT.start)
     attributes = [messages.column(at - 4) for at in layout.values()]
     if (

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from network_health.model import BYTE_COUNTER
+from network_health.sources.linux import equal_messages as equal
 from network_health.sources.linux import inet_diag, tcp_bytes
 from network_health.sources.linux.byte_counters import ByteCounters
-from network_health.sources.linux.equal_messages import equal_messages
 from network_health.sources.linux.errors import KernelFormatError
 from tests.examples import examples
 from tests.sources.linux.messages import DONE, attribute, message, u32
@@ -89,7 +89,7 @@ def listed(parts, before=None, *, is_last=False):
 def one_by_one(function, *args, **options):
     """The result of a function that finds no equal messages."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tcp_bytes, "equal_messages", lambda datagram, offset: None)
+        patched.setattr(equal, "equal_messages", lambda datagram, offset: None)
         return function(*args, **options)
 
 
@@ -140,8 +140,8 @@ def test_equal_messages_end_at_another_length(lengths):
     parts = [tcp_message(number, around=around) for number, around in enumerate(lengths)]
     offset, found = 0, []
     for part in parts:
-        equal = equal_messages(b"".join(parts) + DONE, offset)
-        found.append(equal and (equal.count, equal.body(0)[0] - offset, list(equal.column(44))))
+        run = equal.equal_messages(b"".join(parts) + DONE, offset)
+        found.append(run and (run.count, run.body(0)[0] - offset, list(run.column(44))))
         offset += len(part)
     runs = [
         next((n for n, x in enumerate(lengths[at:]) if x != lengths[at]), len(lengths) - at)
@@ -198,4 +198,4 @@ def test_slices_give_the_same_as_single_messages_of_the_kernel(namespace):
     fast, slow = listed(second, before), one_by_one(listed, second, one_by_one(listed, first))
     assert content(fast) == content(slow)
     assert (len(fast.counters), len(fast.changed), len(fast.listeners)) == (2 * pairs, 2 * 4, 1)
-    assert sum(found.count for part in second if (found := equal_messages(part, 0))) > pairs
+    assert sum(found.count for part in second if (found := equal.equal_messages(part, 0))) > pairs

@@ -18,6 +18,7 @@ from network_health.swarm.doctor.bpf import check_bpf
 from network_health.swarm.doctor.directive import check_directive
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.host import check_kernel, check_matrix, check_rights
+from network_health.swarm.doctor.namespaces import check_namespaces
 from network_health.swarm.doctor.python import run_python, swarm_python
 from network_health.swarm.errors import SwarmError, last_line
 from network_health.swarm.payload import AGENT_FOLDER, SHADOW, payload_files, source
@@ -50,6 +51,7 @@ def examine(workspace: Path | None, directive: str | None, key: str = "") -> Ite
         yield from check_directive(place.path, directive, key, python)
     yield check_rights()
     yield from check_kernel()
+    yield check_namespaces()
     yield check_bpf()
     yield check_matrix()
 

@@ -36,7 +36,7 @@ def check_rights(status: Path = Path("/proc/self/status")) -> Finding:
     who = "root" if os.geteuid() == 0 else f"user {os.geteuid()}"
     if sys.platform != "linux":
         return note("rights", f"{who}, not on Linux", "start the swarm as root to see every process")
-    if _capabilities(status) & _BOTH_CAPABILITIES == _BOTH_CAPABILITIES:
+    if read_capabilities(status) & _BOTH_CAPABILITIES == _BOTH_CAPABILITIES:
         if _is_closed(_INIT_DESCRIPTORS):
             return note(
                 "rights",
@@ -66,11 +66,12 @@ def _is_closed(folder: Path) -> bool:
     return False
 
 
-def _capabilities(status: Path) -> int:
+def read_capabilities(status: Path) -> int:
+    """The effective capabilities in ``status``, a bit each; none if it cannot be read."""
     try:
         words = status.read_text("ascii").split()
         return int(words[words.index("CapEff:") + 1], 16)
-    except (OSError, ValueError, IndexError):  # no such file or line: assume no rights
+    except (OSError, ValueError, IndexError):  # no such file or line
         return 0
 
 

@@ -1,7 +1,6 @@
 """Compares the connections of other network namespaces with their limit. Pure.
 
-Guarantees: at most `MAX_FINDINGS` findings, those with most connections; one more says how many others are
-above the limit: a user who makes many namespaces cannot hide that of a container.
+Guarantees: at most `MAX_FINDINGS` findings, those with most connections.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from network_health.settings import Settings
 
 MAX_FINDINGS = 20
 CHECK = "namespace_connections"
-#: The subject of the finding about all other namespaces; no label is like it.
-_OTHERS = "other namespaces"
 
 
 def namespace_findings(namespaces: Namespaces | None, settings: Settings) -> Iterator[Finding]:
@@ -23,14 +20,11 @@ def namespace_findings(namespaces: Namespaces | None, settings: Settings) -> Ite
     limit = settings.container_conn_threshold
     if namespaces is None or limit is None:
         return
-    totals = [(each.label, each.total) for each in namespaces.entries if each.total is not None]
-    high = [(label, total) for label, total in totals if total > limit]
-    for label, total in high[:MAX_FINDINGS]:
-        text = f"High connection count in {label}: {total} > {limit}"
-        yield Finding(CHECK, label, text, total, limit)
-    if others := high[MAX_FINDINGS:]:
-        text = f"High connection count in {len(others)} {_OTHERS}: up to {others[0][1]} > {limit}"
-        yield Finding(CHECK, _OTHERS, text, others[0][1], limit)
+    known = [(each.label, each.total) for each in namespaces.entries if each.total is not None]
+    for label, total in known[:MAX_FINDINGS]:
+        if total > limit:
+            text = f"High connection count in {label}: {total} > {limit}"
+            yield Finding(CHECK, label, text, total, limit)
 
 
 def resolve_reason(label: str, namespaces: Namespaces | None, settings: Settings) -> ResolveReason | None:
@@ -43,8 +37,6 @@ def resolve_reason(label: str, namespaces: Namespaces | None, settings: Settings
         return "settings"
     if namespaces is None:
         return None
-    if label == _OTHERS:
-        return "normal" if namespaces.is_whole else None
     found = next((each for each in namespaces.entries if each.label == label), None)
     if found is None:
         return "gone" if namespaces.is_whole else None

@@ -21,10 +21,10 @@ from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.lookup import CHECKS, SEARCH_S, Lookup
 from network_health.attribution.loss_lookups import RETRANSMITS
 from network_health.attribution.loss_readings import LossReadings
+from network_health.attribution.namespace_lookups import NamespaceLookups
 from network_health.attribution.rate_lookups import RATES
 from network_health.attribution.sampling import SAMPLE_S, Sampling, has_few_sockets, resent_sample_s, sample
 from network_health.attribution.traffic_window import Window
-from network_health.attribution.veth_lookups import VethLookups
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
 from network_health.sources.linux import OwnerFinder, read_descriptor_count, read_start_time
@@ -62,7 +62,7 @@ class Attributor:
         self._losses = LossReadings.read()
         self._kept = KeptAnswers(read_start_time, read_descriptor_count)
         #: Each improves the result of those before it.
-        self._improvers: tuple[Improver, ...] = (VethLookups(self._losses),)
+        self._improvers: tuple[Improver, ...] = (NamespaceLookups(self._owners, self._losses),)
 
     def attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings

@@ -20,11 +20,10 @@ from network_health.attribution.interface_paths import (
     Carried,
     Crossing,
     Crossings,
-    InterfacePaths,
     Way,
     bytes_of,
 )
-from network_health.attribution.interface_traffic import read_routed
+from network_health.attribution.interface_traffic import RoutedTraffic, read_routed
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.model import CallTraffic, Socket, SocketTraffic
 from network_health.sources import linux
@@ -66,44 +65,67 @@ class CallCrossings:
             OSError: the kernel denies access.
             KernelFormatError: its answer has an unknown format.
         """
-        paths, by_way, unplaced = self._routed
         if direction not in self._crossings:
-            self._crossings[direction] = Crossings(direction, by_way, paths, self._carried)
+            self._crossings[direction] = Crossings(direction, self._by_way, self.routed.paths, self._carried)
         looped = self._looped if direction == RECEIVED else 0
         found, note = self._crossings[direction].of(target)
         found = [_lowered(each, looped) if looped else each for each in found]
-        octets = sum(bytes_of(each, direction) for each, _ in unplaced)
-        unknown = self._elsewhere(target, direction, tcp_of) if octets else 0
-        elsewhere = int(min(octets, unknown + looped))
-        if octets > elsewhere:
-            found.append(Crossing(unplaced, elsewhere))
+        others, elsewhere = self.without_way(target, direction, tcp_of)
+        found += others
         of_target = self._carried[target][direction]
         if octets_of((*found, *tcp_of(target)), direction) > _TOLERANCE * of_target:
             return [], ROUTES_DISAGREE
         return found, note or (WAY_UNKNOWN if 100 * elsewhere >= MIN_PERCENT * of_target > 0 else "")
 
+    def without_way(self, target: int, direction: int, tcp_of: CrossingsOf) -> tuple[list[Crossing], int]:
+        """The traffic without a known way that must have crossed ``target``, and how many bytes may not.
+
+        Raises:
+            OSError: the kernel denies access.
+            KernelFormatError: its answer has an unknown format.
+        """
+        octets = sum(bytes_of(each, direction) for each, _ in self._unplaced)
+        unknown = self._elsewhere(target, direction, tcp_of) if octets else 0
+        elsewhere = int(min(octets, unknown + (self._looped if direction == RECEIVED else 0)))
+        return [Crossing(self._unplaced, elsewhere)] if octets > elsewhere else [], elsewhere
+
+    @property
+    def _by_way(self) -> Mapping[Way, Sequence[OwnedTraffic]]:
+        """Sockets that are bound to an interface use it; without others whose way is not known."""
+        by_way = {way: list(each) for way, each in self.routed.by_way.items()}
+        for each in self._without_route:
+            if each[0].socket.device:
+                by_way.setdefault(Way(each[0].socket.device), []).append(each)
+        return by_way
+
+    @property
+    def _unplaced(self) -> list[OwnedTraffic]:
+        return [each for each in self._without_route if not each[0].socket.device]
+
+    @property
+    def _without_route(self) -> list[OwnedTraffic]:
+        placed = {id(each) for owned in self.routed.by_way.values() for each in owned}
+        return [*self._routable[1], *(each for each in self._routable[0] if id(each) not in placed)]
+
     @cached_property
-    def _routed(self) -> tuple[InterfacePaths, Mapping[Way, Sequence[OwnedTraffic]], Sequence[OwnedTraffic]]:
-        """The interfaces, the traffic by its way, and that whose way is not known."""
+    def routed(self) -> RoutedTraffic:
+        """The traffic with a route; read when this is first used."""
+        return read_routed(self._routable[0], self._rerouted)
+
+    @cached_property
+    def _routable(self) -> tuple[list[OwnedTraffic], list[OwnedTraffic]]:
+        """The traffic whose route can be looked up, and the other."""
         rules = linux.read_rules()
         routable, unplaced = list[OwnedTraffic](), list[OwnedTraffic]()
         for each in self.owned:
             remote = each[0].socket.remote
             # The local port is not known.
             (routable if remote and not rules[len(remote)].on_ports else unplaced).append(each)
-        routable = _delivered(routable, rules)
-        routed = read_routed(routable, self._rerouted)
-        by_way = {way: list(each) for way, each in routed.by_way.items()}
-        placed = {id(each) for owned in by_way.values() for each in owned}
-        unplaced += (each for each in routable if id(each) not in placed)
-        for each in (each for each in unplaced if each[0].socket.device):
-            by_way.setdefault(Way(each[0].socket.device), []).append(each)
-        unplaced = [each for each in unplaced if not each[0].socket.device]
-        return routed.paths, by_way, unplaced
+        return _delivered(routable, rules), unplaced
 
     def _elsewhere(self, target: int, direction: int, tcp_of: CrossingsOf) -> float:
         """How many bytes other interfaces than ``target`` can have carried, without their TCP traffic."""
-        paths = self._routed[0]
+        paths = self.routed.paths
         below = paths.crossed(Way(target))
         total = 0
         for index, link in paths.links.items():

@@ -95,17 +95,18 @@ def endpoint_text(entry: Mapping[str, Any]) -> str:
 
 
 def owner_fields(owner: Owner) -> dict[str, Any]:
-    """A process; without the container and the unit that it does not have."""
+    """A process; without the container, the unit and the namespace that it does not have."""
     fields = {"pid": owner.pid, "name": owner.name, "user": owner.user}
-    places = {"container": owner.container, "unit": owner.unit}
+    places = {"container": owner.container, "unit": owner.unit, "namespace": owner.namespace}
     shared = {"shared_with": [owner_fields(each) for each in owner.shared_with]} if owner.shared_with else {}
     return fields | {key: place for key, place in places.items() if place} | shared
 
 
 def owner_text(entry: Mapping[str, Any]) -> str:
-    """``nginx[1234]``, ``nginx[1234] or sh[5]``, or ``nginx[1234] or 3 others``."""
+    """``nginx[1234]``, ``nginx[1234] in container web``, ``nginx[1234] or sh[5]``, ``app[1] or 3 others``."""
     name, pid = entry.get("name") or "a process that has ended", entry.get("pid")
     text, others = f"{name}[{pid}]" if pid else name, entry.get("shared_with", ())
+    text += f" in {entry['namespace']}" if entry.get("namespace") else ""
     if len(others) == 1:
         return f"{text} or {owner_text(others[0])}"
     at_least = "at least " if len(others) == MAX_HOLDERS - 1 else ""

@@ -47,19 +47,32 @@ class Way(NamedTuple):
 
     ``via`` is the one that carries them of several interfaces below; `NOTHING_BELOW` if none does, as for
     packets to a sibling, and ``None`` if it is not known. Without ``returns`` the answers may arrive by any
-    other interface.
+    other interface, and without ``leaves`` the packets may be redirected to any other one.
+
+    If it is ``mirrored``, the sockets are at the other end of the interface: it receives what they send.
     """
 
     device: int
     via: int | None = None
     returns: bool = True
+    leaves: bool = True
+    mirrored: bool = False
+
+    def is_certain(self, direction: int) -> bool:
+        """Whether the interfaces carried all bytes of this direction."""
+        return self.leaves if direction == SENT else self.returns
 
 
 class Crossing(NamedTuple):
-    """Traffic of which all but ``elsewhere`` bytes crossed an interface."""
+    """Traffic of which all but ``elsewhere`` bytes crossed an interface. ``mirrored`` is as in `Way`."""
 
     traffic: Sequence[OwnedTraffic]
     elsewhere: int
+    mirrored: bool = False
+
+    def bytes_of(self, traffic: SocketTraffic, direction: int) -> int:
+        """The bytes that a socket sent, or received, through the interface."""
+        return bytes_of(traffic, 1 - direction if self.mirrored else direction)
 
 
 class InterfacePaths:
@@ -183,7 +196,10 @@ class Crossings:
         carried: Carried,
     ) -> None:
         self._direction, self._routed, self._paths, self._carried = direction, routed, paths, carried
-        self._octets = {way: sum(bytes_of(each, direction) for each, _ in routed[way]) for way in routed}
+        self._octets = {
+            way: sum(bytes_of(each, 1 - direction if way.mirrored else direction) for each, _ in routed[way])
+            for way in routed
+        }
         self._of_device: Counter[int] = Counter()
         self._crossed: dict[Way, set[int]] = {}
         self._ways: dict[int, list[Way]] = {}
@@ -192,8 +208,8 @@ class Crossings:
             self._crossed[way] = paths.crossed(way) if octets else set()
             for index in self._crossed[way]:
                 self._ways.setdefault(index, []).append(way)
-        is_open = direction == RECEIVED and not all(way.returns for way in routed)
-        self._others = _unexplained(self._octets, paths, carried) if is_open else {}
+        is_open = not all(way.is_certain(direction) for way in routed)
+        self._others = _unexplained(direction, self._octets, paths, carried) if is_open else {}
 
     def of(self, target: int) -> tuple[list[Crossing], str]:
         """The traffic that crossed ``target``, and a note about traffic for which that is not known."""
@@ -205,13 +221,13 @@ class Crossings:
                 disagreeing += octets
                 continue
             unknown = self._paths.elsewhere(way, target, carried, direction)
-            if not way.returns:
+            if not way.is_certain(direction):
                 unknown += sum(n for index, n in self._others.items() if index not in self._crossed[way])
             elsewhere = int(min(octets, unknown))
             uncertain += elsewhere
             if octets > elsewhere:
                 crossed += octets - elsewhere
-                found.append(Crossing(self._routed[way], elsewhere))
+                found.append(Crossing(self._routed[way], elsewhere, way.mirrored))
         of_target = carried[target][direction]
         if crossed > _TOLERANCE * of_target:
             return [], ROUTES_DISAGREE
@@ -220,15 +236,17 @@ class Crossings:
         return found, WAY_UNKNOWN if 100 * uncertain >= MIN_PERCENT * of_target else ""
 
 
-def _unexplained(octets_of: Mapping[Way, int], paths: InterfacePaths, carried: Carried) -> dict[int, float]:
-    """The bytes that arrived by each interface, without those of sockets whose route uses it."""
+def _unexplained(
+    direction: int, octets_of: Mapping[Way, int], paths: InterfacePaths, carried: Carried
+) -> dict[int, float]:
+    """The bytes that each interface carried, without those of sockets whose route uses it."""
     known: Counter[int | None] = Counter()
     for way, octets in octets_of.items():
         known[paths.end_of(way)] += octets
-    received = {
-        index: carried[index][RECEIVED] if index in carried else math.inf for index in paths.external()
+    of_interface = {
+        index: carried[index][direction] if index in carried else math.inf for index in paths.external()
     }
-    return {index: max(octets - _TOLERANCE * known[index], 0) for index, octets in received.items()}
+    return {index: max(octets - _TOLERANCE * known[index], 0) for index, octets in of_interface.items()}
 
 
 def carried_once(links: Mapping[int, Link], carried: Carried) -> tuple[int, int]:

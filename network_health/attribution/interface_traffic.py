@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 from network_health.attribution.interface_paths import NOTHING_BELOW, InterfacePaths, Way
 from network_health.attribution.process_traffic import OwnedTraffic
@@ -18,10 +19,18 @@ from network_health.model import Link, Socket
 from network_health.sources import linux
 
 #: The index of the loopback interface in each network namespace.
-_LOOPBACK = 1
+LOOPBACK = 1
 #: What the route of a socket's packets depends on.
 _WITHOUT_PORTS = attrgetter("local", "remote", "device", "mark", "uid")
 _WITH_PORTS = attrgetter("local", "remote", "device", "mark", "uid", "local_port", "remote_port")
+
+
+class RoutedFlow(NamedTuple):
+    """The traffic of all sockets whose packets have the same route."""
+
+    way: Way
+    route: linux.Route
+    traffic: Sequence[OwnedTraffic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +39,10 @@ class RoutedTraffic:
 
     paths: InterfacePaths
     by_way: Mapping[Way, Sequence[OwnedTraffic]]
+    flows: Sequence[RoutedFlow] = ()
 
 
-class _Addresses:
+class Addresses:
     """The interfaces that have each address (``homes``), and those that a remote address is next to."""
 
     def __init__(self, addresses: Iterable[linux.InterfaceAddress]) -> None:
@@ -64,19 +74,21 @@ def read_routed(traffic: Iterable[OwnedTraffic], rerouted: linux.ChangedRoutes) 
         KernelFormatError: its answer has an unknown format.
     """
     links, rules = linux.read_links(), linux.read_rules()
-    addresses = _Addresses(linux.read_interface_addresses())
-    siblings = _sibling_addresses(links)
+    addresses = Addresses(linux.read_interface_addresses())
+    siblings = sibling_addresses(links)
     flows = _largest_flows(traffic, with_ports=any(each.on_ports for each in rules.values()))
     flows = [owned for owned in flows if not rerouted.include(owned[0][0].socket.remote)]
     routes = linux.read_routes([_flow(owned[0][0].socket) for owned in flows], rules)
-    via = _via({route for route in routes if route}, links, siblings)
+    via = read_via({route for route in routes if route}, links, siblings)
     by_way: dict[Way, list[OwnedTraffic]] = {}
+    routed = []
     for owned, route in zip(flows, routes, strict=True):
         if route is not None:
             way = Way(route.device, via.get(route), _returns(owned[0][0].socket, route, addresses))
             by_way.setdefault(way, []).extend(owned)
+            routed.append(RoutedFlow(way, route, owned))
     paths = InterfacePaths(links, _underlay(links, rules, rerouted), _hidden_siblings(links, siblings))
-    return RoutedTraffic(paths, by_way)
+    return RoutedTraffic(paths, by_way, routed)
 
 
 def _largest_flows(traffic: Iterable[OwnedTraffic], *, with_ports: bool) -> list[list[OwnedTraffic]]:
@@ -92,7 +104,7 @@ def _largest_flows(traffic: Iterable[OwnedTraffic], *, with_ports: bool) -> list
     return [flows[key] for key, _ in octets.most_common(linux.MAX_ROUTES)]
 
 
-def _returns(socket: Socket, route: linux.Route, addresses: _Addresses) -> bool:
+def _returns(socket: Socket, route: linux.Route, addresses: Addresses) -> bool:
     """Whether answers arrive by the interface of the route.
 
     They do within the host, to a socket that is bound to the interface, to an address that no other one has,
@@ -100,7 +112,7 @@ def _returns(socket: Socket, route: linux.Route, addresses: _Addresses) -> bool:
     """
     only = {route.device}
     return (
-        route.device in (_LOOPBACK, socket.device)
+        route.device in (LOOPBACK, socket.device)
         or addresses.homes.get(socket.local) == only
         or (route.next_hop == socket.remote and addresses.next_to(socket.remote) <= only)
     )
@@ -126,10 +138,15 @@ def _underlay(
     return {index: route.device for index, route in zip(tunnels, routes, strict=True) if route}
 
 
-def _via(
+def read_via(
     routes: Collection[linux.Route], links: Mapping[int, Link], siblings: Mapping[int, Collection[bytes]]
 ) -> dict[linux.Route, int]:
-    """Which interface below leads to the next hop of a route; without those that are not known."""
+    """Which interface below leads to the next hop of a route; without those that are not known.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
+    """
     bridges = {route: _bridge(route.device, links) for route in routes}
     switching = {route for route in routes if route.device in siblings}
     addresses = linux.read_hardware_addresses(
@@ -159,8 +176,13 @@ def _bridge(index: int, links: Mapping[int, Link]) -> int | None:
     return index if link is not None and link.kind == "bridge" else None
 
 
-def _sibling_addresses(links: Mapping[int, Link]) -> dict[int, set[bytes]]:
-    """The hardware addresses to which each macvlan delivers without its lower interface, by index."""
+def sibling_addresses(links: Mapping[int, Link]) -> dict[int, set[bytes]]:
+    """The hardware addresses to which each macvlan delivers without its lower interface, by index.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
+    """
     lower_of = {
         index: link.lower
         for index, link in links.items()

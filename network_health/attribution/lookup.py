@@ -12,7 +12,8 @@ from network_health.attribution import loss_lookups
 from network_health.attribution.connection_lookups import ConnectionLookups
 from network_health.attribution.evidence import Culprits
 from network_health.attribution.loss_readings import LossReadings
-from network_health.attribution.owner_lookups import OwnerLookups
+from network_health.attribution.namespace_traffic import NamespaceTraffic
+from network_health.attribution.owner_lookups import OwnerLookups, read_connected
 from network_health.attribution.rate_lookups import RATES, RateLookups
 from network_health.attribution.traffic_window import Window
 from network_health.model import Attribution, Finding, Snapshot
@@ -28,7 +29,8 @@ class Lookup:
     """The lookup of one check; updates ``losses``.
 
     ``window`` has the TCP traffic to report, ``resent_window`` the segments that were sent again; ``None`` if
-    they were not read. The search for owners may take ``search_s``.
+    they were not read. The search for owners may take ``search_s``. ``others`` is the traffic of other
+    namespaces in the same window.
     """
 
     finder: linux.OwnerFinder
@@ -38,15 +40,20 @@ class Lookup:
     window: Window | None
     resent_window: Window | None = None
     search_s: float = SEARCH_S
+    others: Sequence[NamespaceTraffic] = ()
 
     def __post_init__(self) -> None:
         window = self.window
         calls = window.calls.traffic if window and window.calls else ()
         self._count = self.settings.top_n_procs or 1
         self._interfaces = {each.link.name: each for each in self.snapshot.interfaces or ()}
-        self.owners = OwnerLookups(self.finder, self.search_s, {each.pid: each.name for each in calls})
+        names = {each.pid: each.name for each in calls}
+        labels = {each.namespace.inode: each.namespace.label for each in self.others}
+        self.owners = OwnerLookups(self.finder, self.search_s, names, labels)
         self._connections = ConnectionLookups(self.snapshot, self.owners, self._count)
-        self._rates = RateLookups(window, self._interfaces, self.settings, self.owners) if window else None
+        self._rates = (
+            RateLookups(window, self._interfaces, self.settings, self.owners, self.others) if window else None
+        )
         self._failures = [window.calls_failure] if window and window.calls_failure else []
 
     def attribute(self, findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Culprits]], Attribution]:
@@ -78,7 +85,7 @@ class Lookup:
             self.owners.owner_of,
             lambda: self._connections.sockets.groups,
             self.resent_window,
-            lambda sockets, listeners: self.owners.of_sockets(sockets, listeners)[1],
+            lambda sockets, listeners: self.owners.of_sockets([read_connected(sockets, listeners)])[1][0],
         )
         return loss_lookups.LOOKUPS[finding.check](context, finding)
 

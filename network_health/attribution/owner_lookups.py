@@ -8,24 +8,54 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from network_health.attribution import ownership
 from network_health.model import ANOTHER_PROCESS, Holders, Owner, Socket
 from network_health.sources import linux
 
 
+class NamespaceSockets(NamedTuple):
+    """Sockets of one network namespace, all of its listeners, and further sockets with the same peers."""
+
+    sockets: Sequence[Socket]
+    listeners: Sequence[Socket]
+    connected: Sequence[Socket]
+
+
+def read_connected(sockets: Sequence[Socket], listeners: Sequence[Socket]) -> NamespaceSockets:
+    """Add the sockets that may show whose closed connections these are, in the calling thread's namespace.
+
+    A closed connection has no owner, but its process may have another one to the same endpoint.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: its answer has an unknown format.
+    """
+    ports = {each.local_port for each in listeners}
+    closed = [each for each in sockets if each.state == "CLOSE" and each.local_port not in ports]
+    connected = linux.read_connected_to({(s.remote, s.remote_port) for s in closed}) if closed else []
+    return NamespaceSockets(sockets, listeners, connected)
+
+
 class OwnerLookups:
     """Finds owners with ``finder``, for at most ``search_s`` from now on.
 
-    ``names`` are those of processes that may have ended, by pid. ``known`` has the processes that were
-    reported, by pid.
+    ``names`` are those of processes that may have ended, by pid. ``labels`` are those of the network
+    namespaces whose processes are reported with it, by inode. ``known`` has the processes that were reported,
+    by pid.
     """
 
     def __init__(
-        self, finder: linux.OwnerFinder, search_s: float, names: Mapping[int, str] | None = None
+        self,
+        finder: linux.OwnerFinder,
+        search_s: float,
+        names: Mapping[int, str] = MappingProxyType({}),
+        labels: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
         self._finder = finder
-        self._names = names or {}
+        self._names, self._labels = names, labels
         self.deadline_s = time.monotonic() + search_s
         self.known: dict[int, Owner] = {}
 
@@ -38,20 +68,18 @@ class OwnerLookups:
         return self._finder.find(inodes, self.deadline_s)
 
     def of_sockets(
-        self, sockets: Sequence[Socket], listeners: Sequence[Socket]
-    ) -> tuple[linux.SocketOwners, list[Holders | None]]:
-        """The result of the search, and the owners of each socket, also of closed and half-open ones.
+        self, namespaces: Sequence[NamespaceSockets]
+    ) -> tuple[linux.SocketOwners, list[list[Holders | None]]]:
+        """The result of one search for all, and the owners of each socket, also of closed and half-open ones.
 
         Raises:
-            OSError: ``/proc`` is missing, or the kernel denies access.
-            KernelFormatError: the kernel's answer has an unknown format.
+            OSError: ``/proc`` is missing.
         """
-        ports = {each.local_port for each in listeners}
-        closed = [each for each in sockets if each.state == "CLOSE" and each.local_port not in ports]
-        # A closed connection has no owner, but its process may have another one to the same endpoint.
-        connected = linux.read_connected_to({(s.remote, s.remote_port) for s in closed}) if closed else []
-        owners = self._find([*sockets, *listeners, *connected])
-        return owners, ownership.owners_of(sockets, owners.pids, listeners, connected)
+        owners = self._find(socket for each in namespaces for part in each for socket in part)
+        return owners, [
+            ownership.owners_of(each.sockets, owners.pids, each.listeners, each.connected)
+            for each in namespaces
+        ]
 
     def _find(self, sockets: Iterable[Socket]) -> linux.SocketOwners:
         is_closed = {each.inode: each.state == "CLOSE" for each in sockets}
@@ -73,5 +101,8 @@ class OwnerLookups:
             if details is None and pid in self._names:  # it has ended, and another one may have its pid
                 return Owner(None, self._names[pid])
             name, user = (details.name, details.user) if details else (None, None)
-            self.known[pid] = Owner(pid, name, user, *linux.read_container_and_unit(pid))
+            inode = linux.read_namespace_of(pid) if self._labels else None
+            namespace = None if inode is None else self._labels.get(inode)
+            places = linux.read_container_and_unit(pid)
+            self.known[pid] = Owner(pid, name, user, *places, namespace=namespace)
         return self.known[pid]

@@ -48,6 +48,11 @@ class Part(NamedTuple):
     text: str
     evidence: Mapping[str, Any]
 
+    def inside(self, namespace: str) -> Part:
+        """The same of the namespace with this label."""
+        text = f"{self.text} in {namespace}" if self.text else ""
+        return Part(text, {**self.evidence, "namespace": namespace})
+
 
 class ProtocolSplit:
     """What the host itself sent, or received, in a window.

@@ -13,9 +13,8 @@ from typing import Any
 
 from network_health.attribution import evidence
 from network_health.attribution.evidence import Culprits, OwnerOf
-from network_health.attribution.interface_paths import DIRECTIONS, Crossing, bytes_of
+from network_health.attribution.interface_paths import DIRECTIONS, Crossing
 from network_health.attribution.ownership import merged
-from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.attribution.protocol_split import Part
 from network_health.model import ANOTHER_PROCESS, Holders, Interface
 
@@ -28,9 +27,13 @@ _TOLERANCE = 1.05
 
 @dataclass(slots=True)
 class _Bytes:
-    """The bytes that crossed an interface, by process; those of each peer; and the number of peers."""
+    """The bytes that crossed an interface, by process; those of each peer; and the number of peers.
+
+    Those of the processes ``mirrored`` are at the other end of the interface.
+    """
 
     of_process: Counter[_First] = field(default_factory=Counter)
+    mirrored: set[_First] = field(default_factory=set)
     of_peer: dict[_First, Counter[_Peer]] = field(default_factory=dict)
     peers: dict[_First, set[_Peer]] = field(default_factory=dict)
     holders: Counter[Holders] = field(default_factory=Counter)
@@ -55,7 +58,7 @@ def of_rate(
     crossed = _crossed(crossings, direction, listening_ports)
     shared = {holders[:1]: holders for holders in merged(crossed.holders)}
     total = max(carried, crossed.of_process.total())
-    preposition = "to" if direction == "outbound" else "from"
+    prepositions = ("to", "from") if direction == "outbound" else ("from", "to")
     entries: list[dict[str, Any]] = []
     parts: list[str] = []
     for first, octets in evidence.largest(crossed.of_process, count + 1):
@@ -70,6 +73,7 @@ def of_rate(
         )
         if 100 * octets >= evidence.MIN_PERCENT * total and len(parts) < 2:
             by = f" by {evidence.owner_text(owner)}" if owner else ""
+            preposition = prepositions[first in crossed.mirrored]
             peer = _peer_text(preposition, listed, octets, crossed.peers[first])
             parts.append(f"{100 * octets / total:.0f}%{by}{peer}")
     unknown = crossed.of_process[None] + crossed.of_process[()]  # () are processes that have ended
@@ -101,12 +105,13 @@ def _crossed(crossings: Sequence[Crossing], direction: str, listening_ports: Col
     """The bytes of each process that must have crossed: all but those that may have gone elsewhere."""
     found = _Bytes()
     for crossing in crossings:
-        sums, holders = _by_process(crossing.traffic, direction, listening_ports)
+        sums, holders = _by_process(crossing, direction, listening_ports)
         found.holders += holders
         for first, of_peer in sums.items():
             octets = of_peer.total() - crossing.elsewhere
             if octets > 0:
                 found.of_process[first] += octets
+                found.mirrored |= {first} if crossing.mirrored else set()
                 found.peers.setdefault(first, set()).update(of_peer)
                 listed = found.of_peer.setdefault(first, Counter())
                 listed += Counter({peer: n - crossing.elsewhere for peer, n in of_peer.items()})
@@ -114,13 +119,13 @@ def _crossed(crossings: Sequence[Crossing], direction: str, listening_ports: Col
 
 
 def _by_process(
-    traffic: Sequence[OwnedTraffic], direction: str, listening_ports: Collection[int]
+    crossing: Crossing, direction: str, listening_ports: Collection[int]
 ) -> tuple[Mapping[_First, Counter[_Peer]], Counter[Holders]]:
     """The bytes of each process by peer, and by all processes that have a socket open."""
     sums: dict[_First, Counter[_Peer]] = {}
     by_holders: Counter[Holders] = Counter()
-    for each, holders in traffic:
-        octets = bytes_of(each, DIRECTIONS[direction])
+    for each, holders in crossing.traffic:
+        octets = crossing.bytes_of(each, DIRECTIONS[direction])
         if octets:
             socket = each.socket
             port = 0 if socket.local_port in listening_ports else socket.remote_port

@@ -59,7 +59,8 @@ class Link:
     ``active_port`` is the only port of a bond that carries packets. ``tunnel`` has the local and the remote
     address of a tunnel, packed; an address that is not set is empty. ``hardware_address`` is the MAC address.
     ``peer_namespace`` is the kernel's id of the network namespace that has the other end of a veth, and
-    ``peer_index`` the index that this end has there.
+    ``peer_index`` the index that this end has there. ``lower_elsewhere`` is the lower interface that is in
+    another network namespace, as that of a macvlan in a container: the kernel's id of it, and the index.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Link:
     hardware_address: bytes = b""
     peer_namespace: int | None = None
     peer_index: int | None = None
+    lower_elsewhere: tuple[int, int] | None = None
 
     @property
     def key(self) -> LinkKey:

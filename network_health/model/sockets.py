@@ -127,7 +127,8 @@ class Owner:
     """The process that has a socket open, and its container or systemd unit; ``None`` is unknown.
 
     A process without a pid and a name has ended. ``shared_with`` are other processes that have the same
-    sockets open: any of them may use them.
+    sockets open: any of them may use them. ``namespace`` is the label of its network namespace, if that is
+    not the host's and its sockets were read.
     """
 
     pid: int | None
@@ -136,6 +137,7 @@ class Owner:
     container: str | None = None
     unit: str | None = None
     shared_with: tuple[Owner, ...] = ()
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

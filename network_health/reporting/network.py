@@ -46,7 +46,11 @@ def network_metrics(traffic: Traffic, owners: Mapping[int, Owner]) -> list[dict[
         if owners and process.pid not in owners:
             continue
         owner = owners.get(process.pid, Owner(process.pid))
-        places = {"container": owner.container, "unit": owner.unit}
+        places = {
+            "container": owner.container,
+            "unit": owner.unit,
+            "namespace": owner.namespace and safe_text(owner.namespace),
+        }
         entries.append(
             {"pid": process.pid, "name": owner.name and safe_text(owner.name), "user": owner.user}
             | {"protocol": process.protocol}

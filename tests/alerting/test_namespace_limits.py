@@ -41,25 +41,10 @@ def test_a_namespace_is_breached_by_more_than_the_limit(config, total, texts):
 
 
 def test_the_findings_are_bounded():
-    """Of very many namespaces above the limit, the first have a finding, and the others one together."""
-    many = of(**{f"c{number}": 3000 - number for number in range(100)}, normal=10)
-    *found, others = evaluate(seen(many), Settings.from_mapping(LIMIT))
+    """Of very many namespaces above the limit, the first have a finding."""
+    many = of(**{f"c{number}": 2000 for number in range(100)})
+    found = evaluate(seen(many), Settings.from_mapping(LIMIT))
     assert [each.subject for each in found] == [f"container c{n}" for n in range(MAX_FINDINGS)]
-    assert others.text == "High connection count in 80 other namespaces: up to 2980 > 1000"
-    assert (others.subject, others.value) == ("other namespaces", 2980)
-
-
-def test_the_alert_about_other_namespaces_ends():
-    """When no more namespaces are above the limit than have a finding of their own."""
-    settings = Settings.from_mapping(LIMIT)
-    names = [f"c{number}" for number in range(MAX_FINDINGS + 1)]
-    state, snapshot = initial_state((), settings, 0.0), seen(of(**dict.fromkeys(names, 2000)))
-    state, _ = step(state, evaluate(snapshot, settings), snapshot, settings, 1.0)
-    for is_whole, resolved in ((False, []), (True, [("other namespaces", "normal")])):
-        snapshot = seen(of(is_whole=is_whole, **dict.fromkeys(names[1:], 2000), c0=10))
-        _, verdict = step(state, evaluate(snapshot, settings), snapshot, settings, 31.0)
-        found = [(each.alert.finding.subject, each.reason) for each in verdict.resolved]
-        assert [each for each in found if each[0] == "other namespaces"] == resolved
 
 
 FAILED = (Failure("namespaces", "TimeoutError: no answer in 10 s"),)

@@ -156,11 +156,11 @@ def address(interface, packed, prefix=24):
 def test_answers_that_may_arrive_by_another_interface(bound, next_hop, addresses, returns):
     """They arrive by the route's one to its own address, to a bound socket, or from its neighbour only."""
     socket = BULK.socket._replace(device=bound)
-    found = interface_traffic._returns(socket, Route(2, next_hop), interface_traffic._Addresses(addresses))
+    found = interface_traffic._returns(socket, Route(2, next_hop), interface_traffic.Addresses(addresses))
     assert found is returns
 
 
 def test_answers_within_the_host_arrive_by_loopback():
     """Also if the address is one of another interface."""
-    socket, addresses = BULK.socket._replace(remote=HOST), interface_traffic._Addresses([address(2, HOST)])
+    socket, addresses = BULK.socket._replace(remote=HOST), interface_traffic.Addresses([address(2, HOST)])
     assert interface_traffic._returns(socket, Route(1, HOST), addresses) is True

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from network_health import Monitor, Settings
-from network_health.attribution import veth_lookups
+from network_health.attribution import namespace_traffic
 from network_health.attribution.traffic_window import TrafficWindows
 from network_health.sources.linux import call_in_namespace, read_namespaces
 from tests.netns import veth
@@ -72,13 +72,13 @@ def test_an_active_alert_does_not_enter_the_container_again(routed):
 
     def watch():
         entered = []
-        enter = veth_lookups.linux.call_in_namespace
+        enter = namespace_traffic.linux.calls_in_namespaces
 
-        def counted(pid, *rest):
-            entered.append(pid)
-            return enter(pid, *rest)
+        def counted(calls):
+            entered.extend(pid for pid, *_ in calls)
+            return enter(calls)
 
-        veth_lookups.linux.call_in_namespace = counted
+        namespace_traffic.linux.calls_in_namespaces = counted
         monitor = Monitor(Settings(rx_threshold_mbps=1, conn_threshold=10**6, exclude_interfaces=["eth0"]))
         time.sleep(0.5)
         numbers = []

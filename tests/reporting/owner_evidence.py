@@ -3,7 +3,13 @@
 import ipaddress
 from collections import Counter
 
-from network_health.attribution import call_crossings, connection_culprits, missing_owners, protocol_split
+from network_health.attribution import (
+    call_crossings,
+    connection_culprits,
+    evidence,
+    missing_owners,
+    protocol_split,
+)
 from network_health.model import (
     Attribution,
     IpCounters,
@@ -16,7 +22,8 @@ from network_health.model import (
 )
 from network_health.reporting.network import network_metrics, traffic_metrics
 
-_NOT_TCP = protocol_split.part_of(protocol_split.NotTcp(98, 9, 1, True), 100, 1.0).evidence
+_WEB = "container web"
+_NOT_TCP = protocol_split.part_of(protocol_split.NotTcp(98, 9, 1, True), 100, 1.0).inside(_WEB).evidence
 _HINT = call_crossings.hint_of({"coverage_percent": 2.0, "not_tcp": {"percent": 98.0}})
 _LOOPBACK, _REMOTE = (ipaddress.ip_address(text).packed for text in ("127.0.0.1", "10.0.0.9"))
 
@@ -32,15 +39,24 @@ def owner_evidence():
     connections = connection_culprits.of_connections(groups, _owner_of, 5)[1]
     return {
         "connections": connections,
-        "namespace_connections": [{"namespace": "container web"} | connections],
-        "tx_rate": [{"namespace": "container web", "users": users, "not_tcp": dict(_NOT_TCP), **_HINT}],
+        "namespace_connections": [{"namespace": _WEB} | connections],
+        "tx_rate": [
+            {
+                "namespace": _WEB,
+                "users": users,
+                "not_tcp": dict(_NOT_TCP),
+                "processes": [evidence.owner_fields(Owner(1, "app", namespace=_WEB))],
+                **_HINT,
+            }
+        ],
     }
 
 
 def shared_traffic():
     """``metrics.top_network`` with a process that shares sockets, and with a part of the unattributed."""
     process, parts = ProcessTraffic(1, 9, 9, 1, (2,)), (TrafficPart("not_tcp", 5, 3),)
-    return network_metrics(Traffic(1.0, (process,), 19, 19, unattributed_parts=parts), {})
+    owners = {1: Owner(1, "app", namespace=_WEB)}
+    return network_metrics(Traffic(1.0, (process,), 19, 19, unattributed_parts=parts), owners)
 
 
 def whole_traffic():

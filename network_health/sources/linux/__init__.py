@@ -9,7 +9,7 @@ from network_health.sources.linux.carried_bytes import read_carried
 from network_health.sources.linux.cgroups import container_and_unit, read_cgroup_path, read_container_and_unit
 from network_health.sources.linux.closed_sockets import ClosedSockets
 from network_health.sources.linux.connection_counts import read_connections
-from network_health.sources.linux.conntrack import read_conntrack_sources
+from network_health.sources.linux.conntrack import read_conntrack_sources, tracks_connections
 from network_health.sources.linux.conntrack_flows import FlowListing, is_accounting, read_flows
 from network_health.sources.linux.forwarding_table import read_bridge_ports, read_unicast_addresses
 from network_health.sources.linux.half_open import read_half_open
@@ -21,9 +21,15 @@ from network_health.sources.linux.interface_addresses import (
 from network_health.sources.linux.interface_counters import CounterReader
 from network_health.sources.linux.ip_counters import read_ip_counters
 from network_health.sources.linux.link_loss import read_loss_kinds
-from network_health.sources.linux.namespace_entry import call_in_namespace
+from network_health.sources.linux.namespace_entry import call_in_namespace, calls_in_namespaces
+from network_health.sources.linux.namespace_ids import read_namespace_ids
 from network_health.sources.linux.namespace_reader import NamespaceReader
-from network_health.sources.linux.namespaces import NetworkNamespace, read_namespaces
+from network_health.sources.linux.namespaces import (
+    NetworkNamespace,
+    own_path,
+    read_namespace_of,
+    read_namespaces,
+)
 from network_health.sources.linux.next_hops import read_hardware_addresses, read_unanswered
 from network_health.sources.linux.owners import OwnerFinder, SocketOwners
 from network_health.sources.linux.proc_sockets import read_connections_from_proc
@@ -77,9 +83,11 @@ __all__ = [
     "SocketOwners",
     "SocketUser",
     "call_in_namespace",
+    "calls_in_namespaces",
     "container_and_unit",
     "is_accounting",
     "network_of",
+    "own_path",
     "read_boot_id",
     "read_bridge_ports",
     "read_carried",
@@ -101,6 +109,8 @@ __all__ = [
     "read_loss_kinds",
     "read_lossy_udp_sockets",
     "read_name",
+    "read_namespace_ids",
+    "read_namespace_of",
     "read_namespaces",
     "read_obstacle",
     "read_process_details",
@@ -115,5 +125,6 @@ __all__ = [
     "read_user",
     "read_users",
     "require_proc",
+    "tracks_connections",
     "user_name",
 ]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from network_health.sources.linux import sysctl
 from network_health.sources.linux.errors import KernelFormatError
 
 _SOURCE = re.compile(r" src=([0-9a-fA-F:.]+) ")
@@ -28,6 +29,16 @@ def read_conntrack_sources() -> Counter[bytes] | None:
             return parse_sources(lines)
     except FileNotFoundError:
         return None
+
+
+def tracks_connections() -> bool:
+    """Whether the kernel tracks connections, without which it cannot redirect any; in this namespace.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: the number of entries has an unknown format.
+    """
+    return bool((sysctl.read_numbers("netfilter/nf_conntrack_count") or (0,))[0])
 
 
 def parse_sources(lines: Iterable[str]) -> Counter[bytes]:

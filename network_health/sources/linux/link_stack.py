@@ -43,6 +43,7 @@ class LinkStack(NamedTuple):
     tunnel: tuple[bytes, bytes] | None = None
     peer_namespace: int | None = None
     peer_index: int | None = None
+    lower_elsewhere: tuple[int, int] | None = None
 
 
 def parse_stack(kind: str, link: Mapping[int, bytes], data: bytes) -> LinkStack:
@@ -71,7 +72,15 @@ def parse_stack(kind: str, link: Mapping[int, bytes], data: bytes) -> LinkStack:
         # Other modes have an active port, too, but send with all of them.
         is_exclusive = found.get(_BOND_MODE) == _ACTIVE_BACKUP
         return LinkStack(master, lower, active_port=_index(found.get(_BOND_ACTIVE)) if is_exclusive else None)
-    return LinkStack(master, lower, _delivers_to_siblings(kind, data))
+    elsewhere = _namespace_id(link.get(LOWER_NAMESPACE)), _index(link.get(LOWER))
+    return LinkStack(
+        master,
+        lower,
+        _delivers_to_siblings(kind, data),
+        lower_elsewhere=None
+        if elsewhere[0] is None or elsewhere[1] is None
+        else (elsewhere[0], elsewhere[1]),
+    )
 
 
 def _delivers_to_siblings(kind: str, data: bytes) -> bool:

@@ -1,7 +1,7 @@
-"""Runs a function in another network namespace, in a thread of its own; see setns(2).
+"""Runs a function in other network namespaces, in a thread each; see setns(2).
 
-Guarantees: when the call returns, the thread has ended and the namespace is closed: what is kept open keeps a
-container's network alive after its end.
+Guarantees: when the call returns, the threads have ended and the namespaces are closed: what is kept open
+keeps a container's network alive after its end.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import ctypes
 import errno
 import os
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,16 +29,30 @@ def call_in_namespace(pid: int, inode: int, function: Callable[[], T]) -> T:
         Exception: whatever ``function`` raises.
     """
 
-    def work() -> T:
-        _enter(pid, inode)
-        return function()
-
-    with ThreadPoolExecutor(1) as threads:
-        try:
-            result = threads.submit(work)
-        except RuntimeError as error:  # the system starts no thread
-            raise OSError(errno.EAGAIN, str(error)) from error
+    with calls_in_namespaces([(pid, inode, function)]) as (result,):
         return result.result()
+
+
+@contextmanager
+def calls_in_namespaces(calls: Sequence[tuple[int, int, Callable[[], T]]]) -> Iterator[list[Future[T]]]:
+    """The results of functions that run at the same time: a pid, a namespace and a function each.
+
+    A result raises what `call_in_namespace` does. The functions have ended when the ``with`` block is left.
+
+    Raises:
+        OSError: the system starts no thread.
+    """
+    with ThreadPoolExecutor(len(calls)) as threads:
+        try:
+            results = [threads.submit(partial(_call, *each)) for each in calls]
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, str(error)) from error
+        yield results
+
+
+def _call(pid: int, inode: int, function: Callable[[], T]) -> T:
+    _enter(pid, inode)
+    return function()
 
 
 def _enter(pid: int, inode: int) -> None:

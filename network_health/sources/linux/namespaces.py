@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -118,6 +119,19 @@ def lives_in(pid: int, inode: int, folder: int) -> bool:
         return os.readlink(f"{pid}/ns/net", dir_fd=folder) == f"net:[{inode}]"
     except OSError:  # it has ended
         return False
+
+
+def own_path() -> str:
+    """Where any thread of this process can open the network namespace of the calling one."""
+    return f"/proc/self/task/{threading.get_native_id()}/ns/net"
+
+
+def read_namespace_of(pid: int) -> int | None:
+    """The inode of the network namespace that a process lives in; ``None`` if it has ended or is hidden."""
+    try:
+        return _inode(os.readlink(f"/proc/{pid}/ns/net"))
+    except OSError:
+        return None
 
 
 def mounted_name(path: str) -> str | None:

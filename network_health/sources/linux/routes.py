@@ -25,7 +25,7 @@ _NETLINK_ROUTE = 0
 _NEWROUTE, _GETROUTE, _NEWRULE, _GETRULE = 24, 26, 32, 34
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg: family, lengths, tos, table, protocol, scope, type, flags
 _RULE = struct.Struct("=BBBBBxxBI")  # fib_rule_hdr: family, lengths, tos, table, action, flags
-_RTA_DST, _RTA_SRC, _RTA_OIF, _RTA_GATEWAY, _RTA_MARK, _RTA_UID = 1, 2, 4, 5, 16, 25
+_RTA_DST, _RTA_SRC, _RTA_IIF, _RTA_OIF, _RTA_GATEWAY, _RTA_MARK, _RTA_UID = 1, 2, 3, 4, 5, 16, 25
 _RTA_IP_PROTO, _RTA_SPORT, _RTA_DPORT = 27, 28, 29
 #: Route types that deliver packets: unicast, local, broadcast, anycast, multicast.
 _DELIVERING = (1, 2, 3, 4, 5)
@@ -42,7 +42,7 @@ class Flow(NamedTuple):
     """What the route of a packet depends on; addresses are packed, an empty ``source`` is not set.
 
     ``device`` is the interface that the socket is bound to, else 0. ``ports`` are the local and the remote
-    one.
+    one. ``arrives`` is the interface by which the packet came from elsewhere, 0 if it is this host's own.
     """
 
     source: bytes
@@ -52,6 +52,7 @@ class Flow(NamedTuple):
     uid: int = 0
     protocol: int = socket.IPPROTO_TCP
     ports: tuple[int, int] | None = None
+    arrives: int = 0
 
 
 class Route(NamedTuple):
@@ -175,7 +176,11 @@ def _request(flow: Flow) -> bytes:
     bits = 8 * len(flow.destination)
     source_bits = bits if flow.source else 0
     body = _ROUTE.pack(_FAMILIES[len(flow.destination)], bits, source_bits, 0, 0, 0, 0, 0, 0)
-    body += attribute(_RTA_DST, flow.destination) + attribute(_RTA_UID, struct.pack("=I", flow.uid))
+    body += attribute(_RTA_DST, flow.destination)
+    if flow.arrives:  # then no user sends it
+        body += attribute(_RTA_IIF, struct.pack("=I", flow.arrives))
+    else:
+        body += attribute(_RTA_UID, struct.pack("=I", flow.uid))
     if flow.source:
         body += attribute(_RTA_SRC, flow.source)
     if flow.device:

@@ -150,6 +150,7 @@ class LinkReader:
                 hardware_address=link.hardware_address,
                 peer_namespace=link.peer_namespace,
                 peer_index=link.peer_index,
+                lower_elsewhere=link.lower_elsewhere,
             )
             self._links[index] = counters, link
         return link

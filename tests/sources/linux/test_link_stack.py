@@ -33,7 +33,7 @@ def stack(kind, data=b"", *attributes):
         ("", b"", (MASTER,), LinkStack(master=8)),
         ("", b"", (u32(10, 0),), LinkStack()),
         ("vlan", b"", (LOWER, MASTER), LinkStack(master=8, lower=7)),
-        ("vlan", b"", (LOWER, ELSEWHERE), LinkStack()),
+        ("vlan", b"", (LOWER, ELSEWHERE), LinkStack(lower_elsewhere=(0, 7))),
         ("veth", b"", (LOWER,), LinkStack()),
         ("netkit", b"", (LOWER,), LinkStack()),
         ("macvlan", u32(1, 2), (LOWER,), LinkStack(lower=7)),

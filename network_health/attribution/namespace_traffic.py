@@ -1,0 +1,174 @@
+"""Samples the traffic of this network namespace and of others, all in the same second.
+
+Guarantees: when the call returns, nothing of another namespace is open. The reading of this namespace begins
+before those of the others and ends after them, so that its interfaces carried all bytes of the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from network_health.attribution.call_crossings import CallCrossings
+from network_health.attribution.call_window import CountedWindows
+from network_health.attribution.interface_paths import Crossing, Crossings
+from network_health.attribution.interface_traffic import LOOPBACK, RoutedTraffic, read_routed
+from network_health.attribution.owner_lookups import NamespaceSockets, read_connected
+from network_health.attribution.process_traffic import OwnedTraffic
+from network_health.attribution.protocol_split import NotTcp, ProtocolSplit
+from network_health.attribution.traffic_window import TrafficWindows, Window
+from network_health.model import Link, Namespace
+from network_health.sources import linux
+
+#: How long one reading waits for another one.
+_WAIT_S = 5.0
+
+
+class LeavingFlow(NamedTuple):
+    """Traffic that leaves a namespace by its interface ``link``, all by the same route.
+
+    ``hardware_address`` is that of ``next_hop``, empty if it is not known. ``lower`` is the index of the
+    interface of the sampling namespace that carries the packets, if ``link`` is a macvlan or an ipvlan on it.
+    Without ``returns`` the answers may arrive by another interface. Owners are not known yet.
+    """
+
+    link: Link
+    next_hop: bytes
+    hardware_address: bytes
+    lower: int | None
+    returns: bool
+    traffic: Sequence[OwnedTraffic]
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceTraffic:
+    """What the sockets of another namespace carried in ``window``; ``routed`` is its TCP traffic there.
+
+    ``flows`` are the traffic that leaves it, also that of its processes' calls. ``calls`` is ``None`` if
+    these were not counted.
+    """
+
+    namespace: Namespace
+    window: Window
+    sockets: NamespaceSockets
+    routed: RoutedTraffic
+    flows: Sequence[LeavingFlow]
+    calls: CallCrossings | None = None
+
+    def calls_without_way(self, index: int, direction: int) -> list[Crossing]:
+        """The traffic of sockets without a peer that must have crossed an interface of the namespace."""
+        if self.calls is None:
+            return []
+        return self.calls.without_way(index, direction, lambda each: self._tcp(direction).of(each)[0])[0]
+
+    def _tcp(self, direction: int) -> Crossings:
+        return Crossings(direction, self.routed.by_way, self.routed.paths, self.window.carried)
+
+    def not_tcp(self, index: int, direction: int) -> NotTcp | None:
+        """What is not TCP of the bytes of an interface of the namespace; ``None`` if that is not known."""
+        window, paths, tcp = self.window, self.routed.paths, self._tcp(direction)
+        if window.counted is None:
+            return None
+        split = ProtocolSplit(direction, window, window.counted, paths, lambda each: tcp.of(each)[0])
+        return split.of(index)
+
+    @property
+    def traffic(self) -> Iterator[OwnedTraffic]:
+        """The traffic of all flows."""
+        for flow in self.flows:
+            yield from flow.traffic
+
+
+class Sampled(NamedTuple):
+    """The window of this namespace, the traffic of the others, and why some of these are missing."""
+
+    window: Window
+    others: list[NamespaceTraffic]
+    failures: list[str]
+
+
+def sample_together(namespaces: Sequence[Namespace], seconds: float, *, with_calls: bool) -> Sampled:
+    """Sample this namespace and ``namespaces``; ``with_calls`` as in `sampling.sample`.
+
+    Raises:
+        OSError: the kernel denies access to this namespace, or starts no thread.
+        KernelFormatError: its answer has an unknown format.
+    """
+    here = linux.own_path()
+    calls: Future[linux.Calls | None] = Future()
+    read = [threading.Event() for _ in namespaces]
+    with contextlib.closing(CountedWindows() if with_calls else TrafficWindows()) as windows:
+        windows.read()
+        until_s = time.monotonic() + seconds
+        works = [
+            (each.pid, each.inode, partial(_sample, each, until_s, event, calls, here))
+            for each, event in zip(namespaces, read, strict=True)
+        ]
+        with linux.calls_in_namespaces(works) as results:
+            counted = None
+            try:
+                for result, event in zip(results, read, strict=True):
+                    result.add_done_callback(partial(_set, event))
+                for event in read:  # at once if no namespace can be entered
+                    event.wait(max(until_s - time.monotonic(), 0) + _WAIT_S)
+                window = windows.read(is_last=True)
+                counted = window.calls
+            finally:
+                calls.set_result(counted)  # the others wait for it
+    others, failures = [], []
+    for result in results:
+        try:
+            others.append(result.result())
+        except (OSError, ValueError) as error:
+            failures.append(f"{type(error).__name__}: {error}")
+    return Sampled(window, others, failures)
+
+
+def _set(event: threading.Event, _: Future[NamespaceTraffic]) -> None:
+    event.set()
+
+
+def _sample(
+    namespace: Namespace,
+    until_s: float,
+    is_read: threading.Event,
+    calls: Future[linux.Calls | None],
+    here: str,
+) -> NamespaceTraffic:
+    """Runs in the namespace, in a thread of its own."""
+    with contextlib.closing(TrafficWindows()) as windows:
+        windows.read()
+        time.sleep(max(until_s - time.monotonic(), 0))
+        window = windows.read(is_last=True)
+    is_read.set()
+    counted = calls.result(_WAIT_S)
+    if counted:
+        window = replace(window, calls=counted._replace(namespace=namespace.inode))
+    sockets = read_connected([each.socket for each in window.traffic], window.listeners)
+    routed = read_routed([(each, None) for each in window.traffic], window.rerouted)
+    looped = window.counted.multicast_octets if window.counted else None
+    of_calls = CallCrossings(window.calls, window.carried, window.rerouted, looped) if window.calls else None
+    flows = [*_leaving(routed, here), *(_leaving(of_calls.routed, here) if of_calls else ())]
+    return NamespaceTraffic(namespace, window, sockets, routed, flows, of_calls)
+
+
+def _leaving(routed: RoutedTraffic, here: str) -> Iterator[LeavingFlow]:
+    links = routed.paths.links
+    number = None
+    if any(link.lower_elsewhere for link in links.values()):
+        number = linux.read_namespace_ids({0: here}).get(0)
+    addresses = linux.read_hardware_addresses({each.route for each in routed.flows})
+    for way, route, traffic in routed.flows:
+        end = routed.paths.end_of(way)
+        if end is None or end == LOOPBACK or end not in links:
+            continue
+        elsewhere = links[end].lower_elsewhere
+        lower = elsewhere[1] if elsewhere and elsewhere[0] == number else None
+        hardware_address = addresses.get(route, b"")
+        yield LeavingFlow(links[end], route.next_hop, hardware_address, lower, way.returns, traffic)

@@ -1,0 +1,234 @@
+"""Who is behind the rate of any interface of a host whose traffic is that of containers.
+
+Containers send through bridges, routes, NAT and macvlans. Each situation says who must be named for each
+interface; a process that is not in the list must not be named with 10 % or more.
+"""
+
+import contextlib
+import re
+import time
+
+import pytest
+
+from tests import nftables
+from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, named, started
+from tests.real_kernel.test_interface_culprits_live import add
+
+pytestmark = pytest.mark.root
+
+#: Shares are of bytes with headers, and the sending is not exactly steady.
+SHARE = 12
+OUTSIDE = "10.8.0.2"
+
+
+class Host:
+    """A host with eth0 to ``outside``, and the bridge br0 with two containers, which it forwards for.
+
+    Between eth0 and ``outside`` is a switch: no process is at the other end of eth0.
+    """
+
+    def __init__(self, namespace, nat=False):
+        self.host, self.outside, self.one, self.two, switch = (namespace() for _ in range(5))
+        add(switch, "name br0 type bridge")
+        for end, name, address in ((self.host, "eth0", "10.8.0.1/24"), (self.outside, "p", f"{OUTSIDE}/24")):
+            switch.ip("link", "add", f"to-{name}", "type", "veth", "peer", "name", name, "netns", end.name)
+            switch.ip("link", "set", f"to-{name}", "master", "br0", "up")
+            end.ip("addr", "add", address, "dev", name)
+            end.ip("link", "set", name, "up")
+        add(self.host, "name br0 type bridge", address="10.9.0.1/24")
+        for n, box in enumerate((self.one, self.two), 1):
+            self.join(box, f"v{n}", f"10.9.0.{n + 1}/24")
+        self.host.sysctl("net.ipv4.ip_forward", 1)
+        if nat:
+            self.host.call(nftables.masquerade, "10.9.0.0")
+        else:
+            self.outside.ip("route", "add", "default", "via", "10.8.0.1")
+
+    def join(self, box, name, address):
+        """Connect a container with the bridge."""
+        self.host.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", box.name)
+        self.host.ip("link", "set", name, "master", "br0", "up")
+        box.ip("addr", "add", address, "dev", "eth0")
+        box.ip("link", "set", "eth0", "up")
+        box.ip("route", "add", "default", "via", "10.9.0.1")
+
+
+@contextlib.contextmanager
+def sending(box, *senders):
+    """The senders run in a container, and are connected: the first packets over a new link may be lost."""
+    with started(box, *(each.run for each in senders)):
+        connected = [] if all(each.udp for each in senders) else senders
+        while len(box.tool("ss", "-Htn", "state", "established").splitlines()) < len(connected):
+            time.sleep(0.02)
+        yield
+
+
+def masked(clause):
+    """The clause without numbers that differ from run to run."""
+    return re.sub(r"\d+%", "N%", re.sub(r"\[\d+\]", "[PID]", clause))
+
+
+def all_masked(content, direction):
+    return {name: masked(clause) for name, clause in clauses(content, direction).items()}
+
+
+def assert_named(content, expected, direction="outbound"):
+    """Exactly these processes are named, with these shares, for each interface over its limit."""
+    found = named(content, direction)
+    assert {name: set(shares) for name, shares in found.items()} == {
+        name: set(shares) for name, shares in expected.items()
+    }, content["details"]
+    for name, shares in expected.items():
+        assert found[name] == pytest.approx(shares, abs=SHARE), content["details"]
+
+
+@pytest.mark.parametrize("nat", [False, True])
+def test_what_a_container_sends(namespace, nat):
+    """It crosses its veth, the bridge and the uplink; the other container, which is idle, is not named."""
+    it = Host(namespace, nat)
+    with listening(it.outside), sending(it.one, Sender("backup", OUTSIDE, 20)):
+        content = check(it.host, [], namespaces="auto")
+    text = f"N% by backup[PID] in namespace {it.one.name} to {OUTSIDE}:{PORT}"
+    assert all_masked(content, "outbound") == {"eth0": text}
+    assert all_masked(content, "inbound") == {"br0": text, "v1": text}
+
+
+@pytest.mark.parametrize("nat", [False, True])
+def test_what_a_container_receives(namespace, nat):
+    """The answers come by the uplink, the bridge and the veth."""
+    it = Host(namespace, nat)
+    sender = Sender("fetch", OUTSIDE, 20, receives=True)
+    with listening(it.outside), sending(it.one, sender):
+        content = check(it.host, [], namespaces="auto")
+    text = f"N% by fetch[PID] in namespace {it.one.name} from {OUTSIDE}:{PORT + 1}"
+    assert all_masked(content, "inbound") == {"eth0": text}
+    assert all_masked(content, "outbound") == {"br0": text, "v1": text}
+
+
+def test_a_container_beside_the_host(namespace):
+    """Both are named on the uplink, with their shares; on the bridge only the container is."""
+    it = Host(namespace, nat=True)
+    with listening(it.outside), sending(it.one, Sender("backup", OUTSIDE, 21)):
+        content = check(it.host, [Sender("own", OUTSIDE, 9)], namespaces="auto")
+    assert_named(content, {"eth0": {"backup": 70, "own": 30}})
+    assert_named(content, {"br0": {"backup": 100}, "v1": {"backup": 100}}, "inbound")
+    (uplink,) = content["metrics"]["culprits"]["tx_rate"]
+    assert [each.get("namespace") for each in uplink["processes"][:2]] == [f"namespace {it.one.name}", None]
+    assert "namespace" not in uplink
+
+
+def test_two_containers_on_one_uplink(namespace):
+    """Each veth has its own, the uplink and the bridge have both."""
+    it = Host(namespace, nat=True)
+    one, two = Sender("one", OUTSIDE, 20), Sender("two", OUTSIDE, 10)
+    with listening(it.outside), sending(it.one, one), sending(it.two, two):
+        content = check(it.host, [], namespaces="auto")
+    assert_named(content, {"eth0": {"one": 67, "two": 33}})
+    shares = {"one": 67, "two": 33}
+    assert_named(content, {"br0": shares, "v1": {"one": 100}, "v2": {"two": 100}}, "inbound")
+
+
+def test_one_container_sends_to_another(namespace):
+    """What stays in the bridge crosses the two veths: neither the bridge nor the uplink has it."""
+    it = Host(namespace)
+    with listening(it.outside, it.two), sending(it.one, Sender("copy", "10.9.0.3", 20)):
+        content = check(it.host, [Sender("own", OUTSIDE, 20)], namespaces="auto")
+    assert_named(content, {"eth0": {"own": 100}, "v2": {"python": 100}})
+    assert_named(content, {"v1": {"copy": 100}}, "inbound")
+
+
+def test_a_container_talks_to_the_host(namespace):
+    """The host's own process is named, once."""
+    it = Host(namespace)
+    with listening(it.host), sending(it.one, Sender("copy", "10.9.0.1", 20)):
+        content = check(it.host, [], namespaces="auto")
+    assert_named(content, {"br0": {"python": 100}, "v1": {"python": 100}}, "inbound")
+
+
+def test_a_published_port_of_another_container(namespace):
+    """It looks like a connection to the outside, but is redirected: the sender is not named on the uplink."""
+    it = Host(namespace, nat=True)
+    it.host.call(nftables.publish, "10.99.0.1", PORT, "10.9.0.3", PORT)
+    with listening(it.outside, it.two), sending(it.one, Sender("copy", "10.99.0.1", 20)):
+        content = check(it.host, [Sender("vm", OUTSIDE, 20, udp=True)], namespaces="auto")
+    sent = named(content)
+    assert (sent["eth0"], sent["v2"].keys()) == ({}, {"python"}), content["details"]
+    assert named(content, "inbound")["v1"].keys() == {"copy"}
+
+
+@pytest.mark.parametrize("receives", [False, True])
+def test_a_bridge_with_the_uplink(namespace, receives):
+    """The uplink is a port beside the container's veth: the bridge's own counters have nothing."""
+    host, switch, outside, box = (namespace() for _ in range(4))
+    add(switch, "name br0 type bridge")
+    add(host, "name br0 type bridge", address="10.8.0.1/24")
+    pairs = [(host, "v1", box, "eth0", "10.8.0.3/24"), (switch, "q", outside, "p", "10.8.0.2/24")]
+    for near, port, end, name, address in pairs:
+        near.ip("link", "add", port, "type", "veth", "peer", "name", name, "netns", end.name)
+        near.ip("link", "set", port, "master", "br0", "up")
+        end.ip("addr", "add", address, "dev", name)
+        end.ip("link", "set", name, "up")
+    host.ip("link", "add", "eth0", "type", "veth", "peer", "name", "r", "netns", switch.name)
+    for end, name in ((host, "eth0"), (switch, "r")):
+        end.ip("link", "set", name, "master", "br0", "up")
+    sender = Sender("backup", OUTSIDE, 20, receives=receives)
+    with listening(outside), sending(box, sender):
+        content = check(host, [], namespaces="auto")
+    uplink, port = ("inbound", "outbound") if receives else ("outbound", "inbound")
+    assert_named(content, {"eth0": {"backup": 100}}, uplink)
+    assert_named(content, {"v1": {"backup": 100}}, port)
+
+
+@pytest.mark.parametrize("receives", [False, True])
+@pytest.mark.parametrize("mode", ["bridge", "vepa", "private"])
+def test_a_macvlan_of_a_container(namespace, mode, receives):
+    """The uplink below it has the container's process."""
+    it = Host(namespace)
+    add(it.host, f"link eth0 name mv1 type macvlan mode {mode}")
+    box = namespace()
+    it.host.ip("link", "set", "mv1", "netns", box.name)
+    box.ip("addr", "add", "10.8.0.7/24", "dev", "mv1")
+    box.ip("link", "set", "mv1", "up")
+    sender = Sender("backup", OUTSIDE, 20, receives=receives)
+    with listening(it.outside), sending(box, sender):
+        content = check(it.host, [], namespaces="auto")
+    assert_named(content, {"eth0": {"backup": 100}}, "inbound" if receives else "outbound")
+
+
+@pytest.mark.parametrize("receives", [False, True])
+def test_an_ipvlan_of_a_container(namespace, receives):
+    """The same; the kernel may have no such interfaces."""
+    it = Host(namespace)
+    add(it.host, "link eth0 name iv1 type ipvlan mode l2")
+    box = namespace()
+    it.host.ip("link", "set", "iv1", "netns", box.name)
+    box.ip("addr", "add", "10.8.0.7/24", "dev", "iv1")
+    box.ip("link", "set", "iv1", "up")
+    sender = Sender("backup", OUTSIDE, 20, receives=receives)
+    with listening(it.outside), sending(box, sender):
+        content = check(it.host, [], namespaces="auto")
+    assert_named(content, {"eth0": {"backup": 100}}, "inbound" if receives else "outbound")
+
+
+def test_macvlans_beside_each_other(namespace):
+    """What one container sends to another one does not cross the uplink."""
+    it = Host(namespace)
+    boxes = namespace(), namespace()
+    for n, box in enumerate(boxes):
+        add(it.host, f"link eth0 name mv{n} type macvlan mode bridge")
+        it.host.ip("link", "set", f"mv{n}", "netns", box.name)
+        box.ip("addr", "add", f"10.8.0.{7 + n}/24", "dev", f"mv{n}")
+        box.ip("link", "set", f"mv{n}", "up")
+    senders = Sender("copy", "10.8.0.8", 20), Sender("out", OUTSIDE, 10)
+    with listening(it.outside, boxes[1]), sending(boxes[0], *senders):
+        content = check(it.host, [Sender("own", OUTSIDE, 10)], namespaces="auto")
+    assert_named(content, {"eth0": {"own": 50, "out": 50}})
+
+
+def test_the_datagrams_of_a_container(namespace):
+    """No process is known, but the container is, on its veth."""
+    it = Host(namespace)
+    with sending(it.one, Sender("quic", OUTSIDE, 20, udp=True)):
+        content = check(it.host, [], namespaces="auto")
+    found = clauses(content, "inbound")["v1"]
+    assert re.fullmatch(rf"\d+% not TCP: [\d,]+ UDP datagrams/s in namespace {it.one.name}", found)

@@ -29,9 +29,11 @@ MAX_CACHE_S = 300.0
 
 _NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
-_SOCKSTAT_BYTES = 4096
-#: The name of a protocol, its sockets and, of TCP, those in TIME_WAIT over IPv4 and IPv6.
-_COUNTS = re.compile(rb"^(TCP|UDP|TCP6|UDP6): inuse (\d+)(?: orphan \d+ tw (\d+))?", re.MULTILINE)
+_SOCKSTAT_BYTES = 1024
+#: The sockets of TCP, those in TIME_WAIT over IPv4 and IPv6, and the sockets of UDP.
+_COUNTS = re.compile(rb"^TCP: inuse (\d+) orphan \d+ tw (\d+).*\nUDP: inuse (\d+)", re.MULTILINE)
+#: The sockets of TCP and UDP.
+_COUNTS6 = re.compile(rb"^TCP6: inuse (\d+)\nUDP6: inuse (\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,13 @@ def parse_counts(sockstat: bytes, sockstat6: bytes) -> _Counts:
 
     Without IPv6 ``sockstat6`` is empty.
     """
-    counts = {name: int(inuse) + int(tw or 0) for name, inuse, tw in _COUNTS.findall(sockstat + sockstat6)}
-    if len(counts) < (4 if sockstat6 else 2):
+    found = _COUNTS.search(sockstat)
+    found6 = _COUNTS6.search(sockstat6) if sockstat6 else None
+    if found is None or (sockstat6 and found6 is None):
         return None, None
-    return counts[b"TCP"] + counts.get(b"TCP6", 0), counts[b"UDP"] + counts.get(b"UDP6", 0)
+    tcp, waiting, udp = found.groups()
+    tcp6, udp6 = found6.groups() if found6 else (0, 0)
+    return int(tcp) + int(waiting) + int(tcp6), int(udp) + int(udp6)
 
 
 def _identity(inode: int, pid: int, mount: str) -> Namespace:

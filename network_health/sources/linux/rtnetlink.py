@@ -31,6 +31,10 @@ _NEWLINK, _GETLINK, _NEWSTATS, _GETSTATS = 16, 18, 92, 94
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, change
 _STATS = struct.Struct("=BxxxII")  # if_stats_msg: family, index, filter
 _COUNTERS = struct.Struct("=8Q56xQ64x")  # rtnl_link_stats64: its first eight, and rx_missed_errors
+#: A message of `dump_stats`: length, type, flags, index, length and type of its only attribute, and counters.
+_STATS_MESSAGE = struct.Struct(f"=IHH12xI4xHH{_COUNTERS.size}s")
+#: What is before the attribute.
+_STATS_HEADER = netlink.HEADER.size + _STATS.size
 _NOHANDLER = struct.Struct("=184xQ")  # rtnl_link_stats64: rx_nohandler
 
 _IFF_RUNNING = 0x40
@@ -205,7 +209,18 @@ def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
 
 def parse_stats(datagram: bytes, stats: dict[int, bytes]) -> bool:
     """Add the counters of `dump_stats`."""
-    for kind, start, end in netlink.messages(datagram):
+    # Usual messages are read without a function call for each: that happens once a second.
+    offset, total, usual, unpack = 0, len(datagram), _STATS_MESSAGE.size, _STATS_MESSAGE.unpack_from
+    while total - offset >= usual:
+        length, kind, flags, index, size, attribute, counters = unpack(datagram, offset)
+        is_usual = kind == _NEWSTATS and attribute == _IFLA_STATS_LINK_64 and size == length - _STATS_HEADER
+        if not is_usual or not usual <= length <= total - offset or flags & netlink.INTERRUPTED:
+            break
+        stats[index] = counters
+        offset += length + 3 & ~3
+    if 0 < total <= offset:
+        return False
+    for kind, start, end in netlink.messages(datagram, offset):
         if kind == netlink.DONE:
             return True
         _, index, _ = _unpack(_STATS, datagram, start, end, kind == _NEWSTATS)

@@ -20,7 +20,7 @@ from bench import agent, document, exporter, plot, sandbox
 from bench.programs import BUILD
 from bench.results import LoadResult
 from bench.samples import FULL, QUICK
-from bench.targets import MIX
+from bench.targets import CALLS, MIX, NAMESPACES
 from network_health.swarm import SwarmError
 
 C_PROGRAMS = (
@@ -28,21 +28,27 @@ C_PROGRAMS = (
     "limit_processes",
     "limit_interfaces",
     "limit_owners",
+    "limit_namespaces",
+    "hold_namespaces",
     "run_tool",
     "sleeping_processes",
 )
-COMMANDS = ("cc", "ip", "mount", "ps", "setpriv", "ss", "unshare")
+COMMANDS = ("cc", "ip", "lsns", "mount", "nsenter", "ps", "setpriv", "ss", "unshare")
 LOADS = {
     "connections": ("0", "2000", "36000", "100000", MIX, "half-closed:36000"),
     "processes": ("100", "1000", "3000", "busy:3000"),
     "interfaces": ("5", "200", "1000"),
     "alerts": ("36000", "100000", "descriptors:3000"),
+    "namespaces": NAMESPACES,
+    "calls": (CALLS,),
 }
 QUICK_LOADS = {
     "connections": ("0", "1000", "2000", "mix:400+600", "half-closed:1000"),
     "processes": ("50", "150", "busy:150"),
     "interfaces": ("3", "20"),
     "alerts": ("1000", "descriptors:50"),
+    "namespaces": ("5+20",),
+    "calls": ("1000",),
 }
 AGENT_SOCKETS = "2000"
 AGENT_LOAD = "on a host with 100 sleeping processes, 2,000 sockets and 3 interfaces"

@@ -6,15 +6,18 @@ and reports the one of an earlier check.
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bench.work import Counted, Work
 
 #: Limits that no load breaches.
-_HEALTHY = {"conn_threshold": 10**9, "tx_threshold_mbps": 10**6, "rx_threshold_mbps": 10**6}
-_NOTE = "a whole check"
+HEALTHY = {"conn_threshold": 10**9, "tx_threshold_mbps": 10**6, "rx_threshold_mbps": 10**6}
+NOTE = "a whole check"
 #: Longer than a sample takes. After a longer sleep the waking would be a part of the measurement.
 _SAMPLED_S = 0.01
 
@@ -23,13 +26,13 @@ def healthy() -> Work:
     """A check without a breach."""
     from network_health import Monitor, Settings  # late, so that it is not in the memory of other programs
 
-    monitor = Monitor(Settings.from_mapping(_HEALTHY))
+    monitor = Monitor(Settings.from_mapping(HEALTHY))
 
     def run() -> Counted:
         metrics = monitor.check().metrics
         if "culprits" in metrics:
             raise RuntimeError("a limit is breached")
-        return Counted(metrics["total_connections"], _NOTE)
+        return Counted(metrics["total_connections"], NOTE)
 
     return Work(run)
 
@@ -38,7 +41,7 @@ def between_lookups() -> Work:
     """A check of an active alert, which reports the culprits that an earlier check has looked up."""
     from network_health import Monitor, Settings
 
-    limits = _HEALTHY | {"conn_threshold": 1, "culprit_refresh_sec": 10**6}
+    limits = HEALTHY | {"conn_threshold": 1, "culprit_refresh_sec": 10**6}
     monitor = Monitor(Settings.from_mapping(limits))
     monitor.check()
 
@@ -46,17 +49,23 @@ def between_lookups() -> Work:
         metrics = monitor.check().metrics
         if not metrics["culprits"]["connections"]["age_s"]:
             raise RuntimeError("the culprits were looked up again")
-        return Counted(metrics["total_connections"], _NOTE)
+        return Counted(metrics["total_connections"], NOTE)
 
     return Work(run)
 
 
-def with_lookup(check: str, **limit: int) -> Work:
+def _total_connections(metrics: Mapping[str, Any]) -> int:
+    return int(metrics["total_connections"])
+
+
+def with_lookup(
+    check: str, count: Callable[[Mapping[str, Any]], int] = _total_connections, **limit: int
+) -> Work:
     """A check with a new breach, which looks up the culprits. It knows no owners of an earlier lookup."""
     from network_health import Monitor, Settings
     from network_health.attribution import Attributor
 
-    healthy, breached = Settings.from_mapping(_HEALTHY), Settings.from_mapping(_HEALTHY | limit)
+    healthy, breached = Settings.from_mapping(HEALTHY), Settings.from_mapping(HEALTHY | limit)
     monitor = Monitor(healthy)
 
     def prepare() -> None:
@@ -69,7 +78,7 @@ def with_lookup(check: str, **limit: int) -> Work:
         culprits = metrics.get("culprits", {})
         if check not in culprits:
             raise RuntimeError(culprits.get("failure", f"no culprits of {check}"))
-        return Counted(metrics["total_connections"], _NOTE)
+        return Counted(count(metrics), NOTE)
 
     return Work(run, prepare)
 
@@ -95,7 +104,7 @@ def lookup() -> Work:
     from network_health.alerting import evaluate
     from network_health.attribution import Attributor
 
-    settings = Settings.from_mapping(_HEALTHY | {"conn_threshold": 1, "process_network": "off"})
+    settings = Settings.from_mapping(HEALTHY | {"conn_threshold": 1, "process_network": "off"})
     monitor, attributor = Monitor(settings), Attributor()
     snapshot = monitor._collect(time.time(), time.monotonic())
     findings = evaluate(snapshot, settings)
@@ -115,13 +124,24 @@ def sample() -> Work:
     """What happens once a second between two checks; the thread of the sample has ended after the run."""
     from network_health import Monitor, Settings
 
-    monitor = Monitor(Settings.from_mapping(_HEALTHY))
+    monitor = Monitor(Settings.from_mapping(HEALTHY))
 
     def run() -> Counted:
         monitor.sample()
         time.sleep(_SAMPLED_S)
         assert monitor.interfaces.last is not None
         return Counted(len(monitor.interfaces.last.value.links), "once a second, between two checks")
+
+    return Work(run, lambda: time.sleep(1 - _SAMPLED_S))
+
+
+def waking() -> Work:
+    """What the sample of each second needs besides: waking up."""
+    count = len(socket.if_nameindex())
+
+    def run() -> Counted:
+        time.sleep(_SAMPLED_S)
+        return Counted(count)
 
     return Work(run, lambda: time.sleep(1 - _SAMPLED_S))
 

@@ -58,6 +58,23 @@ HEADINGS = {
         "next row. The C program receives the same sockets and reads the same links of `/proc/<pid>/fd`, "
         "and compares nothing.",
     ),
+    "namespaces": (
+        "Other network namespaces",
+        "Each other namespace has one process, its sockets and a veth interface, as a container has. A "
+        "healthy check counts the sockets of each one. *What they add* is the difference to a check with "
+        "`namespaces: off` right before it. Both have `process_network: off`, so that they read nothing else "
+        "that depends on sockets. A *new alert about their connections* is one alert for each namespace. Its "
+        "check enters the first three of them and finds the owners of their sockets; the others follow in "
+        "the next checks. The *rate of a veth* is that of the first namespace, which sends to the second one "
+        "through the host. The C program enters each namespace, receives all its sockets, and compares "
+        "nothing. In each of them the kernel looks through the table of all TCP sockets of the host.",
+    ),
+    "calls": (
+        "`bpf`",
+        "One process sends UDP datagrams over loopback and receives them. The time of `bpf` is the run time "
+        "of its programs in these calls, by the kernel's own statistics, which are off in the other rows. "
+        "The column of the C program is relative to the calls alone.",
+    ),
 }
 
 TARGETS = """\

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import activity
+from bench import activity, calls, namespaces
 from bench.programs import BUILD
 
 PAIRS_PER_PROCESS = 5000
@@ -26,7 +26,7 @@ FIRST_PORT = 20000
 TIME_WAIT_BATCH_S = 40
 #: What each process has open in the load ``descriptors:N``.
 DESCRIPTORS = 64
-SLACK = {"connections": 8, "processes": 8, "interfaces": 0, "alerts": 8}
+SLACK = {"connections": 8, "processes": 8, "interfaces": 0, "alerts": 8, "namespaces": 8, "calls": 0}
 
 
 @dataclass
@@ -38,8 +38,8 @@ class Load:
 
 
 def build(kind: str, size: str) -> Load:
-    """Create a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT``, ``half-closed:N``, ``busy:N``, or
-    ``descriptors:N``.
+    """Create a load; ``size`` is a number, ``mix:ESTABLISHED+TIME_WAIT``, ``half-closed:N``, ``busy:N``,
+    ``descriptors:N``, or ``NAMESPACES+SOCKETS``, with so many sockets each.
 
     One in ten processes changes between two readings; with ``busy`` all do.
     """
@@ -52,6 +52,14 @@ def build(kind: str, size: str) -> Load:
         _make_interfaces(int(size))
         os.environ[activity.INTERFACES] = "all"
         return Load(lambda: len(socket.if_nameindex()))
+    if kind == "namespaces":
+        number, _, sockets = size.partition("+")
+        pids = _wait_ready(_launch([str(BUILD / "hold_namespaces"), number, sockets]))
+        namespaces.connect([int(pid) for pid in pids.split()])
+        return Load(lambda: int(number) * int(sockets))
+    if kind == "calls":
+        os.environ[calls.CALLS] = size
+        return Load(lambda: int(size))
     if size.startswith("descriptors:"):
         return _sockets("2000", int(size.rpartition(":")[2]), DESCRIPTORS)
     return _sockets(size, 1000 if kind == "alerts" else 100)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import checks
+from bench import calls, checks, namespaces
 from bench.work import Counted, Work
 
 BUILD = Path(__file__).parent / "build"
@@ -129,6 +129,7 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "reading/processes": lambda: _reading("processes"),
     "reading/interfaces": lambda: _reading("interfaces"),
     "sample/interfaces": checks.sample,
+    "waking/interfaces": checks.waking,
     "reference/alerts": _reference_check,
     "ours/alerts": checks.healthy,
     "between/alerts": checks.between_lookups,
@@ -136,6 +137,15 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "rate_breach/alerts": checks.with_rate_lookup,
     "lookup/alerts": checks.lookup,
     "search/alerts": checks.search,
+    "ours/namespaces": namespaces.healthy,
+    "added/namespaces": namespaces.added,
+    "breach/namespaces": namespaces.with_lookup,
+    "rate_breach/namespaces": namespaces.with_rate_lookup,
+    "owners/namespaces": namespaces.search,
+    "limit/calls": calls.alone,
+    "attached/calls": calls.attached,
+    "counted/calls": calls.counted,
+    "detached/calls": calls.detached,
 }
 
 
@@ -199,6 +209,7 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         _python("**this project**", "ours", "interfaces"),
         _python("this project, reading alone", "reading", "interfaces"),
         _python("this project, the sample of each second", "sample", "interfaces"),
+        _python("only waking up, as the agent does each second", "waking", "interfaces"),
         Program("C program: dump of links and of addresses", "limit", "limit", ("limit_interfaces",)),
     ),
     "alerts": (
@@ -212,5 +223,23 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         Program(
             "C program: all sockets, and the link of each descriptor", "limit", "limit", ("limit_owners",)
         ),
+    ),
+    "namespaces": (
+        Program("`ss -Htuna` in each of them", "tool", "tool", ("sh", "-c", namespaces.SS), r"^\w"),
+        _python("**this project**, healthy", "ours", "namespaces"),
+        _python("**this project**, what they add to a healthy check", "added", "namespaces"),
+        _python("this project, a new alert about their connections", "breach", "namespaces"),
+        _python("this project, a new alert about the rate of a veth", "rate_breach", "namespaces"),
+        _python("this project, only the search for owners", "owners", "namespaces"),
+        Program("C program: counts of each namespace", "counts", "limit", ("limit_namespaces", "counts")),
+        Program(
+            "C program: all sockets of each namespace", "limit", "limit", ("limit_namespaces", "sockets")
+        ),
+    ),
+    "calls": (
+        _python("calls while `bpf` is attached", "attached", "calls"),
+        _python("**this project**, `bpf` in these calls", "counted", "calls"),
+        _python("calls after `bpf` was detached", "detached", "calls"),
+        _python("the calls alone", "limit", "calls"),
     ),
 }

@@ -15,6 +15,8 @@ _TITLES = {
     "half-closed": "{} sockets, none ESTABLISHED or TIME_WAIT",
     "busy": "{} processes, all changed between two readings",
     "alerts": "{} sockets, 1,000 processes",
+    "namespaces": "{} other network namespaces with {} sockets each",
+    "calls": "{} calls that send or receive",
     "descriptors": "2,000 sockets, {} processes with 64 descriptors each",
 }
 

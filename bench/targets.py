@@ -83,21 +83,33 @@ def _hour(role: str) -> Callable[[LoadResult], float | None]:
 
 
 def _sampled_s(result: LoadResult) -> float | None:
-    """The CPU time of the samples of an hour, in seconds."""
-    sample_ms = result.cpu_ms("sample")
-    return None if sample_ms is None else sample_ms / 1e3 * 3600
+    """The CPU time of the samples of an hour without that of waking up, in seconds."""
+    sample_ms, waking_ms = result.cpu_ms("sample"), result.cpu_ms("waking")
+    return (sample_ms - waking_ms) / 1e3 * 3600 if sample_ms and waking_ms else None
+
+
+def _call_ns(result: LoadResult) -> float | None:
+    """The time that ``bpf`` takes in each call, in nanoseconds."""
+    counted_ms = result.cpu_ms("counted")
+    return counted_ms * 1e6 / result.expected if counted_ms else None
 
 
 MIX = "mix:18000+29000"
+#: Of the other network namespaces: their number, and the sockets in each.
+NAMESPACES = ("100+20", "100+360")
+CALLS = "20000"
 _FULL = ("connections", "100000", "connections, 100,000 sockets")
 _MIXED = ("connections", MIX, "connections, mostly in TIME_WAIT")
 _PROCESSES = ("processes", "3000", "processes, 3,000")
 _INTERFACES = ("interfaces", "1000", "interfaces, 1,000")
 _REFERENCE = "at least {} times less CPU than the reference agent"
 _PROGRAM = "at most {} times the CPU of the C program"
-_SAMPLES = "a sample in each second: at most {} s of CPU in an hour"
+_SAMPLES = "a sample in each second: at most {} s of CPU in an hour above that of waking up"
 _ALERTS = (("alerts", "36000", "alert, 36,000 sockets"), ("alerts", "100000", "alert, 100,000 sockets"))
 _DESCRIPTORS = ("alerts", "descriptors:3000", "alert, 3,000 processes with 64 descriptors")
+_HEALTHY = ("namespaces", NAMESPACES[0], "100 other network namespaces, 2,000 sockets")
+_BREACHED = ("namespaces", NAMESPACES[1], "100 other network namespaces, 36,000 sockets")
+_OTHERS = "check of a new alert about {}: at most 2 times the CPU of the C program"
 _NEW = "check of a new alert about {}: at most 1 times the CPU of the reference agent"
 _LOOKUPS = (("breach", "connections"), ("rate_breach", "a rate"))
 _BETWEEN = "check between two lookups: "
@@ -138,6 +150,30 @@ _TARGETS = (
     *(
         _Target(*_ALERTS[1], _NEW.format(what), 1, _relative_to("reference", role), at_least=False)
         for role, what in _LOOKUPS
+    ),
+    _Target(
+        *_HEALTHY,
+        "healthy check: at most 3 ms of CPU above one without them",
+        3,
+        lambda result: result.cpu_ms("added"),
+        False,
+        " ms",
+    ),
+    *(
+        _Target(*_BREACHED, _OTHERS.format(what), 2, _relative_to("limit", role), at_least=False)
+        for role, what in (("breach", "their connections"), ("rate_breach", "the rate of a veth"))
+    ),
+    _Target(
+        "calls", CALLS, "`bpf`", "while attached: at most 300 ns for each call", 300, _call_ns, False, " ns"
+    ),
+    _Target(
+        "calls",
+        CALLS,
+        "`bpf`",
+        "after it is detached: at most 1.1 times the CPU of the calls before",
+        1.1,
+        _relative_to("limit", "detached"),
+        at_least=False,
     ),
 )
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Counted:
-    """What one run counted, and a note for the table."""
+    """What one run counted, and a note for the table; ``cpu_ms`` replaces the CPU time of the process."""
 
     count: int
     note: str = ""
+    cpu_ms: float | None = None
 
 
 def _nothing() -> None:

@@ -28,9 +28,10 @@ def main(name: str) -> None:
     for _ in sys.stdin:
         work.prepare()
         cpu, wall = time.process_time(), time.perf_counter()
-        count = work.run().count
-        sample = {"cpu_us": (time.process_time() - cpu) * 1e6, "wall_us": (time.perf_counter() - wall) * 1e6}
-        print(json.dumps({**sample, "count": count}), flush=True)
+        done = work.run()
+        cpu_ms = (time.process_time() - cpu) * 1e3 if done.cpu_ms is None else done.cpu_ms
+        sample = {"cpu_us": cpu_ms * 1e3, "wall_us": (time.perf_counter() - wall) * 1e6}
+        print(json.dumps({**sample, "count": done.count}), flush=True)
     kept_kb = status_kb("VmRSS") - rss_kb
     print(json.dumps({"growth_kb": status_kb("VmHWM") - rss_kb, "kept_kb": kept_kb, "note": note}))
 

@@ -23,9 +23,11 @@ def observe_namespaces(
             veths.setdefault(link.peer_namespace, []).append(link.name)
     labels = _labels(reading.entries, {each.inode: each.label for each in before.entries} if before else {})
     entries = [
-        each._replace(
-            label=labels[each.inode],
-            veths=() if each.kernel_id is None else tuple(veths.get(each.kernel_id, ())),
+        # Not `_replace`, for speed: it takes twice the time, for each namespace in each check.
+        Namespace(
+            *each[:11],
+            () if each.kernel_id is None else tuple(veths.get(each.kernel_id, ())),
+            labels[each.inode],
         )
         for each in reading.entries
     ]

@@ -64,7 +64,7 @@ class NamespaceReader:
             self._identify(listing, folder)
             counts = ((inode, _read_counts(inode, pids, folder)) for inode, pids in listing.pids.items())
             entries = [
-                self._known[inode].namespace._replace(tcp=found[0], udp=found[1])
+                _with_counts(self._known[inode].namespace, *found)
                 for inode, found in counts
                 if found is not None
             ]
@@ -126,6 +126,11 @@ def _identity(inode: int, pid: int, mount: str) -> Namespace:
     mounted = namespaces.mounted_name(mount)
     pod, manager = cgroups.pod_of(path), cgroups.manager_of(path)
     return Namespace(inode, pid, process, container, pod, unit, mounted, manager=manager)
+
+
+def _with_counts(named: Namespace, tcp: int | None, udp: int | None) -> Namespace:
+    # Not `_replace`, for speed: it takes twice the time, for each namespace in each check.
+    return Namespace(*named[:7], tcp, udp, *named[9:])
 
 
 def _read_counts(inode: int, pids: Sequence[int], folder: int) -> _Counts | None:

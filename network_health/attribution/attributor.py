@@ -17,6 +17,7 @@ from network_health.alerting import peer_findings
 from network_health.attribution import peak_culprits, retransmit_culprits
 from network_health.attribution.call_lookups import Answers, CallLookups
 from network_health.attribution.evidence import Culprits, address_text
+from network_health.attribution.forwarded_lookups import ForwardedLookups
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.lookup import CHECKS, SEARCH_S, Lookup
 from network_health.attribution.loss_lookups import RETRANSMITS
@@ -62,7 +63,10 @@ class Attributor:
         self._losses = LossReadings.read()
         self._kept = KeptAnswers(read_start_time, read_descriptor_count)
         #: Each improves the result of those before it.
-        self._improvers: tuple[Improver, ...] = (NamespaceLookups(self._owners, self._losses),)
+        self._improvers: tuple[Improver, ...] = (
+            NamespaceLookups(self._owners, self._losses),
+            ForwardedLookups(),
+        )
 
     def attribute(
         self, findings: Sequence[Finding], snapshot: Snapshot, settings: Settings

@@ -107,8 +107,8 @@ def part_of(
         total += max(of_crossing.total() - crossing.elsewhere, 0)
         # It is not known of which pair the bytes elsewhere are.
         pairs.update({pair: n - crossing.elsewhere for pair, n in of_crossing.items()})
-    pairs = +pairs
     total = min(total, carried)
+    pairs = Counter({pair: min(n, total) for pair, n in pairs.items() if n > 0})
     listed = [
         {
             "source": address_text(pair.source.address),
@@ -126,6 +126,16 @@ def part_of(
     return Part(tuple(_texts(pairs, total, carried, places)), evidence)
 
 
+def largest_ends(crossings: Iterable[Crossing], direction: int) -> list[bytes]:
+    """The addresses at both ends, those with most bytes first."""
+    octets = Counter[bytes]()
+    for crossing in crossings:
+        for each, _ in crossing.traffic:
+            for address in (each.socket.local, each.socket.remote):
+                octets[address] += bytes_of(each, direction)
+    return [address for address, n in octets.most_common() if n]
+
+
 def _pairs(crossing: Crossing, direction: int) -> Counter[Pair]:
     found = Counter[Pair]()
     for each, _ in crossing.traffic:
@@ -139,7 +149,7 @@ def _pairs(crossing: Crossing, direction: int) -> Counter[Pair]:
 def _texts(pairs: Counter[Pair], total: int, carried: int, places: Mapping[bytes, str]) -> Iterator[str]:
     """Of the pair, the source or the destination that has half of all bytes; then of the rest."""
     main = _main(pairs, total)
-    of_main = sum(pairs[pair] for pair in main)
+    of_main = min(sum(pairs[pair] for pair in main), total)
     for group, octets in ((main, of_main), (pairs.keys() - main, total - of_main)):
         if octets and 100 * octets >= MIN_PERCENT * carried:
             is_known = sum(pairs[pair] for pair in group) >= octets

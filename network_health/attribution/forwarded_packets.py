@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from network_health.attribution.evidence import MIN_PERCENT, percent_of
+from network_health.attribution.forwarded_flows import Part
 from network_health.attribution.interface_paths import SENT, InterfacePaths, Way
 from network_health.model import IpCounters
 
@@ -45,3 +47,18 @@ def at_least(
         own = counted.datagrams[SENT] + counted.icmp_messages[SENT]
         found = min(found, of_target - counted.segments[SENT] - _MAX_PACKETS * own)
     return max(found, 0)
+
+
+def part_of(packets: int, of_all: int, hint: str) -> Part | None:
+    """The part of a clause about so many forwarded packets ``of_all``; ``None`` if none is known.
+
+    ``hint`` says what would tell more; empty without.
+    """
+    if not packets:
+        return None
+    is_large = 100 * packets >= MIN_PERCENT * of_all
+    evidence = {"packets": packets, "percent_of_packets": percent_of(packets, of_all)}
+    return Part(
+        (f"{100 * packets / of_all:.0f}% of packets forwarded",) if is_large else (),
+        evidence | ({"hint": hint} if hint else {}),
+    )

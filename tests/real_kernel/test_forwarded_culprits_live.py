@@ -1,0 +1,226 @@
+"""Whose packets a router forwards: real traffic, tracked by the kernel."""
+
+import re
+import socket
+import time
+
+import pytest
+
+from network_health.attribution import forwarded_window
+from network_health.attribution.interface_paths import ROUTES_DISAGREE
+from tests import nftables, protocol_faults
+from tests.netns import veth
+from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, started
+
+pytestmark = pytest.mark.root
+
+NEAR, FAR = "10.1.0.2", "10.9.0.9"
+
+
+@pytest.fixture
+def routed(namespace):
+    """A router that tracks flows with their bytes, between a near host and a far one."""
+    router, near, far, wire = namespace(), namespace(), namespace(), namespace()
+    veth(router, near, ("inside", "v"), ("10.1.0.1/24", f"{NEAR}/24"))
+    # The veth leads to a switch, as that of a real uplink leads to no namespace with processes.
+    wire.ip("link", "add", "switch", "up", "type", "bridge")
+    veth(router, wire, ("uplink", "left"), ("10.9.0.1/24", "10.99.0.1/32"))
+    veth(far, wire, ("v", "right"), (f"{FAR}/24", "10.99.0.2/32"))
+    for port in ("left", "right"):
+        wire.ip("link", "set", port, "master", "switch")
+    near.ip("route", "add", "default", "via", "10.1.0.1")
+    far.ip("route", "add", "default", "via", "10.9.0.1")
+    router.sysctl("net.ipv4.ip_forward", 1)
+    router.sysctl("net.netfilter.nf_conntrack_acct", 1)
+    router.call(nftables.track)
+    near.call(wait_for, FAR)
+    router.call(wait_for, FAR)
+    return router, near, far
+
+
+def wait_for(address):
+    """Return when the host answers: hardware addresses are known then."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as end:
+        end.settimeout(0.2)
+        end.connect((address, 9))
+        deadline_s = time.monotonic() + 60
+        while time.monotonic() < deadline_s:
+            try:
+                end.send(b"")
+                end.recv(1)
+            except ConnectionRefusedError:
+                return
+            except TimeoutError:
+                continue
+    raise TimeoutError(address)
+
+
+def masked(found):
+    """The clauses without shares, which differ from run to run."""
+    return {name: re.sub(r"\d+%", "N%", clause) for name, clause in found.items()}
+
+
+@pytest.mark.parametrize("udp", [False, True])
+def test_source_and_destination_are_named_on_both_interfaces(routed, udp):
+    """What comes in by one interface leaves by the other one."""
+    router, near, far = routed
+    with listening(far), started(near, Sender("push", FAR, 20, udp=udp).run):
+        content = check(router, [])
+    text = f"N% forwarded from {NEAR} to {FAR}:{PORT}"
+    assert masked(clauses(content, "inbound")) == {"inside": text}
+    assert masked(clauses(content)) == {"uplink": text}
+
+
+def test_answers_are_forwarded_from_the_destination(routed):
+    """A download comes in by the uplink, from the port that the near host has asked."""
+    router, near, far = routed
+    with listening(far), started(near, Sender("pull", FAR, 20, receives=True).run):
+        content = check(router, [])
+    text = f"N% forwarded from {FAR}:{PORT + 1} to {NEAR}"
+    assert masked(clauses(content, "inbound")) == {"uplink": text}
+    assert masked(clauses(content)) == {"inside": text}
+
+
+def test_the_original_source_is_named_behind_nat(routed):
+    """On the wire all packets of the uplink are from the router's own address."""
+    router, near, far = routed
+    router.call(nftables.masquerade, "10.1.0.0")
+    far.ip("route", "del", "default")
+    with listening(far), started(near, Sender("push", FAR, 20).run):
+        content = check(router, [])
+    text = f"N% forwarded from {NEAR} to {FAR}:{PORT}"
+    assert masked(clauses(content)) == {"uplink": text}
+    assert masked(clauses(content, "inbound")) == {"inside": text}
+
+
+def test_the_host_behind_a_published_port_is_named(routed):
+    """The far host sends to an address of the router, which is not the destination."""
+    router, near, far = routed
+    router.call(nftables.publish, "10.9.0.1", PORT, NEAR, PORT)
+    with listening(near), started(far, Sender("push", "10.9.0.1", 20).run):
+        content = check(router, [])
+    text = f"N% forwarded from {FAR} to {NEAR}:{PORT}"
+    assert masked(clauses(content)) == {"inside": text}
+    assert masked(clauses(content, "inbound")) == {"uplink": text}
+
+
+def test_ipv6_is_named(routed):
+    """The same for flows of IPv6."""
+    router, near, far = routed
+    router.call(protocol_faults.enable_tracking)
+    for end, name, address in (
+        (router, "inside", "fd01::1/64"),
+        (near, "v", "fd01::2/64"),
+        (router, "uplink", "fd09::1/64"),
+        (far, "v", "fd09::9/64"),
+    ):
+        end.ip("addr", "add", address, "dev", name, "nodad")
+    near.ip("route", "add", "default", "via", "fd01::1")
+    far.ip("route", "add", "default", "via", "fd09::1")
+    router.sysctl("net.ipv6.conf.all.forwarding", 1)
+    near.call(wait_for, "fd09::9")
+    with listening(far), started(near, Sender("push", "fd09::9", 20).run):
+        content = check(router, [])
+    assert masked(clauses(content)) == {"uplink": f"N% forwarded from fd01::2 to [fd09::9]:{PORT}"}
+
+
+def test_a_container_is_named_by_its_address(routed):
+    """The kernel counts no bytes of its UDP socket: its address is read inside, where the veth leads."""
+    router, near, far = routed
+    with listening(far), started(near, Sender("push", FAR, 20, udp=True).run):
+        content = check(router, [], namespaces="auto")
+    place = f"namespace {near.name}"
+    text = f"N% forwarded from {NEAR} in {place} to {FAR}:{PORT}"
+    assert masked(clauses(content)) == {"uplink": text}
+    (entry,) = content["metrics"]["culprits"]["tx_rate"]
+    (flow,) = entry["forwarded"]["flows"]
+    assert flow.pop("bytes") == pytest.approx(entry["forwarded"]["bytes"], rel=0.02)
+    assert flow.pop("percent") > 90
+    assert flow == {
+        "source": NEAR,
+        "source_port": None,
+        "destination": FAR,
+        "port": PORT,
+        "protocol": "udp",
+        "source_namespace": place,
+    }
+
+
+def test_what_the_host_itself_sends_is_not_forwarded(routed):
+    """Its process is named; the router also forwards a little."""
+    router, near, far = routed
+    with listening(far), started(near, Sender("push", FAR, 0.5).run):
+        content = check(router, [Sender("own", FAR, 20), Sender("datagrams", FAR, 15, udp=True)])
+    assert "forwarded" not in content["details"]
+    assert "by own[" in clauses(content)["uplink"]
+
+
+def test_a_process_and_a_forwarded_flow_share_an_interface(routed):
+    """Each has its own share."""
+    router, near, far = routed
+    with listening(far), started(near, Sender("push", FAR, 20).run):
+        content = check(router, [Sender("own", FAR, 12)])
+    clause = re.sub(r"\[\d+\]", "[PID]", clauses(content)["uplink"])
+    shares = re.fullmatch(
+        rf"(\d+)% by own\[PID\] to {FAR}:{PORT}, (\d+)% forwarded from {NEAR} to {FAR}:{PORT}", clause
+    )
+    assert int(shares[1]) == pytest.approx(37, abs=10)
+    assert int(shares[2]) == pytest.approx(62, abs=10)
+
+
+@pytest.mark.parametrize("accounting", ["off", "on too late"])
+def test_without_bytes_of_flows_packets_are_counted(routed, accounting):
+    """A lower bound, and what would name the flow; an entry made without counters never has any."""
+    router, near, far = routed
+    router.sysctl("net.netfilter.nf_conntrack_acct", 0)
+    sender = Sender("push", FAR, 20, udp=True)
+    with listening(far), started(near, sender.run):
+        if accounting != "off":
+            _wait_for_flow(router)
+            router.sysctl("net.netfilter.nf_conntrack_acct", 1)
+        content = check(router, [])
+    assert masked(clauses(content)) == {"uplink": "N% of packets forwarded"}
+    assert masked(clauses(content, "inbound")) == {"inside": "N% of packets forwarded"}
+    (entry,) = content["metrics"]["culprits"]["tx_rate"]
+    assert entry["forwarded"]["percent_of_packets"] > 70
+    assert ("hint" in entry["forwarded"]) is (accounting == "off")
+
+
+def _wait_for_flow(router):
+    while "dport=5000" not in router.tool("cat", "/proc/net/nf_conntrack"):
+        time.sleep(0.05)
+
+
+_LIMIT = "rate", "10mbit", "burst", "5k", "limit", "10000"
+
+
+def test_a_flow_that_is_dropped_accuses_nobody(routed):
+    """Tracked packets that the router drops have not left it."""
+    router, near, far = routed
+    router.tool("tc", "qdisc", "add", "dev", "uplink", "root", "tbf", *_LIMIT)
+    with listening(far), started(near, Sender("push", FAR, 20, udp=True).run):
+        content = check(router, [Sender("own", FAR, 20, udp=True)])
+    assert clauses(content)["uplink"].endswith(ROUTES_DISAGREE)
+    assert "forwarded from" not in clauses(content)["uplink"]
+
+
+def test_bytes_are_those_that_the_source_sent(routed):
+    """Within 2 %: the payload and its headers, of TCP, and of a UDP flow that ends in the window."""
+    router, near, far = routed
+    size, count = 4_000_000, 2000
+
+    def send():
+        time.sleep(0.5)
+        with socket.create_connection((FAR, PORT)) as end:
+            end.sendall(bytes(size))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+            for _ in range(count):
+                end.sendto(bytes(1000), (FAR, PORT))
+                time.sleep(0.0002)
+        time.sleep(60)
+
+    with listening(far), started(near, send):
+        flows = router.call(lambda: forwarded_window.sample(3).flows)
+    found = {flow.protocol: flow.sent for flow in flows}
+    assert found[socket.IPPROTO_TCP] == pytest.approx(size, rel=0.02)
+    assert found[socket.IPPROTO_UDP] == count * 1028

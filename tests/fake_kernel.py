@@ -129,6 +129,7 @@ def patched_by(kernel, monotonic):
         f"{linux}.user_name": {33: "www-data", 34: "backup", 1000: "1000", 0: "root"}.get,
         f"{linux}.OwnerFinder.find": lambda self, inodes, deadline_s, closed=(): kernel.find(inodes),
         f"{window}.read_carried": lambda: (kernel.carried(), {}),
+        f"{linux}.read_ip_counters": lambda: None,
         f"{window}.read_ip_counters": lambda: None,
         f"{window}.read_tcp_bytes": kernel.tcp_bytes,
         "network_health.attribution.interface_traffic.read_routed": kernel.routed,

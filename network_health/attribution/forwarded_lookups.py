@@ -74,8 +74,9 @@ class ForwardedLookups:
         texts = {(each.check, each.subject): each.culprit for each in named}
         improved, evidence = list[Finding](), dict(attribution.evidence)
         for finding in known:
-            forwarded, host = _entry(kept, finding), _entry(evidence, finding)
+            forwarded = _entry(kept, finding)
             if "forwarded" in forwarded:
+                host = _entry(evidence, finding)
                 text = texts[finding.check, finding.subject]
                 finding = replace(finding, culprit=_joined(finding.culprit, text, host, forwarded))
                 evidence[finding.check] = [*_others(evidence, finding), _merged(host, forwarded)]
@@ -160,6 +161,8 @@ class _Lookup:
 
 def _entry(evidence: Mapping[str, Any], finding: Finding) -> dict[str, Any]:
     """The evidence about the interface of a rate; empty without."""
+    if finding.check not in RATES:
+        return {}
     found = (each for each in evidence.get(finding.check, ()) if each["iface"] == finding.subject)
     return dict(next(found, {}))
 

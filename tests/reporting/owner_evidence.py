@@ -7,16 +7,21 @@ from network_health.attribution import (
     call_crossings,
     connection_culprits,
     evidence,
+    forwarded_flows,
+    forwarded_packets,
     missing_owners,
     protocol_split,
 )
+from network_health.attribution.interface_paths import SENT, Crossing
 from network_health.model import (
     Attribution,
+    FlowTuple,
     IpCounters,
     Owner,
     ProcessTraffic,
     Protocols,
     SocketGroup,
+    TrackedFlow,
     Traffic,
     TrafficPart,
 )
@@ -47,9 +52,20 @@ def owner_evidence():
                 "not_tcp": dict(_NOT_TCP),
                 "processes": [evidence.owner_fields(Owner(1, "app", namespace=_WEB))],
                 **_HINT,
-            }
+            },
+            *({"forwarded": part} for part in _forwarded()),
         ],
     }
+
+
+def _forwarded():
+    """What was forwarded: bytes of flows, and packets only."""
+    tuples = FlowTuple(_LOOPBACK, _REMOTE, 40000, 443), FlowTuple(_REMOTE, _LOOPBACK, 443, 40000)
+    crossing = Crossing([forwarded_flows.at_destination(TrackedFlow(*tuples, 6, 90, 9, 1))], 0)
+    places = {_LOOPBACK: "container web", _REMOTE: "container db"}
+    noted = {"age_s": 0.0, "note": forwarded_flows.NOT_FORWARDED}
+    yield {**forwarded_flows.part_of([crossing], SENT, 100, 5, places).evidence, **noted}
+    yield {**forwarded_packets.part_of(98, 100, "do").evidence, **noted}
 
 
 def shared_traffic():

@@ -24,6 +24,16 @@ def read_numbers(name: str) -> tuple[int, ...] | None:
         return None
 
 
+def is_forwarding() -> bool:
+    """Whether packets for other hosts are forwarded, of IPv4 or IPv6.
+
+    Raises:
+        OSError: the kernel denies access.
+        KernelFormatError: a setting has something else than a number.
+    """
+    return any((read_numbers(name) or (0,))[0] for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"))
+
+
 def parse_numbers(name: str, text: str) -> tuple[int, ...]:
     """Parse numbers separated by white space.
 

@@ -17,6 +17,7 @@ import network_health
 from network_health.swarm.doctor.bpf import check_bpf
 from network_health.swarm.doctor.directive import check_directive
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
+from network_health.swarm.doctor.forwarding import check_forwarding
 from network_health.swarm.doctor.host import check_kernel, check_matrix, check_rights
 from network_health.swarm.doctor.namespaces import check_namespaces
 from network_health.swarm.doctor.python import run_python, swarm_python
@@ -53,6 +54,7 @@ def examine(workspace: Path | None, directive: str | None, key: str = "") -> Ite
     yield from check_kernel()
     yield check_namespaces()
     yield check_bpf()
+    yield check_forwarding()
     yield check_matrix()
 
 

@@ -15,18 +15,21 @@ from network_health.collectors import counted_since
 from network_health.model import IpCounters, TrackedFlow
 from network_health.sources import linux
 
+#: Bytes or packets of each interface, by index: sent, received.
+_Carried = Mapping[int, tuple[int, int]]
+
 
 @dataclass(frozen=True, slots=True)
 class ForwardedWindow:
-    """What was carried in a window; interfaces are by index, pairs are sent, received.
+    """What was carried in a window.
 
     ``flows`` is ``None`` if the kernel counts no bytes of flows: ``is_accounting`` is false, or ``None`` if
     it does not track connections at all.
     """
 
     seconds: float
-    carried: Mapping[int, tuple[int, int]]
-    packets: Mapping[int, tuple[int, int]]
+    carried: _Carried
+    packets: _Carried
     counted: IpCounters | None
     rerouted: linux.ChangedRoutes
     flows: list[TrackedFlow] | None
@@ -43,16 +46,13 @@ def sample(seconds: float) -> ForwardedWindow:
     with contextlib.closing(linux.RouteChanges()) as changes:
         is_accounting = linux.is_accounting()
         listing = linux.read_flows() if is_accounting else None
-        start_s = time.monotonic()
-        carried, packets = linux.read_carried()
-        counted = linux.read_ip_counters()
+        start_s, (carried, packets), counted = _read_counters()
         time.sleep(seconds)
-        passed_s = time.monotonic() - start_s
-        carried_now, packets_now = linux.read_carried()
-        counted_now = linux.read_ip_counters()
+        # In the same order: listing many flows takes a while, before both readings of the counters.
         flows = linux.read_flows(listing.counters, is_last=True).flows if listing else None
+        end_s, (carried_now, packets_now), counted_now = _read_counters()
         return ForwardedWindow(
-            passed_s,
+            end_s - start_s,
             carried_since(carried, carried_now),
             carried_since(packets, packets_now),
             counted_since(counted, counted_now),
@@ -60,3 +60,7 @@ def sample(seconds: float) -> ForwardedWindow:
             flows,
             is_accounting,
         )
+
+
+def _read_counters() -> tuple[float, tuple[_Carried, _Carried], IpCounters | None]:
+    return time.monotonic(), linux.read_carried(), linux.read_ip_counters()

@@ -1,16 +1,19 @@
 """Whose packets a router forwards: real traffic, tracked by the kernel."""
 
+import codecs
 import re
 import socket
 import time
 
 import pytest
 
+from network_health import Monitor, Settings
 from network_health.attribution import forwarded_window
 from network_health.attribution.interface_paths import ROUTES_DISAGREE
 from tests import nftables, protocol_faults
 from tests.netns import veth
 from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, started
+from tests.rights import as_nobody
 
 pytestmark = pytest.mark.root
 
@@ -224,3 +227,67 @@ def test_bytes_are_those_that_the_source_sent(routed):
     found = {flow.protocol: flow.sent for flow in flows}
     assert found[socket.IPPROTO_TCP] == pytest.approx(size, rel=0.02)
     assert found[socket.IPPROTO_UDP] == count * 1028
+
+
+def test_the_busy_flow_of_20_000_is_named(routed):
+    """All others are listed as well, and carry a little."""
+    router, near, far = routed
+
+    def many():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+            for port in range(10_000, 30_000):
+                end.sendto(b"", (FAR, port))
+
+    near.call(many)
+    with listening(far), started(near, Sender("push", FAR, 20, udp=True).run):
+        content = check(router, [])
+        entries = int(router.tool("sysctl", "-n", "net.netfilter.nf_conntrack_count"))
+    assert masked(clauses(content)) == {"uplink": f"N% forwarded from {NEAR} to {FAR}:{PORT}"}
+    assert entries > 20_000
+
+
+def test_an_active_alert_is_not_sampled_again(routed):
+    """In the checks after the lookup its answer is kept, with its age."""
+    router, near, far = routed
+
+    def watch():
+        samples, sample = [], forwarded_window.sample
+
+        def counted(seconds):
+            samples.append(seconds)
+            return sample(seconds)
+
+        forwarded_window.sample = counted
+        monitor = Monitor(Settings(tx_threshold_mbps=1, conn_threshold=10**6, namespaces="off"))
+        time.sleep(0.5)
+        found = []
+        for _ in range(3):
+            report = monitor.check()
+            (entry,) = report.metrics["culprits"]["tx_rate"]
+            found.append(
+                (len(samples), report.details.partition("forwarded ")[2], entry["forwarded"]["age_s"] > 1)
+            )
+            time.sleep(0.5)
+        return found
+
+    with listening(far), started(near, Sender("push", FAR, 20, udp=True).run):
+        found = router.call(watch)
+    assert found == [(1, f"from {NEAR} to {FAR}:{PORT})", is_old) for is_old in (False, True, True)]
+
+
+def test_without_rights_the_report_says_what_is_missing(routed):
+    """The kernel lists flows only for CAP_NET_ADMIN; the finding is reported without them."""
+    router, near, far = routed
+
+    def watch():
+        monitor = Monitor(Settings(tx_threshold_mbps=1, conn_threshold=10**6, namespaces="off"))
+        time.sleep(0.5)
+        report = monitor.check()
+        return f"{report.details} {report.metrics['culprits']['failure']}"
+
+    with listening(far), started(near, Sender("push", FAR, 20, udp=True).run):
+        codecs.lookup("ascii")  # nobody may not be allowed to read Python's files
+        text = router.call(as_nobody, watch)
+    assert text.startswith("uplink outbound ")
+    assert "forwarded from" not in text
+    assert text.endswith("forwarded: PermissionError: [Errno 1] netlink: EPERM: Operation not permitted")

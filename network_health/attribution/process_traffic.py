@@ -7,7 +7,7 @@ its bytes. A counter that went back (a reset connection) counts as 0 bytes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from network_health.attribution.ownership import merged
@@ -102,15 +102,22 @@ def by_process(
 
 
 def with_parts(
-    traffic: Traffic, owned: Iterable[OwnedTraffic], resent: Iterable[SocketResent], not_tcp: tuple[int, int]
+    traffic: Traffic,
+    owned: Iterable[OwnedTraffic],
+    resent: Iterable[SocketResent],
+    not_tcp: tuple[int, int],
+    others: Iterable[TrafficPart] = (),
 ) -> Traffic:
-    """The traffic, with the bytes of all TCP sockets, and what the bytes without a known process are."""
-    every, unknown, others = Counter[str](), Counter[str](), Counter[str]()
+    """The traffic, with the bytes of all TCP sockets, and what the bytes without a known process are.
+
+    The parts together have no more bytes than those without a known process; ``others`` are the last ones.
+    """
+    every, unknown, known = Counter[str](), Counter[str](), Counter[str]()
     for each, holders in owned:
         octets = Counter({"sent": each.sent, "received": each.received})
         is_unknown = not holders or ANOTHER_PROCESS in holders
         if each.protocol != "tcp":
-            others += Counter() if is_unknown else octets
+            known += Counter() if is_unknown else octets
             continue
         every += octets
         unknown += octets if is_unknown else Counter()
@@ -118,10 +125,22 @@ def with_parts(
     parts = (
         TrafficPart("tcp", unknown["sent"], unknown["received"]),
         TrafficPart("resent", sum(each.octets for each in resent), 0),
-        TrafficPart("not_tcp", max(sent - others["sent"], 0), max(received - others["received"], 0)),
+        TrafficPart("not_tcp", max(sent - known["sent"], 0), max(received - known["received"], 0)),
+        *others,
     )
-    known = tuple(part for part in parts if part.sent or part.received)
-    return replace(traffic, tcp=(every["sent"], every["received"]), unattributed_parts=known)
+    tcp = every["sent"], every["received"]
+    return replace(traffic, tcp=tcp, unattributed_parts=tuple(_bounded(traffic, parts)))
+
+
+def _bounded(traffic: Traffic, parts: Iterable[TrafficPart]) -> Iterator[TrafficPart]:
+    """The parts that are not empty, the first ones first, as far as the bytes without a process suffice."""
+    sent = max(traffic.sent - sum(each.sent for each in traffic.processes), 0)
+    received = max(traffic.received - sum(each.received for each in traffic.processes), 0)
+    for part in parts:
+        fits = TrafficPart(part.kind, min(part.sent, sent), min(part.received, received))
+        sent, received = sent - fits.sent, received - fits.received
+        if fits.sent or fits.received:
+            yield fits
 
 
 def carried_since(

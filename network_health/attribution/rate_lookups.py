@@ -17,6 +17,7 @@ from network_health.attribution import (
     process_traffic,
     protocol_split,
     rate_culprits,
+    unattributed_parts,
 )
 from network_health.attribution.evidence import MIN_PERCENT, Culprits
 from network_health.attribution.namespace_traffic import NamespaceTraffic
@@ -119,7 +120,8 @@ class RateLookups:
         traffic = process_traffic.by_process(everything, window.seconds, carried, is_whole)
         splits = [self._split(each) if self._splits else None for each in _DIRECTIONS]
         sent, received = (split.total() if split else 0 for split in splits)
-        return process_traffic.with_parts(traffic, owned, window.resent, (sent, received))
+        others = unattributed_parts.parts_of(window, links)
+        return process_traffic.with_parts(traffic, owned, window.resent, (sent, received), others)
 
     def _not_tcp_inside(self, direction: int, index: int, carried: int) -> protocol_split.Part | None:
         """The same of a veth, as the namespace at its other end counts it; ``None`` if that was not read."""

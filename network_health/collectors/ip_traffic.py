@@ -19,8 +19,15 @@ def counted_since(before: IpCounters | None, now: IpCounters | None) -> IpCounte
         # A packet is delivered a moment after it was received, so this one may go back.
         undelivered=max(now.undelivered - before.undelivered, 0),
         aborted=now.aborted - before.aborted,
+        packets=_since(before.packets, now.packets),
     )
-    sent_and_received = counted.octets, counted.datagrams, counted.icmp_messages, counted.segments
+    sent_and_received = (
+        counted.octets,
+        counted.datagrams,
+        counted.icmp_messages,
+        counted.segments,
+        counted.packets,
+    )
     numbers = *map(min, sent_and_received), counted.multicast_octets, counted.forwarded, counted.aborted
     return counted if min(numbers) >= 0 else None
 

@@ -13,6 +13,8 @@ class IpCounters(NamedTuple):
     ``segments`` are those of TCP: received ones count once for all that the kernel merged. ``forwarded`` are
     packets for other hosts; they are a part of ``octets``. ``undelivered`` are received packets that no
     protocol got: filtered, not for this host. ``aborted`` are TCP connections whose byte counts are lost.
+    ``packets`` are those of IP, of all protocols: received ones after they were merged, and before Linux 6.7
+    the sent ones with those that were forwarded.
     """
 
     octets: tuple[int, int]
@@ -23,3 +25,4 @@ class IpCounters(NamedTuple):
     forwarded: int
     undelivered: int
     aborted: int
+    packets: tuple[int, int] = (0, 0)

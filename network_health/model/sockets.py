@@ -156,7 +156,10 @@ class ProcessTraffic:
 
 
 class TrafficPart(NamedTuple):
-    """At least so many bytes without a known process are of one kind: ``tcp``, ``resent`` or ``not_tcp``."""
+    """At least so many bytes without a known process are of one kind.
+
+    ``kind`` is ``tcp``, ``resent``, ``not_tcp``, ``headers``, ``forwarded`` or ``other_namespaces``.
+    """
 
     kind: str
     sent: int

@@ -42,6 +42,7 @@ def select(tables: Mapping[str, Mapping[str, int]], snmp6: Mapping[str, int]) ->
             forwarded=ip["ForwDatagrams"],
             undelivered=undelivered,
             aborted=tables["TcpExt"]["TCPAbortOnData"],
+            packets=(ip["OutRequests"], ip["InDelivers"]),
         )
     except KeyError:
         return None
@@ -66,5 +67,6 @@ def _with_ipv6(of_ipv4: IpCounters, snmp6: Mapping[str, int]) -> IpCounters:
             of_ipv4.icmp_messages[1] + total("Icmp6InMsgs"),
         ),
         forwarded=of_ipv4.forwarded + total("Ip6OutForwDatagrams"),
+        packets=(of_ipv4.packets[0] + total("Ip6OutRequests"), of_ipv4.packets[1] + total("Ip6InDelivers")),
         undelivered=of_ipv4.undelivered + total("Ip6InReceives") - received,
     )

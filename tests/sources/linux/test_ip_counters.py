@@ -28,6 +28,7 @@ def test_the_recorded_counters():
         forwarded=0,
         undelivered=0,
         aborted=0,
+        packets=(699, 698),
     )
 
 

@@ -180,6 +180,8 @@ def _merged(host: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]
 
 def _joined(culprit: str, text: str, host: Mapping[str, Any], forwarded: Mapping[str, Any]) -> str:
     """The clause with what was forwarded, before its note; unchanged if both may be about the same bytes."""
+    if "namespace" in host and "flows" not in forwarded["forwarded"]:  # that says more
+        return culprit
     # What is not TCP here was not forwarded; seen from another namespace it may be.
     not_tcp = {} if "namespace" in host else host.get("not_tcp", {})
     own = host.get("coverage_percent", 0) + not_tcp.get("percent", 0)

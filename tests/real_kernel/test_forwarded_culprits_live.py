@@ -176,6 +176,7 @@ def test_without_bytes_of_flows_packets_are_counted(routed, accounting):
     """A lower bound, and what would name the flow; an entry made without counters never has any."""
     router, near, far = routed
     router.sysctl("net.netfilter.nf_conntrack_acct", 0)
+    router.sysctl("net.ipv6.conf.all.disable_ipv6", 1)  # each of its own messages may be many packets
     sender = Sender("push", FAR, 20, udp=True)
     with listening(far), started(near, sender.run):
         if accounting != "off":

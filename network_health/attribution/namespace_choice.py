@@ -1,7 +1,8 @@
 """Chooses which other network namespaces can explain a high rate. Pure.
 
 Guarantees: at most `MAX_ENTERED` are chosen. Of those that have a veth, one is chosen only if this veth
-carried a part of the bytes that is worth a name.
+carried a part of the bytes that is worth a name. Of the others, none that any user can have made: what is in
+it may take so long to read that the culprits of the host are not found in time.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def chosen(
     ]
     likely = sorted((pair for pair in found if 100 * pair[0] >= MIN_PERCENT), key=lambda pair: -pair[0])
     is_open = any(at not in known_end for at, _ in targets)
-    others = [each for each in namespaces if is_open and each.total and not each.veths]
+    others = [each for each in namespaces if is_open and each.total and not each.veths and each.belongs_here]
     return [*(each for _, each in likely), *sorted(others, key=lambda each: -(each.total or 0))][:MAX_ENTERED]
 
 

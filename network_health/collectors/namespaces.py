@@ -25,7 +25,7 @@ def observe_namespaces(
     entries = [
         # Not `_replace`, for speed: it takes twice the time, for each namespace in each check.
         Namespace(
-            *each[:11],
+            *each[:12],
             () if each.kernel_id is None else tuple(veths.get(each.kernel_id, ())),
             labels[each.inode],
         )

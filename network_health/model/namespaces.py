@@ -19,6 +19,7 @@ class Namespace(NamedTuple):
     whose service manager has the cgroup. ``mounted`` is the name that a user gave to the namespace. ``tcp``
     and ``udp`` are the numbers of sockets, without half-open connections; ``tcp`` includes TIME_WAIT.
 
+    Unless it ``belongs_here``, to the user namespace of the reading process, any user can have made it.
     ``kernel_id`` is the id that the kernel uses for it in this namespace. ``veths`` are the interfaces of
     this namespace that lead to it. ``label`` names it in sentences, and is of no other namespace.
     """
@@ -33,6 +34,7 @@ class Namespace(NamedTuple):
     tcp: int | None = None
     udp: int | None = None
     manager: int | None = None
+    belongs_here: bool = True
     kernel_id: int | None = None
     veths: tuple[str, ...] = ()
     label: str = ""

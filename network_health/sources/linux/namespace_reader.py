@@ -19,6 +19,7 @@ from network_health.model import Namespace, Namespaces
 from network_health.sources.linux import cgroups, namespaces
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.namespace_ids import read_namespace_ids
+from network_health.sources.linux.namespace_owner import belongs_here
 from network_health.sources.linux.process_visibility import read_obstacle
 from network_health.sources.linux.procfs import read_name
 
@@ -125,7 +126,8 @@ def _identity(inode: int, pid: int, mount: str) -> Namespace:
         process = None
     mounted = namespaces.mounted_name(mount)
     pod, manager = cgroups.pod_of(path), cgroups.manager_of(path)
-    return Namespace(inode, pid, process, container, pod, unit, mounted, manager=manager)
+    places = container, pod, unit, mounted
+    return Namespace(inode, pid, process, *places, manager=manager, belongs_here=belongs_here(pid))
 
 
 def _with_counts(named: Namespace, tcp: int | None, udp: int | None) -> Namespace:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from network_health.model import Namespaces
-from network_health.sources.linux import namespace_ids, namespace_reader, namespaces
+from network_health.sources.linux import namespace_ids, namespace_owner, namespace_reader, namespaces
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.namespace_entry import call_in_namespace
 from network_health.sources.linux.namespace_reader import NamespaceReader, parse_counts
@@ -25,6 +25,7 @@ from tests.netns import CLONE_NEWNET, run, veth
 from tests.sources.linux.messages import attribute, failed, message
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
 
 
 def answer(*attributes, kind=88):
@@ -186,6 +187,32 @@ def test_a_process_that_leaves_while_it_is_read_does_not_count(monkeypatch):
         os.waitpid(child, 0)
     assert before != after
     assert before not in found
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("flags", [CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET])
+def test_a_namespace_that_any_user_can_make_does_not_belong_here(flags):
+    """It belongs to a user namespace of its own."""
+
+    def make():
+        if flags & CLONE_NEWUSER:
+            os.setuid(65534)
+        assert ctypes.CDLL(None).unshare(flags) == 0
+        os.write(write_end, b"x")
+        time.sleep(600)
+
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        make()
+    try:
+        os.read(read_end, 1)
+        (found,) = (each for each in NamespaceReader().read().entries if each.pid == child)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert found.belongs_here is (flags == CLONE_NEWNET)
+    assert namespace_owner.belongs_here(child) is False
 
 
 @pytest.mark.root

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from network_health import alerting
@@ -133,10 +134,8 @@ class Monitor:
         Never raises, and does not wait for the reading.
         """
         self._take_samples()
-        name = self._peaks.reader if self._peaks else ""
-        read = next((reader.counters for reader in self._readers if reader.name == name), None)
-        if read:
-            self._samples.start(lambda: Answer(read(), name))
+        if self._sample:
+            self._samples.start(self._sample)
 
     def check(self) -> Report:
         """One check: collect, evaluate, attribute, alert, report. Never raises."""
@@ -190,6 +189,8 @@ class Monitor:
     def _start_peaks(self) -> None:
         last = self.interfaces.last
         self._peaks = Answer(Peaks(last.value), last.reader) if last else None
+        read = next((each.counters for each in self._readers if last and each.name == last.reader), None)
+        self._sample = partial(_answer, read, last.reader) if last and read else None
 
     def _attribute(
         self, snapshot: Snapshot, findings: tuple[Finding, ...], settings: Settings, started_s: float
@@ -233,6 +234,10 @@ class Monitor:
         if reader.protocols is None:
             raise LookupError(f"{reader.name} has no protocol counters")
         return reader.protocols(self.settings.ephemeral_port_threshold_percent is not None)
+
+
+def _answer(read: Callable[[], CounterReading], reader: str) -> Answer[CounterReading]:
+    return Answer(read(), reader)
 
 
 def _latest(_: T | None, now: T, __: Readers) -> T:

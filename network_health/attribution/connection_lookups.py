@@ -1,11 +1,12 @@
 """Looks up the culprits of the host's connections, and of those of containers.
 
-Guarantees: at most `MAX_ENTERED` other network namespaces are entered in one check; nothing of them stays
-open.
+Guarantees: at most `MAX_ENTERED` other network namespaces are entered in one check, all at the same time, and
+one search finds the owners; nothing of them stays open.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from network_health.attribution import connection_culprits, missing_owners
@@ -22,8 +23,11 @@ class ConnectionLookups:
     """The lookups of one check; at most ``count`` culprits of each kind are reported."""
 
     def __init__(self, snapshot: Snapshot, owners: OwnerLookups, count: int) -> None:
-        self._snapshot, self._owners, self._count = snapshot, owners, count
-        self._entered = 0
+        self._owners, self._count = owners, count
+        seen = snapshot.namespaces.entries if snapshot.namespaces else ()
+        self._namespaces = {each.label: each for each in seen}
+        #: The labels of the namespaces to enter, those first that matter most.
+        self.due: Sequence[str] = ()
 
     @cached_property
     def sockets(self) -> linux.SocketListing:
@@ -40,19 +44,26 @@ class ConnectionLookups:
         return self._of_sockets(self.sockets)
 
     def of_namespace(self, finding: Finding) -> Culprits | None:
-        """The culprits of the connections of one container; ``None`` if it has ended, or is not entered."""
-        seen = self._snapshot.namespaces
-        namespace = (
-            next((each for each in seen.entries if each.label == finding.subject), None) if seen else None
-        )
-        if namespace is None or self._entered >= MAX_ENTERED:
+        """The culprits of the connections of one container; ``None`` if it has ended, or is not entered.
+
+        Raises:
+            OSError: the kernel denies access.
+            KernelFormatError: its answer has an unknown format.
+        """
+        listing = self._of_namespaces.get(finding.subject)
+        if listing is None:
             return None
-        self._entered += 1
-        listing = linux.call_in_namespace(
-            namespace.pid, namespace.inode, lambda: linux.read_socket_groups(self._owners.deadline_s)
-        )
+        if isinstance(listing, Exception):
+            raise listing
         clause, evidence = self._of_sockets(listing)
         return clause, {"namespace": finding.subject} | evidence
+
+    @cached_property
+    def _of_namespaces(self) -> Mapping[str, linux.SocketListing | Exception]:
+        entered = [label for label in self.due if label in self._namespaces][:MAX_ENTERED]
+        places = [(self._namespaces[label].pid, self._namespaces[label].inode) for label in entered]
+        listings = linux.read_socket_groups_in(places, self._owners.deadline_s) if places else []
+        return dict(zip(entered, listings, strict=True))
 
     def _of_sockets(self, listing: linux.SocketListing) -> Culprits:
         note = missing_owners.note_of_sockets(listing)

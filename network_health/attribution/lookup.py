@@ -58,6 +58,7 @@ class Lookup:
 
     def attribute(self, findings: Sequence[Finding]) -> tuple[list[tuple[Finding, Culprits]], Attribution]:
         """The findings whose culprits are known, with these; the traffic and its owners."""
+        self._connections.due = [each.subject for each in findings if each.check == "namespace_connections"]
         answers = [(each, culprits) for each in findings if (culprits := self._culprits(each))]
         traffic = self._rates.traffic() if self._rates else None
         for process in traffic.processes[: self._count] if traffic else ():

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTimeError
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -85,6 +86,17 @@ class NamespaceTraffic:
             yield from flow.traffic
 
 
+class _Steps:
+    """What the reading of another namespace has done; both are set when it has failed."""
+
+    def __init__(self) -> None:
+        self.entered, self.read = threading.Event(), threading.Event()
+
+    def end(self, _: Future[NamespaceTraffic]) -> None:
+        self.entered.set()
+        self.read.set()
+
+
 class Sampled(NamedTuple):
     """The window of this namespace, the traffic of the others, and why some of these are missing."""
 
@@ -101,52 +113,53 @@ def sample_together(namespaces: Sequence[Namespace], seconds: float, *, with_cal
         KernelFormatError: its answer has an unknown format.
     """
     here = linux.own_path()
+    steps = [_Steps() for _ in namespaces]
+    until_s: Future[float] = Future()
     calls: Future[linux.Calls | None] = Future()
-    read = [threading.Event() for _ in namespaces]
-    with contextlib.closing(CountedWindows() if with_calls else TrafficWindows()) as windows:
-        windows.read()
-        until_s = time.monotonic() + seconds
-        works = [
-            (each.pid, each.inode, partial(_sample, each, until_s, event, calls, here))
-            for each, event in zip(namespaces, read, strict=True)
-        ]
-        with linux.calls_in_namespaces(works) as results:
-            counted = None
-            try:
-                for result, event in zip(results, read, strict=True):
-                    result.add_done_callback(partial(_set, event))
-                for event in read:  # at once if no namespace can be entered
-                    event.wait(max(until_s - time.monotonic(), 0) + _WAIT_S)
-                window = windows.read(is_last=True)
-                counted = window.calls
-            finally:
-                calls.set_result(counted)  # the others wait for it
+    works = [
+        (each.pid, each.inode, partial(_sample, each, step, until_s, calls, here))
+        for each, step in zip(namespaces, steps, strict=True)
+    ]
+    with (
+        contextlib.closing(CountedWindows() if with_calls else TrafficWindows()) as windows,
+        linux.calls_in_namespaces(works) as results,
+    ):
+        counted = None
+        try:
+            for result, step in zip(results, steps, strict=True):
+                result.add_done_callback(step.end)
+            for step in steps:
+                step.entered.wait(_WAIT_S)
+            windows.read()
+            until_s.set_result(time.monotonic() + seconds)
+            for step in steps:  # at once if no namespace can be entered
+                step.read.wait(seconds + _WAIT_S)
+            window = windows.read(is_last=True)
+            counted = window.calls
+        finally:  # the others wait for these
+            if not until_s.done():
+                until_s.set_result(0.0)
+            calls.set_result(counted)
     others, failures = [], []
     for result in results:
         try:
             others.append(result.result())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, NotInTimeError) as error:
             failures.append(f"{type(error).__name__}: {error}")
     return Sampled(window, others, failures)
 
 
-def _set(event: threading.Event, _: Future[NamespaceTraffic]) -> None:
-    event.set()
-
-
 def _sample(
-    namespace: Namespace,
-    until_s: float,
-    is_read: threading.Event,
-    calls: Future[linux.Calls | None],
-    here: str,
+    namespace: Namespace, step: _Steps, until_s: Future[float], calls: Future[linux.Calls | None], here: str
 ) -> NamespaceTraffic:
     """Runs in the namespace, in a thread of its own."""
     with contextlib.closing(TrafficWindows()) as windows:
+        step.entered.set()
+        end_s = until_s.result(2 * _WAIT_S)
         windows.read()
-        time.sleep(max(until_s - time.monotonic(), 0))
+        time.sleep(max(end_s - time.monotonic(), 0))
         window = windows.read(is_last=True)
-    is_read.set()
+    step.read.set()
     counted = calls.result(_WAIT_S)
     if counted:
         window = replace(window, calls=counted._replace(namespace=namespace.inode))

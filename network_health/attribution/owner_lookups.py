@@ -5,6 +5,7 @@ Guarantees: all searches of one check end at the same time.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -84,7 +85,13 @@ class OwnerLookups:
     def _find(self, sockets: Iterable[Socket]) -> linux.SocketOwners:
         is_closed = {each.inode: each.state == "CLOSE" for each in sockets}
         closed = {inode for inode, closed in is_closed.items() if closed}
-        return self._finder.find(is_closed.keys() - closed, self.deadline_s, closed)
+        if not self._labels:
+            return self._finder.find(is_closed.keys() - closed, self.deadline_s, closed)
+        kept = self._finder.find((), self.deadline_s, closed).pids
+        here = linux.read_namespace_of(os.getpid())
+        namespaces = self._labels.keys() | ({here} if here else set())
+        found = linux.find_owners_first_in(namespaces, is_closed.keys() - closed, self.deadline_s)
+        return replace(found, pids={**kept, **found.pids})
 
     def owner_of(self, holders: Holders) -> Owner:
         """The first process, and those that share its sockets."""

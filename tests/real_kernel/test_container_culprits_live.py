@@ -16,8 +16,9 @@ from tests.real_kernel.test_interface_culprits_live import add
 
 pytestmark = pytest.mark.root
 
-#: Shares are of bytes with headers, and the sending is not exactly steady.
-SHARE = 12
+#: Shares are of bytes with headers, and the sending is not exactly steady. On a busy host the bytes of
+#: sockets are those of a shorter time than the bytes of interfaces, so that the shares are lower.
+HIGHER, LOWER = 12, 40
 OUTSIDE = "10.8.0.2"
 
 
@@ -79,7 +80,8 @@ def assert_named(content, expected, direction="outbound"):
         name: set(shares) for name, shares in expected.items()
     }, content["details"]
     for name, shares in expected.items():
-        assert found[name] == pytest.approx(shares, abs=SHARE), content["details"]
+        for process, share in shares.items():
+            assert share - LOWER <= found[name][process] <= share + HIGHER, content["details"]
 
 
 @pytest.mark.parametrize("nat", [False, True])

@@ -31,7 +31,7 @@ from network_health.sources.linux.namespaces import (
     read_namespaces,
 )
 from network_health.sources.linux.next_hops import read_hardware_addresses, read_unanswered
-from network_health.sources.linux.owners import OwnerFinder, SocketOwners
+from network_health.sources.linux.owners import OwnerFinder, SocketOwners, find_owners_first_in
 from network_health.sources.linux.proc_sockets import read_connections_from_proc
 from network_health.sources.linux.process_visibility import HIDEPID, PID_NAMESPACE, read_obstacle
 from network_health.sources.linux.procfs import (
@@ -53,6 +53,7 @@ from network_health.sources.linux.socket_groups import (
     SocketListing,
     SocketUser,
     read_socket_groups,
+    read_socket_groups_in,
     read_users,
 )
 from network_health.sources.linux.sockets import read_connected_to, read_listeners
@@ -86,6 +87,7 @@ __all__ = [
     "call_in_namespace",
     "calls_in_namespaces",
     "container_and_unit",
+    "find_owners_first_in",
     "is_accounting",
     "is_forwarding",
     "network_of",
@@ -120,6 +122,7 @@ __all__ = [
     "read_routes",
     "read_rules",
     "read_socket_groups",
+    "read_socket_groups_in",
     "read_start_time",
     "read_tcp_bytes",
     "read_unanswered",

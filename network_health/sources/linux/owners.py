@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from network_health.model import MAX_HOLDERS, Holders
+from network_health.sources.linux.namespaces import read_namespace_of
 from network_health.sources.linux.procfs import read_start_time
 
 _PREFIX = "socket:["
@@ -44,7 +45,8 @@ class SocketOwners:
 class OwnerSearch:
     """Iterates over processes, the lowest pid first, until the clock reaches ``deadline_s``.
 
-    ``known`` has processes to leave out, as ``searched`` of an earlier search has them. ``access_denied`` and
+    ``known`` has processes to leave out, as ``searched`` of an earlier search has them. With ``namespaces``
+    (inodes) those in other network namespaces are left out. ``access_denied`` and
     ``timed_out`` say whether others were left out so far. Without a descriptor or memory, the search ends as
     if the time was up.
     """
@@ -54,10 +56,12 @@ class OwnerSearch:
         deadline_s: float,
         now: Callable[[], float] = time.monotonic,
         known: Collection[tuple[int, int]] = (),
+        namespaces: Collection[int] | None = None,
     ) -> None:
         self.access_denied = self.timed_out = False
         self.searched: set[tuple[int, int]] = set()
         self._deadline_s, self._now, self._known = deadline_s, now, known
+        self._namespaces = namespaces
 
     def __iter__(self) -> Iterator[tuple[int, dict[int, str]]]:
         """Pid, and the descriptors of its sockets by inode; one with many comes several times in a row.
@@ -66,6 +70,8 @@ class OwnerSearch:
             OSError: ``/proc`` is missing, or no descriptor is left.
         """
         for process in _processes():
+            if self._namespaces is not None and read_namespace_of(process[0]) not in self._namespaces:
+                continue
             self.searched.add(process)
             if process in self._known:
                 continue
@@ -125,7 +131,7 @@ class OwnerFinder:
         search = OwnerSearch(deadline_s, now, () if search_all else self._searched)
         if wanted:
             kept = {} if search_all else {i: h for i, h in self._known.items() if i not in wanted} | held
-            found = self._search(search, wanted | self._known.keys(), kept)
+            found = _search(search, wanted | self._known.keys(), kept)
             self._keep(wanted, found, search)
             self._searched_at_s = now() if search_all else self._searched_at_s
             owners |= {inode: tuple(each.pid for each in found[inode]) for inode in wanted & found.keys()}
@@ -155,26 +161,46 @@ class OwnerFinder:
                 found[inode] = tuple(present)
         return found
 
-    @staticmethod
-    def _search(
-        search: OwnerSearch, inodes: set[int], found: dict[int, tuple[_Holder, ...]]
-    ) -> dict[int, tuple[_Holder, ...]]:
-        """``found``, with the holders of ``inodes`` that a search finds."""
-        for pid, links in search:
-            hits = inodes.intersection(links)
-            started = read_start_time(pid) if hits else None
-            for inode in hits:
-                before = found.get(inode, ())
-                if len(before) < MAX_HOLDERS and all(each.pid != pid for each in before):
-                    found[inode] = (*before, _Holder(pid, links[inode], started))
-        return found
-
     def _keep(self, wanted: set[int], found: dict[int, tuple[_Holder, ...]], search: OwnerSearch) -> None:
         self._access_denied = self._access_denied or search.access_denied
         self._known.update(found)
         is_complete = not (search.timed_out or self._access_denied)
         self._without_owner = wanted - found.keys() if is_complete else set()
         self._searched = search.searched if is_complete else set()
+
+
+def find_owners_first_in(
+    namespaces: Collection[int], inodes: Collection[int], deadline_s: float
+) -> SocketOwners:
+    """The owners of ``inodes`` in these network namespaces; the other processes only if one is not found.
+
+    Raises:
+        OSError: ``/proc`` is missing.
+    """
+    search = OwnerSearch(deadline_s, namespaces=namespaces)
+    found = _search(search, set(inodes) - {0}, {})
+    left = set(inodes) - {0} - found.keys()
+    is_denied = search.access_denied
+    if left and not search.timed_out:
+        search = OwnerSearch(deadline_s, known=search.searched)
+        found = _search(search, left, found)
+        is_denied = is_denied or search.access_denied
+    owners = {inode: tuple(each.pid for each in holders) for inode, holders in found.items()}
+    return SocketOwners(owners, is_denied, search.timed_out)
+
+
+def _search(
+    search: OwnerSearch, inodes: set[int], found: dict[int, tuple[_Holder, ...]]
+) -> dict[int, tuple[_Holder, ...]]:
+    """``found``, with the holders of ``inodes`` that a search finds."""
+    for pid, links in search:
+        hits = inodes.intersection(links)
+        started = read_start_time(pid) if hits else None
+        for inode in hits:
+            before = found.get(inode, ())
+            if len(before) < MAX_HOLDERS and all(each.pid != pid for each in before):
+                found[inode] = (*before, _Holder(pid, links[inode], started))
+    return found
 
 
 def _processes() -> Iterator[tuple[int, int]]:

@@ -13,12 +13,14 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from network_health.model import SocketGroup
 from network_health.sources.linux import inet_diag, netlink
 from network_health.sources.linux.inode_index import InodeIndex
+from network_health.sources.linux.namespace_entry import call_in_namespace, calls_in_namespaces
 from network_health.sources.linux.owners import OwnerSearch
 
 _LOCAL_PORT = struct.Struct("=4xH")
@@ -76,22 +78,76 @@ def read_socket_groups(deadline_s: float) -> SocketListing:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
+    dumps, search = _dump(), OwnerSearch(deadline_s)
+    _find_owners(dumps, search)
+    return _listing(dumps, search.access_denied, search.timed_out, _users(dumps, search))
+
+
+def read_socket_groups_in(
+    namespaces: Sequence[tuple[int, int]], deadline_s: float
+) -> list[SocketListing | Exception]:
+    """The same for other network namespaces, each given by a pid and its inode, or why it cannot be read.
+
+    The processes in these namespaces are searched first, the others only if a socket has no known owner.
+
+    Raises:
+        OSError: the system starts no thread, or ``/proc`` is missing.
+    """
+    with calls_in_namespaces([(pid, inode, _dump) for pid, inode in namespaces]) as results:
+        pass
+    dumps = [result.exception() or result.result() for result in results]
+    every = [each for found in dumps if not isinstance(found, BaseException) for each in found]
+    search = OwnerSearch(deadline_s, namespaces={inode for _, inode in namespaces})
+    _find_owners(every, search)
+    is_denied = search.access_denied
+    if not search.timed_out and any(each.inodes.not_held() for each in every):
+        search = OwnerSearch(deadline_s, known=search.searched)
+        _hold(every, search)
+        is_denied = is_denied or search.access_denied
+    listings = list[SocketListing | Exception]()
+    for (pid, inode), found in zip(namespaces, dumps, strict=True):
+        if isinstance(found, BaseException):
+            listings.append(found if isinstance(found, Exception) else OSError(str(found)))
+            continue
+        users: Counter[SocketUser] = Counter()
+        with suppress(OSError):  # it has ended meanwhile
+            if not search.timed_out and any(map(_has_many_not_held, found)):
+                users = call_in_namespace(pid, inode, partial(_users, found, search))
+        listings.append(_listing(found, is_denied, search.timed_out, users))
+    return listings
+
+
+def _dump() -> list[GroupCounts]:
+    """The sockets of the calling thread's network namespace, for each of `_SOURCES`."""
     dumps = []
     for protocol, request, listening in _SOURCES:
         # The listening ports come first: they distinguish accepted connections from outgoing ones.
         ports = inet_diag.dump(request(listening), set[int], parse_ports)
         empty = partial(GroupCounts, protocol, ports)
         dumps.append(inet_diag.dump(request(inet_diag.ALL), empty, parse_groups))
-    search = OwnerSearch(deadline_s)
-    _find_owners(dumps, search)
+    return dumps
+
+
+def _users(dumps: Sequence[GroupCounts], search: OwnerSearch) -> Counter[SocketUser]:
+    """See `SocketListing`."""
     users: Counter[SocketUser] = Counter()
     for (_, request, _), each in zip(_SOURCES, dumps, strict=True):
-        not_held = each.inodes.not_held()
-        if not search.timed_out and not_held and 10 * not_held >= len(each.inodes):
+        if not search.timed_out and _has_many_not_held(each):
             parse = partial(parse_users, each.inodes.is_not_held)
             users += inet_diag.dump(request(inet_diag.ALL), Counter[SocketUser], parse)
+    return users
+
+
+def _has_many_not_held(groups: GroupCounts) -> bool:
+    not_held = groups.inodes.not_held()
+    return bool(not_held) and 10 * not_held >= len(groups.inodes)
+
+
+def _listing(
+    dumps: Sequence[GroupCounts], is_denied: bool, timed_out: bool, users: Counter[SocketUser]
+) -> SocketListing:
     groups = tuple(group for each in dumps for group in take_groups(each))
-    return SocketListing(groups, search.access_denied, search.timed_out, users)
+    return SocketListing(groups, is_denied, timed_out, users)
 
 
 def read_users(weights: Mapping[int, int]) -> Counter[SocketUser]:
@@ -185,6 +241,10 @@ def _find_owners(dumps: Sequence[GroupCounts], search: OwnerSearch) -> None:
     """Assign each socket to the processes that have it open. All are searched: several may have it."""
     for each in dumps:
         each.inodes.sort()
+    _hold(dumps, search)
+
+
+def _hold(dumps: Sequence[GroupCounts], search: OwnerSearch) -> None:
     indexes = [each.inodes for each in dumps if len(each.inodes)]
     for pid, links in search if indexes else ():
         for index in indexes:

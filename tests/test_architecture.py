@@ -31,7 +31,7 @@ PURE_MODULES = {
     *("attribution.connection_culprits", "attribution.evidence", "attribution.loss_culprits"),
     *("attribution.listener_culprits", "attribution.retransmit_culprits", "attribution.udp_culprits"),
     *("attribution.interface_paths", "attribution.ownership", "attribution.process_traffic"),
-    *("attribution.rate_culprits", "attribution.protocol_split"),
+    *("attribution.rate_culprits", "attribution.protocol_split", "attribution.namespace_choice"),
     *("attribution.forwarded_flows", "attribution.forwarded_packets"),
     *("delivery.schedule", "export.metric_families"),
 }

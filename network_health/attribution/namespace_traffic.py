@@ -79,12 +79,6 @@ class NamespaceTraffic:
         split = ProtocolSplit(direction, window, window.counted, paths, lambda each: tcp.of(each)[0])
         return split.of(index)
 
-    @property
-    def traffic(self) -> Iterator[OwnedTraffic]:
-        """The traffic of all flows."""
-        for flow in self.flows:
-            yield from flow.traffic
-
 
 class _Steps:
     """What the reading of another namespace has done; both are set when it has failed."""

@@ -21,7 +21,7 @@ from network_health.attribution import (
 )
 from network_health.attribution.evidence import MIN_PERCENT, Culprits
 from network_health.attribution.namespace_traffic import NamespaceTraffic
-from network_health.attribution.namespace_ways import read_ways
+from network_health.attribution.namespace_ways import Ways, read_ways
 from network_health.attribution.owner_lookups import OwnerLookups
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.attribution.traffic_window import Window
@@ -104,7 +104,8 @@ class RateLookups:
         """
         window = self._window
         of_calls = self._calls.owned if self._calls else []
-        if not (window.traffic or of_calls):
+        of_others = {id(each): each for _, owned in self._ways_of_others for each in owned}.values()
+        if not (window.traffic or of_calls or of_others):
             return None
         entered = {each.namespace.kernel_id for each in self._others}
         links = {
@@ -115,9 +116,8 @@ class RateLookups:
         }
         carried = interface_paths.carried_once(links, window.carried)
         owned = [*self._owned.own, *of_calls]
-        everything = [*owned, *(each for other in self._owned.others for each in other.traffic)]
         is_whole = window.is_whole and not (window.calls and window.calls.lost)
-        traffic = process_traffic.by_process(everything, window.seconds, carried, is_whole)
+        traffic = process_traffic.by_process([*owned, *of_others], window.seconds, carried, is_whole)
         splits = [self._split(each) if self._splits else None for each in _DIRECTIONS]
         sent, received = (split.total() if split else 0 for split in splits)
         others = unattributed_parts.parts_of(window, links)
@@ -192,11 +192,16 @@ class RateLookups:
         return known[direction]
 
     @cached_property
+    def _ways_of_others(self) -> Ways:
+        if not self._others:
+            return []
+        return read_ways(self._owned.others, self._routed_traffic.paths, self._window.rerouted)
+
+    @cached_property
     def _all_ways(self) -> Mapping[interface_paths.Way, Sequence[OwnedTraffic]]:
         """The traffic of this namespace and of the others by its way."""
-        window, routed = self._window, self._routed_traffic
-        by_way = {way: list(owned) for way, owned in routed.by_way.items()}
-        for way, owned in read_ways(self._owned.others, routed.paths, window.rerouted):
+        by_way = {way: list(owned) for way, owned in self._routed_traffic.by_way.items()}
+        for way, owned in self._ways_of_others:
             by_way.setdefault(way, []).extend(owned)
         return by_way
 

@@ -59,11 +59,15 @@ def finding_of_veth(prepare=lambda: None, meanwhile=lambda: None):
 
 
 def test_setns_is_refused(routed):
-    """A seccomp filter refuses setns(2), as in a container: the rate is reported, with the reason."""
+    """A seccomp filter refuses setns(2), as in a container: the rate is reported, with the reason.
+
+    Only that it is forwarded can be known from here.
+    """
     host, outside, box = routed
     with listening(outside), started(box, Sender("backup", "10.8.0.2", 20).run):
         found = host.call(finding_of_veth, lambda: deny(SETNS))
-    assert found[:-1] == (" > 1 Mbps", "network_issue", [])
+    assert re.fullmatch(r" > 1 Mbps( \(\d+% of packets forwarded\))?", found[0])
+    assert found[1:-1] == ("network_issue", [])
     reason = r"rx_rate: PermissionError: \[Errno 1\] (setns: )?Operation not permitted"
     assert re.fullmatch(reason, found[-1])
 

@@ -17,7 +17,7 @@ _EQUALS, _DIFFERS = 0, 1
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _PROTOCOL, _SOURCE, _DESTINATION, _PORT = (9, 1), (12, 4), (16, 4), (2, 2)
 #: The type of a chain, where it is hooked to, and its place among others.
-_FILTER_INPUT = b"filter", 1, 0
+_FILTER_INPUT, _FILTER_FORWARD = (b"filter", 1, 0), (b"filter", 2, 0)
 _NAT_PREROUTING, _NAT_POSTROUTING = (b"nat", 0, -100), (b"nat", 4, 100)
 
 
@@ -33,6 +33,14 @@ def drop_every(nth, address):
         drop,
     ]
     _add("loss", _FILTER_INPUT, rule)
+
+
+def drop_forwarded(address):
+    """Drop what is forwarded to an IPv4 address, in the table ``filter``."""
+    verdict = _attribute(_nested(2), _attribute(1, _u32(_DROP)))
+    drop = _expression("immediate", [(1, _u32(0)), (2, verdict)])
+    rule = [*_is(_NETWORK_HEADER, _DESTINATION, socket.inet_aton(address)), drop]
+    _add("filter", _FILTER_FORWARD, rule)
 
 
 def masquerade(network):

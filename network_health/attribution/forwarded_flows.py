@@ -55,14 +55,23 @@ class Part(NamedTuple):
 
 
 def forwarded(flows: Iterable[TrackedFlow], own: Container[bytes]) -> list[TrackedFlow]:
-    """The flows between other hosts; ``own`` are the addresses of this one.
+    """The flows between other hosts; ``own`` are the addresses of this one."""
+    return _of_one_zone(
+        flow for flow in flows if flow.original.source not in own and flow.reply.source not in own
+    )
 
-    Only those of the zone with most bytes: packets may have an entry in each zone that they pass.
-    """
+
+def with_own_end(flows: Iterable[TrackedFlow], own: Container[bytes]) -> list[OwnedTraffic]:
+    """The flows that end or begin at this host, as its sockets."""
+    found = _of_one_zone(flow for flow in flows if flow.original.source in own or flow.reply.source in own)
+    return [at_destination(flow) if flow.original.source in own else at_source(flow) for flow in found]
+
+
+def _of_one_zone(flows: Iterable[TrackedFlow]) -> list[TrackedFlow]:
+    """Those of the zone with most bytes: packets may have an entry in each zone that they pass."""
     zones: dict[int, list[TrackedFlow]] = {}
     for flow in flows:
-        source, destination = flow.original.source, flow.reply.source
-        if source not in own and destination not in own and _is_unicast(source) and _is_unicast(destination):
+        if _is_unicast(flow.original.source) and _is_unicast(flow.reply.source):
             zones.setdefault(flow.zone, []).append(flow)
     return max(zones.values(), key=lambda each: sum(f.sent + f.received for f in each), default=[])
 

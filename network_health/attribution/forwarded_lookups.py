@@ -18,7 +18,7 @@ from network_health.attribution.evidence import Culprits, clause
 from network_health.attribution.forwarded_flows import Part
 from network_health.attribution.forwarded_ways import ForwardedTraffic, read_places, read_ways
 from network_health.attribution.forwarded_window import ForwardedWindow
-from network_health.attribution.interface_paths import DIRECTIONS, Crossings
+from network_health.attribution.interface_paths import DIRECTIONS, ROUTES_DISAGREE, Crossings
 from network_health.attribution.interface_traffic import Addresses, read_routed
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.rate_lookups import RATES
@@ -89,12 +89,13 @@ class ForwardedLookups:
 def _look_up(
     findings: Sequence[Finding], snapshot: Snapshot, settings: Settings
 ) -> Iterator[tuple[Finding, Culprits]]:
-    """The answers to findings; none if this host never forwarded a packet."""
+    """The answers to findings; nothing is sampled if this host never forwarded a packet."""
     counted = linux.read_ip_counters()
+    lookup = None
     if counted is not None and counted.forwarded:
         lookup = _Lookup(forwarded_window.sample(SAMPLE_S), snapshot, settings)
-        for finding in findings:
-            yield finding, lookup.of(finding)
+    for finding in findings:
+        yield finding, lookup.of(finding) if lookup else ("", {"iface": finding.subject})
 
 
 class _Lookup:
@@ -103,7 +104,6 @@ class _Lookup:
     def __init__(self, window: ForwardedWindow, snapshot: Snapshot, settings: Settings) -> None:
         self._window, self._snapshot = window, snapshot
         self._count = settings.top_n_procs or 1
-        self._crossings: dict[int, Crossings] = {}
         self._links = {each.link.name: each.link for each in snapshot.interfaces or ()}
 
     def of(self, finding: Finding) -> Culprits:
@@ -128,11 +128,12 @@ class _Lookup:
         packets = self._window.counted.forwarded if self._window.counted else 0
         if not forwarded_flows.is_possible(traffic.flows, packets):
             return None, forwarded_flows.NOT_FORWARDED
-        if direction not in self._crossings:
-            self._crossings[direction] = Crossings(
-                direction, traffic.by_way, traffic.paths, self._window.carried
-            )
-        crossings, note = self._crossings[direction].of(index)
+        carried_by = self._window.carried
+        # Packets that are dropped here are tracked, too: other flows then leave too little room for them.
+        everything = Crossings(direction, traffic.of_all, traffic.paths, carried_by).of(index)
+        if everything[1] == ROUTES_DISAGREE:
+            return None, ROUTES_DISAGREE
+        crossings, note = Crossings(direction, traffic.by_way, traffic.paths, carried_by).of(index)
         ends = forwarded_flows.largest_ends(crossings, direction)
         namespaces = self._snapshot.namespaces.entries if self._snapshot.namespaces else ()
         places = read_places(traffic, ends, namespaces)
@@ -156,7 +157,8 @@ class _Lookup:
         listed = linux.read_interface_addresses()
         own = {each.address for each in listed}
         flows = forwarded_flows.forwarded(self._window.flows, own)
-        return read_ways(flows, Addresses(listed), self._window.rerouted)
+        ended_here = forwarded_flows.with_own_end(self._window.flows, own)
+        return read_ways(flows, ended_here, Addresses(listed), self._window.rerouted)
 
 
 def _entry(evidence: Mapping[str, Any], finding: Finding) -> dict[str, Any]:

@@ -35,12 +35,14 @@ _MAX_ENTERED = 3
 class ForwardedTraffic:
     """The flows whose ways are known, and their traffic by way, at both sides of the host.
 
-    ``neighbours`` has, by address, the interface that alone leads to a host with this address.
+    ``of_all`` is the same with the flows of this host itself. ``neighbours`` has, by address, the interface
+    that alone leads to a host with this address.
     """
 
     paths: InterfacePaths
     flows: Sequence[TrackedFlow]
     by_way: Mapping[Way, Sequence[OwnedTraffic]]
+    of_all: Mapping[Way, Sequence[OwnedTraffic]]
     neighbours: Mapping[bytes, int] = field(default_factory=dict)
 
 
@@ -69,15 +71,19 @@ class _Pair(NamedTuple):
 
 
 def read_ways(
-    flows: Iterable[TrackedFlow], addresses: Addresses, rerouted: linux.ChangedRoutes
+    flows: Iterable[TrackedFlow],
+    own: Iterable[OwnedTraffic],
+    addresses: Addresses,
+    rerouted: linux.ChangedRoutes,
 ) -> ForwardedTraffic:
-    """The ways of flows, in the calling thread's network namespace.
+    """The ways of forwarded flows, and of ``own`` ones, in the calling thread's network namespace.
 
     Raises:
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
-    paths, rules = read_routed((), rerouted).paths, linux.read_rules()
+    routed, rules = read_routed(own, rerouted), linux.read_rules()
+    paths = routed.paths
     by_pair = _largest(flows, rules, rerouted)
     pairs = list(by_pair)
     # By which interface packets arrive is not known of a flow: by that of the way back, if both agree.
@@ -95,10 +101,8 @@ def read_ways(
     for pair, side, there, here in zip(pairs, sides, forth, back, strict=True):
         if side is None or there is None or here is None or here.device != side.device:
             continue
-        if (
-            LOOPBACK in (here.device, there.device) or here.device == there.device
-        ):  # not forwarded, but bridged
-            continue
+        if LOOPBACK in (here.device, there.device) or here.device == there.device:
+            continue  # for this host, or switched by a bridge
         known += by_pair[pair]
         for address, route, as_socket in (
             (pair.source, here, at_source),
@@ -111,7 +115,11 @@ def read_ways(
             end = paths.end_of(way)
             if is_neighbour and end is not None:
                 neighbours[address] = end
-    return ForwardedTraffic(paths, known, by_way, neighbours)
+    of_all = {
+        way: [*by_way.get(way, ()), *routed.by_way.get(way, ())]
+        for way in by_way.keys() | routed.by_way.keys()
+    }
+    return ForwardedTraffic(paths, known, by_way, of_all, neighbours)
 
 
 def read_places(

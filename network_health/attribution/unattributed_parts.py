@@ -39,7 +39,7 @@ def parts_of(window: Window, links: Mapping[int, Link]) -> tuple[TrafficPart, ..
 
 def _headers(counted: IpCounters, tunneled: int) -> tuple[int, int]:
     """What is sent in one packet may be many segments: it has the headers of one on some interfaces."""
-    others = counted.forwarded + counted.datagrams[SENT] + counted.icmp_messages[SENT] + tunneled
+    others = counted.datagrams[SENT] + counted.icmp_messages[SENT] + tunneled
     sent = min(counted.segments[SENT], max(counted.packets[SENT] - others, 0))
     return _SHORTEST * sent, _SHORTEST * counted.segments[RECEIVED]
 

@@ -13,8 +13,7 @@ class IpCounters(NamedTuple):
     ``segments`` are those of TCP: received ones count once for all that the kernel merged. ``forwarded`` are
     packets for other hosts; they are a part of ``octets``. ``undelivered`` are received packets that no
     protocol got: filtered, not for this host. ``aborted`` are TCP connections whose byte counts are lost.
-    ``packets`` are those of IP, of all protocols: received ones after they were merged, and before Linux 6.7
-    the sent ones with those that were forwarded.
+    ``packets`` are those of all protocols, before they are divided and after they were merged.
     """
 
     octets: tuple[int, int]

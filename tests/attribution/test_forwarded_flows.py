@@ -47,6 +47,14 @@ def test_a_flow_of_the_host_itself_is_not_forwarded(found, is_forwarded):
     assert forwarded_flows.forwarded([found], OWN) == ([found] if is_forwarded else [])
 
 
+def test_flows_of_the_host_are_its_sockets():
+    """They send what the host sends, whoever opened the connection; others are left out."""
+    opened, accepted = flow("10.9.0.1"), flow(destination="10.1.0.1", octets=(7, 5))
+    found = forwarded_flows.with_own_end([opened, accepted, flow(), flow(destination="224.0.0.251")], OWN)
+    assert found == [at_destination(opened), at_source(accepted)]
+    assert [(each.sent, each.received) for each, _ in found] == [(1000, 100), (5, 7)]
+
+
 def test_a_packet_that_passes_two_zones_counts_once():
     """Only the zone with most bytes counts."""
     flows = [

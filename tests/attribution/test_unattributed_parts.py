@@ -47,8 +47,8 @@ def of_tcp(sent, received, packets, **more):
         (of_tcp(100, 50, (100, 50)), (4000, 2000)),
         # 100 segments left as 10 packets of up to 64 KiB.
         (of_tcp(100, 50, (10, 50)), (400, 2000)),
-        # Of 100 packets 30 are forwarded, UDP or ICMP.
-        (of_tcp(100, 0, (100, 0), forwarded=10, datagrams=(15, 0), icmp_messages=(5, 0)), (2800, 0)),
+        # Of 100 packets 30 are UDP or ICMP.
+        (of_tcp(100, 0, (100, 0), datagrams=(25, 0), icmp_messages=(5, 0)), (2800, 0)),
         (of_tcp(5, 0, (3, 0), datagrams=(9, 0)), None),
     ],
 )

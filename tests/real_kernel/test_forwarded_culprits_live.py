@@ -4,6 +4,7 @@ import codecs
 import re
 import socket
 import time
+from ipaddress import ip_address
 
 import pytest
 
@@ -206,6 +207,72 @@ def test_a_flow_that_is_dropped_accuses_nobody(routed):
         content = check(router, [Sender("own", FAR, 20, udp=True)])
     assert clauses(content)["uplink"].endswith(ROUTES_DISAGREE)
     assert "forwarded from" not in clauses(content)["uplink"]
+
+
+def test_a_flow_that_is_filtered_accuses_nobody(routed):
+    """It is tracked with its bytes, and no more of it leaves; the host itself sends as much."""
+    router, near, far = routed
+    sender = Sender("push", FAR, 20, udp=True)
+    with listening(far), started(near, sender.run):
+        _wait_for_flow(router)
+        router.call(nftables.drop_forwarded, FAR)
+        content = check(router, [Sender("own", FAR, 20, udp=True)])
+    assert "forwarded from" not in clauses(content)["uplink"]
+    assert "own" not in clauses(content, "inbound")["inside"]
+    (entry,) = content["metrics"]["culprits"]["tx_rate"]
+    assert entry["forwarded"]["note"] == ROUTES_DISAGREE
+
+
+def test_what_a_bridge_switches_is_not_forwarded(routed, namespace):
+    """Two hosts on a bridge of the router, whose packets pass its filters; a little is forwarded."""
+    router, near, far = routed
+    router.sysctl("net.bridge.bridge-nf-call-iptables", 1)
+    router.ip("link", "add", "br0", "up", "type", "bridge")
+    router.ip("addr", "add", "10.7.0.1/24", "dev", "br0")
+    one, two = namespace(), namespace()
+    for host, name, address in ((one, "one", "10.7.0.2/24"), (two, "two", "10.7.0.3/24")):
+        veth(router, host, (name, "v"), ("10.99.0.3/32", address))
+        router.ip("link", "set", name, "master", "br0")
+    one.call(wait_for, "10.7.0.3")
+    little = Sender("little", FAR, 0.5)
+    with (
+        listening(two, far),
+        started(one, Sender("push", "10.7.0.3", 20, udp=True).run),
+        started(near, little.run),
+    ):
+        flows = router.call(lambda: forwarded_window.sample(1).flows)
+        content = check(router, [])
+    assert any(str(ip_address(flow.original.source)) == "10.7.0.2" for flow in flows)
+    assert {*clauses(content), *clauses(content, "inbound")} == {"one", "two"}
+    assert "forwarded" not in content["details"]
+
+
+def test_packets_that_arrive_by_another_interface_than_answers_leave(routed):
+    """The interface by which they arrive does not carry the answers: it names no flow, the other one does."""
+    router, near, far = routed
+    veth(router, near, ("second", "w"), ("10.2.0.1/24", "10.2.0.2/24"))
+    for name in ("all", "inside", "second"):
+        router.sysctl(f"net.ipv4.conf.{name}.rp_filter", 0)
+    router.ip("route", "add", f"{NEAR}/32", "via", "10.2.0.2", "dev", "second")
+    near.call(wait_for, FAR)
+    with listening(far), started(near, Sender("push", FAR, 20, udp=True).run):
+        content = check(router, [])
+    assert "forwarded from" not in clauses(content, "inbound")["inside"]
+    assert masked(clauses(content)) == {"uplink": f"N% forwarded from {NEAR} to {FAR}:{PORT}"}
+
+
+def test_unattributed_bytes_say_how_much_was_forwarded(routed):
+    """At both interfaces; all parts together are at most the bytes without a process."""
+    router, near, far = routed
+    router.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+    with listening(far), started(near, Sender("push", FAR, 20).run):
+        content = check(router, [Sender("own", FAR, 10)])
+    rest = content["metrics"]["top_network"][-1]
+    parts = {each["kind"]: each for each in rest["parts"]}
+    for key in ("net_rx_bytes", "net_tx_bytes"):
+        assert rest[key] / 2 < parts["forwarded"][key]
+        assert sum(each[key] for each in rest["parts"]) <= rest[key]
+    assert parts["headers"]["net_tx_bytes"] > 0
 
 
 def test_bytes_are_those_that_the_source_sent(routed):

@@ -42,7 +42,7 @@ def select(tables: Mapping[str, Mapping[str, int]], snmp6: Mapping[str, int]) ->
             forwarded=ip["ForwDatagrams"],
             undelivered=undelivered,
             aborted=tables["TcpExt"]["TCPAbortOnData"],
-            packets=(ip["OutRequests"], ip["InDelivers"]),
+            packets=(_own_requests(ip, "", ip["ForwDatagrams"]), ip["InDelivers"]),
         )
     except KeyError:
         return None
@@ -67,6 +67,15 @@ def _with_ipv6(of_ipv4: IpCounters, snmp6: Mapping[str, int]) -> IpCounters:
             of_ipv4.icmp_messages[1] + total("Icmp6InMsgs"),
         ),
         forwarded=of_ipv4.forwarded + total("Ip6OutForwDatagrams"),
-        packets=(of_ipv4.packets[0] + total("Ip6OutRequests"), of_ipv4.packets[1] + total("Ip6InDelivers")),
+        packets=(
+            of_ipv4.packets[0] + _own_requests(snmp6, "Ip6", total("Ip6OutForwDatagrams")),
+            of_ipv4.packets[1] + total("Ip6InDelivers"),
+        ),
         undelivered=of_ipv4.undelivered + total("Ip6InReceives") - received,
     )
+
+
+def _own_requests(counters: Mapping[str, int], prefix: str, forwarded: int) -> int:
+    """The packets that this host made. Before Linux 6.7 the kernel adds those that were forwarded."""
+    is_own = f"{prefix}OutTransmits" in counters
+    return counters.get(f"{prefix}OutRequests", 0) - (0 if is_own else forwarded)

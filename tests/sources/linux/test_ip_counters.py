@@ -46,6 +46,18 @@ def test_packets_that_no_protocol_got(name, added, undelivered):
     assert ip_counters.select(tables, snmp6).undelivered == undelivered
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+def test_packets_that_this_host_made(is_new):
+    """Before Linux 6.7, which counts OutTransmits, those that were forwarded are requests as well."""
+    tables, snmp6 = recorded()
+    ip = {"OutTransmits": 900, **tables["Ip"], "OutRequests": 900, "ForwDatagrams": 100}
+    snmp6 |= {"Ip6OutTransmits": 90, "Ip6OutRequests": 90, "Ip6OutForwDatagrams": 10}
+    if not is_new:
+        del ip["OutTransmits"], snmp6["Ip6OutTransmits"]
+    sent = ip_counters.select(tables | {"Ip": ip}, snmp6).packets[0]
+    assert sent == (990 if is_new else 880)
+
+
 def test_a_host_without_ipv6():
     """Without ``snmp6`` the counters are those of IPv4."""
     assert ip_counters.select(recorded()[0], {}).octets == (320032, 319232)

@@ -81,7 +81,9 @@ def test_a_container_ends_while_it_is_sampled(routed):
         os.kill(sender, signal.SIGKILL)
 
     with listening(outside), started(box, Sender("backup", "10.8.0.2", 20).run):
-        (sender,) = map(int, run("ip", "netns", "pids", box.name).split())
+        while not (pids := run("ip", "netns", "pids", box.name).split()):  # it has not entered yet
+            time.sleep(0.01)
+        (sender,) = map(int, pids)
         clause, *rest = host.call(finding_of_veth, lambda: None, end)
     named = rf" \(\d+% by backup\[{sender}\] in namespace {box.name} to 10.8.0.2:5000\)"
     assert re.fullmatch(rf" > 1 Mbps({named})?", clause), clause

@@ -22,6 +22,8 @@ MAX_NAMESPACES = 4096
 _NAMED, _UNNAMED = "/run/netns", "/run/docker/netns"
 #: If the first process of a namespace ends meanwhile, the next one is read.
 _MAX_PIDS = 3
+#: Of how many processes without a first thread others are searched, and how many.
+_MAX_ENDED, _MAX_THREADS = 100, 16
 
 
 class NetworkNamespace(NamedTuple):
@@ -84,7 +86,7 @@ def list_namespaces() -> NamespaceListing:
     """
     own = os.readlink("/proc/thread-self/ns/net")
     by_target: dict[str, list[int]] = {}
-    hidden, is_whole = 0, True
+    hidden, is_whole, ended = 0, True, 0
     folder = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name in os.listdir(folder):
@@ -95,8 +97,10 @@ def list_namespaces() -> NamespaceListing:
             except PermissionError:
                 hidden += 1
                 continue
-            except OSError:  # the process has ended
-                continue
+            except OSError:  # the process has ended, or its first thread has
+                ended += 1
+                thread = _living_thread(name, folder) if ended <= _MAX_ENDED else None
+                name, target = thread or (name, own)
             if target == own:
                 continue
             if target in by_target:
@@ -111,6 +115,15 @@ def list_namespaces() -> NamespaceListing:
     mounts = _mounts(own)
     left = MAX_NAMESPACES - len(pids.keys() | mounts.keys())
     return NamespaceListing(pids, mounts if left >= 0 else {}, hidden, is_whole and left >= 0)
+
+
+def _living_thread(process: str, folder: int) -> tuple[str, str] | None:
+    """A thread of a process whose first thread has ended, and its namespace; ``None`` if there is none."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{process}/task")[:_MAX_THREADS]:
+            with contextlib.suppress(OSError):
+                return thread, os.readlink(thread + "/ns/net", dir_fd=folder)
+    return None
 
 
 def lives_in(pid: int, inode: int, folder: int) -> bool:

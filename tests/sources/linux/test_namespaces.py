@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -213,6 +214,40 @@ def test_a_namespace_that_any_user_can_make_does_not_belong_here(flags):
         os.waitpid(child, 0)
     assert found.belongs_here is (flags == CLONE_NEWNET)
     assert namespace_owner.belongs_here(child) is False
+
+
+@pytest.mark.root
+def test_a_process_without_its_first_thread_is_not_hidden():
+    """Its other threads are in the namespace; a process that has ended has none."""
+
+    def hold():
+        assert ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0
+        threading.Thread(target=serve).start()
+        ctypes.CDLL(None).pthread_exit(None)
+
+    def serve():
+        held = [socket.create_server(("", 0)) for _ in range(3)]
+        while not Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].startswith(" Z"):
+            time.sleep(0.01)
+        os.write(write_end, b"x")
+        time.sleep(600 + len(held))
+
+    read_end, write_end = os.pipe()
+    ended = os.fork()
+    if ended == 0:
+        os._exit(0)
+    child = os.fork()
+    if child == 0:
+        hold()
+    try:
+        os.read(read_end, 1)
+        inode = os.stat(f"/proc/{max(map(int, os.listdir(f'/proc/{child}/task')))}/ns/net").st_ino
+        found = [each.tcp for each in NamespaceReader().read().entries if each.inode == inode]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.waitpid(ended, 0)
+    assert found == [3]
 
 
 @pytest.mark.root

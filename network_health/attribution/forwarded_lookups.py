@@ -117,6 +117,7 @@ class _Lookup:
         if not part or not part.texts:
             part = self._of_packets(index, direction) or part
         texts = [*(part.texts if part else ()), *([note] if note else [])]
+        note = note or self._window.failure
         evidence = {**(part.evidence if part else {}), **({"note": note} if note else {})}
         base = {"iface": finding.subject, "direction": RATES[finding.check], "bytes": carried}
         return ", ".join(texts), base | ({"forwarded": evidence} if evidence else {})

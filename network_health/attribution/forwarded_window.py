@@ -23,8 +23,8 @@ _Carried = Mapping[int, tuple[int, int]]
 class ForwardedWindow:
     """What was carried in a window.
 
-    ``flows`` is ``None`` if the kernel counts no bytes of flows: ``is_accounting`` is false, or ``None`` if
-    it does not track connections at all.
+    ``flows`` is ``None`` if the bytes of flows are not known: ``is_accounting`` is false, or ``None`` if the
+    kernel does not track connections at all, or ``failure`` is the reason.
     """
 
     seconds: float
@@ -34,22 +34,22 @@ class ForwardedWindow:
     rerouted: linux.ChangedRoutes
     flows: list[TrackedFlow] | None
     is_accounting: bool | None
+    failure: str = ""
 
 
 def sample(seconds: float) -> ForwardedWindow:
     """A window of so many seconds from now on, in the calling thread's network namespace.
 
     Raises:
-        OSError: the kernel denies access, or there are too many flows.
+        OSError: the kernel denies access to other values than the flows.
         KernelFormatError: its answer has an unknown format.
     """
     with contextlib.closing(linux.RouteChanges()) as changes:
-        is_accounting = linux.is_accounting()
-        listing = linux.read_flows() if is_accounting else None
+        flows = _Flows()
         start_s, (carried, packets), counted = _read_counters()
         time.sleep(seconds)
         # In the same order: listing many flows takes a while, before both readings of the counters.
-        flows = linux.read_flows(listing.counters, is_last=True).flows if listing else None
+        moved = flows.since()
         end_s, (carried_now, packets_now), counted_now = _read_counters()
         return ForwardedWindow(
             end_s - start_s,
@@ -57,9 +57,32 @@ def sample(seconds: float) -> ForwardedWindow:
             carried_since(packets, packets_now),
             counted_since(counted, counted_now),
             changes.take(),
-            flows,
-            is_accounting,
+            moved,
+            flows.is_accounting,
+            flows.failure,
         )
+
+
+class _Flows:
+    """The flows from now on; ``failure`` is the reason why they are not known."""
+
+    def __init__(self) -> None:
+        self.is_accounting, self.failure = linux.is_accounting(), ""
+        self._first: linux.FlowListing | None = None
+        if self.is_accounting:
+            self._first = self._listing()
+
+    def since(self) -> list[TrackedFlow] | None:
+        """Those that carried bytes; ``None`` if that is not known."""
+        last = self._listing(self._first.counters) if self._first else None
+        return last.flows if last else None
+
+    def _listing(self, before: Mapping[int, bytes] | None = None) -> linux.FlowListing | None:
+        try:
+            return linux.read_flows(before, is_last=before is not None)
+        except (OSError, ValueError) as error:
+            self.failure = f"{type(error).__name__}: {error}"
+            return None
 
 
 def _read_counters() -> tuple[float, tuple[_Carried, _Carried], IpCounters | None]:

@@ -12,7 +12,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from network_health.model import Namespace, Namespaces
@@ -25,6 +25,7 @@ from network_health.sources.linux.procfs import read_name
 
 #: TCP and UDP sockets.
 _Counts = tuple[int | None, int | None]
+_UNKNOWN: _Counts = (None, None)
 
 MAX_CACHE_S = 300.0
 
@@ -57,21 +58,34 @@ class NamespaceReader:
     def read(self) -> Namespaces:
         """All other namespaces that processes live in; one that ends meanwhile is left out."""
         try:
-            listing = namespaces.list_namespaces()
             folder = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            return Namespaces(failure=f"{type(error).__name__}: {error}", is_whole=False)
+            return _unreadable(error)
         try:
+            counts = dict(self._read_known(folder))
+            seen = {self._known[inode].namespace.pid: inode for inode in counts}
+            listing = namespaces.list_namespaces(seen)
             self._identify(listing, folder)
-            counts = ((inode, _read_counts(inode, pids, folder)) for inode, pids in listing.pids.items())
             entries = [
                 _with_counts(self._known[inode].namespace, *found)
-                for inode, found in counts
-                if found is not None
+                for inode, pids in listing.pids.items()
+                if (found := counts.get(inode) or _read_counts(inode, pids, folder)) is not None
             ]
+        except OSError as error:
+            return _unreadable(error)
         finally:
             os.close(folder)
         return Namespaces(tuple(entries), listing.hidden, is_whole=listing.is_whole, obstacle=self._obstacle)
+
+    def _read_known(self, folder: int) -> Iterator[tuple[int, _Counts]]:
+        """The counts of the namespaces whose process still lives in them, by inode.
+
+        They are read before all namespaces are listed, which need not look at these processes again then.
+        """
+        for inode, known in self._known.items():
+            counts = _read_counts(inode, [known.namespace.pid], folder)
+            if counts is not None and counts != _UNKNOWN:
+                yield inode, counts
 
     def _identify(self, listing: namespaces.NamespaceListing, folder: int) -> None:
         """Read what names each new namespace, and forget those that have ended.
@@ -111,7 +125,7 @@ def parse_counts(sockstat: bytes, sockstat6: bytes) -> _Counts:
     found = _COUNTS.search(sockstat)
     found6 = _COUNTS6.search(sockstat6) if sockstat6 else None
     if found is None or (sockstat6 and found6 is None):
-        return None, None
+        return _UNKNOWN
     tcp, waiting, udp = found.groups()
     tcp6, udp6 = found6.groups() if found6 else (0, 0)
     return int(tcp) + int(waiting) + int(tcp6), int(udp) + int(udp6)
@@ -130,6 +144,10 @@ def _identity(inode: int, pid: int, mount: str) -> Namespace:
     return Namespace(inode, pid, process, *places, manager=manager, belongs_here=belongs_here(pid))
 
 
+def _unreadable(error: OSError) -> Namespaces:
+    return Namespaces(failure=f"{type(error).__name__}: {error}", is_whole=False)
+
+
 def _with_counts(named: Namespace, tcp: int | None, udp: int | None) -> Namespace:
     # Not `_replace`, for speed: it takes twice the time, for each namespace in each check.
     return Namespace(*named[:7], tcp, udp, *named[9:])
@@ -146,7 +164,7 @@ def _read_counts(inode: int, pids: Sequence[int], folder: int) -> _Counts | None
                 sockstat6 = b""
         except OSError as error:
             if error.errno in _NO_RESOURCES:  # then it is not known whether the process has ended
-                return None, None
+                return _UNKNOWN
             continue
         if namespaces.lives_in(pid, inode, folder):  # else these are the counts of another namespace
             return parse_counts(sockstat, sockstat6)

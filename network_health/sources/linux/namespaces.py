@@ -78,14 +78,17 @@ def read_namespaces() -> tuple[NetworkNamespace, ...]:
     )
 
 
-def list_namespaces() -> NamespaceListing:
+def list_namespaces(seen: Mapping[int, int] | None = None) -> NamespaceListing:
     """The other network namespaces with their processes and mounts.
+
+    ``seen`` has the namespaces of processes that were read just before, by pid.
 
     Raises:
         OSError: ``/proc`` is not mounted.
     """
     own = os.readlink("/proc/thread-self/ns/net")
     by_target: dict[str, list[int]] = {}
+    known = {str(pid): f"net:[{inode}]" for pid, inode in (seen or {}).items()}
     hidden, is_whole, ended = 0, True, 0
     folder = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -93,7 +96,7 @@ def list_namespaces() -> NamespaceListing:
             if not name.isdigit():
                 continue
             try:
-                target = os.readlink(name + "/ns/net", dir_fd=folder)
+                target = known.get(name) or os.readlink(name + "/ns/net", dir_fd=folder)
             except PermissionError:
                 hidden += 1
                 continue

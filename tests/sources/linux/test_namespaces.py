@@ -152,7 +152,7 @@ def test_a_namespace_that_ends_while_it_is_read_is_left_out(monkeypatch):
         stale = {os.stat(f"/proc/{other.pid}/ns/net").st_ino: [other.pid], inode: [other.pid, process.pid]}
         other.kill()
         other.wait()
-        monkeypatch.setattr(namespaces, "list_namespaces", lambda: listing._replace(pids=stale, hidden=0))
+        monkeypatch.setattr(namespaces, "list_namespaces", lambda _: listing._replace(pids=stale, hidden=0))
         found = NamespaceReader().read()
     assert [(each.inode, each.total) for each in found.entries] == [(inode, 5)]
 
@@ -171,8 +171,8 @@ def test_a_process_that_leaves_while_it_is_read_does_not_count(monkeypatch):
             os.read(order[0], 1)
     list_namespaces = namespaces.list_namespaces
 
-    def listing():
-        found = list_namespaces()
+    def listing(seen):
+        found = list_namespaces(seen)
         os.write(order[1], b"x")
         os.read(answer[0], 1)
         return found

@@ -36,7 +36,9 @@ class LeavingFlow(NamedTuple):
 
     ``hardware_address`` is that of ``next_hop``, empty if it is not known. ``lower`` is the index of the
     interface of the sampling namespace that carries the packets, if ``link`` is a macvlan or an ipvlan on it.
-    Without ``returns`` the answers may arrive by another interface. Owners are not known yet.
+    Without ``returns`` the answers may arrive by another interface. ``destination`` is the address that the
+    packets reach, which a rule of the host can have changed, ``None`` if it is not known. It is found later,
+    and so are the owners.
     """
 
     link: Link
@@ -45,6 +47,7 @@ class LeavingFlow(NamedTuple):
     lower: int | None
     returns: bool
     traffic: Sequence[OwnedTraffic]
+    destination: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ What a container sends by its end of a veth, the other end receives; so does a b
 host. From there the host's own routes decide, or the bridge's list of hardware addresses.
 
 Guarantees: as `interface_paths`: a byte has no way where it is not known. On a veth to another namespace that
-was read, that one's own sockets are named, not those that it talks to. Where connections are tracked, and so
-may be redirected, other interfaces may have carried the bytes.
+was read, that one's own sockets are named, not those that it talks to. What a rule redirects goes to where
+the tracked connection goes; if that is not known, other interfaces may have carried the bytes.
 """
 
 from __future__ import annotations
@@ -132,20 +132,21 @@ def _routed(
     """The ways by which this namespace forwards the traffic, according to its routes."""
     routed = [each for each in arrivals if each.is_routed]
     sockets = [each.flow.traffic[0][0].socket for each in routed]
+    reached = [each.flow.destination or socket.remote for each, socket in zip(routed, sockets, strict=True)]
     flows = [
-        linux.Flow(socket.local, socket.remote, mark=None, arrives=(each.end, *each.uppers)[-1])
-        for each, socket in zip(routed, sockets, strict=True)
+        linux.Flow(socket.local, address, mark=None, arrives=(each.end, *each.uppers)[-1])
+        for each, socket, address in zip(routed, sockets, reached, strict=True)
     ]
     routes = linux.read_routes(flows, linux.read_rules()) if flows else []
     siblings = sibling_addresses(paths.links)
     via = read_via({each for each in routes if each}, paths.links, siblings)
-    may_redirect = linux.tracks_connections()
     found = []
-    for each, socket, route in zip(routed, sockets, routes, strict=True):
-        if route is None or route.device == LOOPBACK or rerouted.include(socket.remote):
+    for each, address, route in zip(routed, reached, routes, strict=True):
+        if route is None or route.device == LOOPBACK or rerouted.include(address):
             continue
-        is_neighbour = route.next_hop == socket.remote
-        returns = is_neighbour and addresses.next_to(socket.remote) <= {route.device}
-        way = Way(route.device, via.get(route), returns=returns, leaves=not may_redirect)
+        is_neighbour = route.next_hop == address
+        returns = is_neighbour and addresses.next_to(address) <= {route.device}
+        leaves = each.flow.destination is not None
+        way = Way(route.device, via.get(route), returns=returns, leaves=leaves)
         found.append((way, each.flow.traffic))
     return found

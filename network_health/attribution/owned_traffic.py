@@ -14,7 +14,7 @@ from network_health.attribution.namespace_traffic import NamespaceTraffic
 from network_health.attribution.owner_lookups import OwnerLookups, read_connected
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.attribution.traffic_window import Window
-from network_health.model import Holders, Socket
+from network_health.model import FlowTuple, Holders, Socket
 from network_health.sources import linux
 
 _Ends = tuple[tuple[bytes, int], tuple[bytes, int]]
@@ -37,29 +37,54 @@ def find_owned(window: Window, others: Sequence[NamespaceTraffic], owners: Owner
     """
     own = read_connected([each.socket for each in window.traffic], window.listeners)
     found, holders = owners.of_sockets([own, *(each.sockets for each in others)])
+    destinations = _destinations(others)
     ends = {_ends_of(each.socket) for each in window.traffic}
     return OwnedTraffics(
         found,
         list(zip(window.traffic, holders[0], strict=True)),
-        [_with_owners(each, pids, ends) for each, pids in zip(others, holders[1:], strict=True)],
+        [
+            _with_owners(each, pids, ends, destinations)
+            for each, pids in zip(others, holders[1:], strict=True)
+        ],
     )
 
 
+def _destinations(others: Sequence[NamespaceTraffic]) -> Mapping[int, bytes] | None:
+    """The addresses that the connections with most bytes reach, by cookie; ``None`` if all reach theirs."""
+    if not others or not linux.tracks_connections():
+        return None
+    traffic = [each for other in others for flow in other.flows for each, _ in flow.traffic]
+    sockets = [each.socket for each in sorted(traffic, key=lambda each: -each.sent - each.received)]
+    sockets = [each for each in sockets if each.cookie]  # those of calls have none, and no local port
+    found = linux.read_destinations(
+        [FlowTuple(each.local, each.remote, each.local_port, each.remote_port) for each in sockets]
+    )
+    return {each.cookie: address for each, address in zip(sockets, found, strict=True) if address}
+
+
 def _with_owners(
-    other: NamespaceTraffic, found: Sequence[Holders | None], here: Collection[_Ends]
+    other: NamespaceTraffic,
+    found: Sequence[Holders | None],
+    here: Collection[_Ends],
+    destinations: Mapping[int, bytes] | None,
 ) -> NamespaceTraffic:
-    """The flows of another namespace without connections whose other end is ``here``.
+    """The flows of another namespace, by destination, without connections whose other end is ``here``.
 
     Those of calls have their owners already.
     """
     sockets, listeners, _ = other.sockets
     holders = {each.cookie: pids for each, pids in zip(sockets, found, strict=True)}
     ports = {each.local_port for each in listeners}
-    flows = [
-        flow._replace(traffic=[_owned(each, holders, ports) for each in flow.traffic if _is_far(each, here)])
-        for flow in other.flows
-    ]
-    return replace(other, flows=[each for each in flows if each.traffic])
+    flows = []
+    for flow in other.flows:
+        reached: dict[bytes | None, list[OwnedTraffic]] = {}
+        for each in flow.traffic:
+            socket = each[0].socket
+            if _is_far(each, here):
+                address = socket.remote if destinations is None else destinations.get(socket.cookie)
+                reached.setdefault(address, []).append(_owned(each, holders, ports))
+        flows += [flow._replace(traffic=part, destination=address) for address, part in reached.items()]
+    return replace(other, flows=flows)
 
 
 def _owned(

@@ -19,6 +19,7 @@ from network_health.attribution.interface_paths import RECEIVED, SENT, Crossings
 from network_health.attribution.namespace_traffic import sample_together
 from network_health.attribution.namespace_ways import read_ways
 from network_health.collectors import observe_namespaces
+from network_health.model import FlowTuple
 from network_health.sources import linux
 from tests import nftables
 from tests.netns import run
@@ -379,3 +380,36 @@ def test_what_no_container_explains_is_not_looked_up_in_each_check(namespace):
     with listening(it.two), started(it.host, flood):
         found = it.host.call(watch)
     assert found == ([1, 1, 1], True)
+
+
+def test_an_upload_beside_a_download_of_another_container(namespace):
+    """The table of tracked connections says that the upload is not redirected to the other container."""
+    it = Host(namespace, nat=True)
+    upload, download = Sender("up", OUTSIDE, 20), Sender("down", OUTSIDE, 40, receives=True)
+    with listening(it.outside), sending(it.one, upload), sending(it.two, download):
+        excluded = ["br0", "v*"]
+        content = check(it.host, [], namespaces="auto", rx_threshold_mbps=10**6, exclude_interfaces=excluded)
+    assert_named(content, {"eth0": {"up": 100}})
+
+
+def test_redirected_connections(namespace):
+    """Where the packets of a connection go, in both directions; unknown if the kernel does not track it."""
+    it = Host(namespace, nat=True)
+    it.host.call(nftables.publish, "10.99.0.1", PORT, OUTSIDE, PORT)
+
+    def connect(address):
+        end = socket.create_connection((address, PORT))
+        ends[address] = end  # stays open
+        return end.getsockname()[1]
+
+    ends = {}
+    with listening(it.outside):
+        plain, redirected = it.one.call(lambda: [connect("10.8.0.2"), connect("10.99.0.1")])
+        one, outside, published = map(socket.inet_aton, ("10.9.0.2", OUTSIDE, "10.99.0.1"))
+        flows = [
+            FlowTuple(one, outside, plain, PORT),
+            FlowTuple(one, published, redirected, PORT),
+            FlowTuple(outside, socket.inet_aton("10.8.0.1"), PORT, redirected),
+            FlowTuple(one, outside, 1, PORT),
+        ]
+        assert it.host.call(linux.read_destinations, flows) == [outside, outside, one, None]

@@ -10,6 +10,7 @@ from network_health.sources.linux.cgroups import container_and_unit, read_cgroup
 from network_health.sources.linux.closed_sockets import ClosedSockets
 from network_health.sources.linux.connection_counts import read_connections
 from network_health.sources.linux.conntrack import read_conntrack_sources, tracks_connections
+from network_health.sources.linux.conntrack_destinations import read_destinations
 from network_health.sources.linux.conntrack_flows import FlowListing, is_accounting, read_flows
 from network_health.sources.linux.forwarding_table import read_bridge_ports, read_unicast_addresses
 from network_health.sources.linux.half_open import read_half_open
@@ -103,6 +104,7 @@ __all__ = [
     "read_conntrack_sources",
     "read_container_and_unit",
     "read_descriptor_count",
+    "read_destinations",
     "read_flows",
     "read_half_open",
     "read_hardware_addresses",

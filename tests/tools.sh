@@ -17,6 +17,7 @@ need curl curl
 need prometheus prometheus
 need promtool prometheus
 need prometheus-node-exporter prometheus-node-exporter
+need podman "podman runc netavark iptables"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing:$missing"
@@ -30,6 +31,9 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
     [ ! -d /run/systemd/system ] || for service in prometheus prometheus-node-exporter; do
         case "$missing " in *" $service "*) systemctl disable --quiet "$service" ;; esac
     done
+    [ ! -d /run/systemd/system ] || case "$missing " in *" podman "*)
+        systemctl disable --quiet podman.socket podman.service podman-restart.service podman-auto-update.timer ;;
+    esac
 else
     echo "missing:$missing - the tests that need them will fail; install them, for example with apt-get" >&2
 fi

@@ -1,9 +1,10 @@
 """A real container of Podman, with a root folder that is made here: no image is fetched.
 
-It is skipped where Podman, or what it needs for a network of its own, is not installed. On Debian:
-``apt-get install --no-install-recommends podman runc netavark iptables``.
+It is skipped where Podman, or what it needs for a network of its own, is not installed, and where it cannot
+start a container, because of missing rights or an unusual set-up of cgroups. tests/tools.sh installs it.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.netns import run, veth
+from tests.netns import run
 from tests.real_kernel.paced import PORT, check, clauses, listening
 
 pytestmark = [
@@ -49,16 +50,32 @@ NETAVARK = ("/usr/lib/podman/netavark", "/usr/libexec/podman/netavark")
 @pytest.fixture
 def podman(namespace):
     """A host with a link to another one, and a function that runs a command of Podman there."""
-    host, outside = namespace(), namespace()
-    veth(host, outside, ("eth0", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
+    host, outside, wire = namespace(), namespace(), namespace()
+    # The link of the host leads to a switch: a namespace without processes, as that of a real host.
+    wire.ip("link", "add", "switch", "up", "type", "bridge")
+    for port, end, name, address in (("left", host, "eth0", "10.8.0.1"), ("right", outside, "p", "10.8.0.2")):
+        end.ip("link", "add", name, "type", "veth", "peer", "name", port, "netns", wire.name)
+        end.ip("addr", "add", f"{address}/24", "dev", name)
+        end.ip("link", "set", name, "up")
+        wire.ip("link", "set", port, "up", "master", "switch")
     options = ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--log-level=error"]
     options += ["--runtime=runc"] if shutil.which("runc") else []
+    state = tempfile.mkdtemp(prefix="nh")  # Podman wants a short path
+    folders = [f"--{name}={state}/{name}" for name in ("root", "runroot", "tmpdir", "network-config-dir")]
     # Not by `ip netns exec`, which hides the cgroups.
-    with tempfile.TemporaryDirectory(prefix="nh") as state:  # Podman wants a short path
-        folders = [f"--{name}={state}/{name}" for name in ("root", "runroot", "tmpdir", "network-config-dir")]
-        command = ["nsenter", f"--net=/run/netns/{host.name}", "podman", *folders, *options]
-        yield host, outside, lambda *words: run(*command, *words).strip()
-        subprocess.run([*command, "rm", "--all", "--force", "--time=0"], capture_output=True, check=False)
+    command = ["nsenter", f"--net=/run/netns/{host.name}", "podman", *folders, *options]
+    yield host, outside, lambda *words: run(*command, *words).strip()
+    subprocess.run([*command, "rm", "--all", "--force", "--time=0"], capture_output=True, check=False)
+    remove(state)
+
+
+def remove(folder):
+    """Remove a folder in which Podman may still be busy for a moment after the end of a container."""
+    for _ in range(300):
+        with contextlib.suppress(OSError):
+            return shutil.rmtree(folder)
+        time.sleep(0.2)
+    return shutil.rmtree(folder)
 
 
 def root_folder(path):
@@ -87,7 +104,10 @@ def test_a_container_of_podman(podman, tmp_path, network):
     with listening(outside):
         limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000", "--pids-limit=0"]
         words = ["run", "--detach", f"--network={network}", *limits, *shown]
-        number = call(*words, "--rootfs", str(tmp_path / "rootfs"), python, "-c", PROGRAM)
+        try:
+            number = call(*words, "--rootfs", str(tmp_path / "rootfs"), python, "-c", PROGRAM)
+        except AssertionError as error:
+            pytest.skip(f"podman cannot start a container here: {str(error).strip().splitlines()[-1]}")
         pid = int(call("inspect", "--format={{.State.Pid}}", number))
         if network == "none":
             connect(host, outside, pid)
@@ -108,7 +128,12 @@ def test_a_container_of_podman(podman, tmp_path, network):
     }
     assert f"High connection count in {name}: 82 > 50 (99% on :8080 owned by {process})" in content["details"]
     sends = rf"\d+% by {re.escape(process)} in {name} to 10.8.0.2:{PORT}"
-    assert re.fullmatch(sends, clauses(content, "inbound")[link])
+    inbound, outbound = clauses(content, "inbound"), clauses(content)
+    links = [link] if network == "none" else [link, "podman0"]
+    assert {each: bool(re.fullmatch(sends, clause)) for each, clause in inbound.items()} == dict.fromkeys(
+        links, True
+    )
+    assert re.fullmatch(sends, outbound["eth0"])
 
 
 def connect(host, outside, pid):

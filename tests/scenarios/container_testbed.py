@@ -5,9 +5,11 @@ container  address              link         what it sends to the remote side
 =========  ===================  ===========  ================================================================
 inside     10.94.0.2            ct0          is routed over va
 web, db    172.17.0.2, and .3   v-web, v-db  is masqueraded and leaves by va; both links are ports of cb0
+direct     10.77.0.200          va           leaves by va: its own link is a macvlan on it
 =========  ===================  ===========  ================================================================
 
-The monitor sees the containers, but not the remote side and the VM, which stand for other hosts.
+The link fw0 leads to another host, 10.98.0.2, whose packets are routed over va. The monitor sees the
+containers, but not the remote side, the VM and this host.
 """
 
 from contextlib import ExitStack
@@ -17,16 +19,19 @@ from tests import nftables
 from tests.containers import docker, kubelet, new_cgroup, podman
 from tests.netns import Namespace
 from tests.scenarios.expected import text_of
-from tests.scenarios.network import Network
+from tests.scenarios.network import HOST, Network
 from tests.scenarios.testbed import Testbed
 from tests.scenarios.worker import Worker
 
 HOST_OF_CONTAINERS = "172.17.0.1"
+CLIENT = "10.98.0.2"
 _BRIDGE = f"""
 link add cb0 type bridge
 addr add {HOST_OF_CONTAINERS}/24 dev cb0
 link set cb0 up
+addr add 10.98.0.1/24 dev fw0
 """
+_MACVLAN = ("type", "macvlan", "mode", "bridge")
 _OPPOSITE = {"send": "receive", "receive": "send"}
 #: How often a flow sends.
 _PAUSE_S = 0.005
@@ -36,7 +41,7 @@ _DATAGRAM = 1200
 
 @dataclass(frozen=True)
 class Container:
-    """A process of a container, the link of the host that leads to it, and how reports name it."""
+    """A process of a container, the link of the host that leads to it, if any, and how reports name it."""
 
     worker: Worker
     address: str
@@ -59,12 +64,18 @@ class _Flow:
 
 
 class ContainerNetwork(Network):
-    """The network with two more containers."""
+    """The network with three more containers and another host."""
 
     def __init__(self):
         super().__init__()
-        self.web, self.db = Namespace(), Namespace()
-        self._namespaces += [self.web, self.db]
+        self.web, self.db, self.direct, self.client = (Namespace() for _ in range(4))
+        self._namespaces += [self.web, self.db, self.direct, self.client]
+        self._join("fw0", self.client, "eth0", f"{CLIENT}/24")
+        self.client.ip("route", "add", "default", "via", "10.98.0.1")
+        self.remote.ip("route", "add", "10.98.0.0/24", "via", HOST)
+        self.host.ip("link", "add", "eth0", "link", "va", "netns", self.direct.name, *_MACVLAN)
+        self.direct.ip("addr", "add", "10.77.0.200/24", "dev", "eth0")
+        self.direct.ip("link", "set", "eth0", "up")
         self.batch(self.host, _BRIDGE)
         for number, name in enumerate(("web", "db"), 2):
             namespace = getattr(self, name)
@@ -75,11 +86,11 @@ class ContainerNetwork(Network):
 
 
 class ContainerTestbed(Testbed):
-    """The testbed with processes in three containers; ``inside``, ``web`` and ``db`` are these."""
+    """The testbed with a process in each container, and with ``client``, that of the other host."""
 
     def __init__(self):
         self._stack = ExitStack()
-        self.inside = self.web = self.db = None
+        self.inside = self.web = self.db = self.direct = self.client = None
         super().__init__()
 
     def open(self):
@@ -88,6 +99,8 @@ class ContainerTestbed(Testbed):
         self.inside = self._contained(self.container, "10.94.0.2", "ct0", "pod", kubelet())
         self.web = self._contained(Worker("web"), "172.17.0.2", "v-web", "container", docker())
         self.db = self._contained(Worker("db"), "172.17.0.3", "v-db", "container", podman())
+        self.direct = self._contained(Worker("direct"), "10.77.0.200", None, "container", docker())
+        self.client = Worker("client")
 
     def close(self):
         """End all processes and remove their cgroups."""
@@ -100,14 +113,22 @@ class ContainerTestbed(Testbed):
         super().renew_network()
         if is_first:  # not earlier: new namespaces are seen only where there were some before
             self._monitor.run("own_mounts")
-            self._monitor.run("hide", [f"/proc/{each.pid}" for each in (self.remote, self.vm)])
-        others = (self.network.remote, self.network.vm)
+            others = (self.remote, self.vm, self.client)
+            self._monitor.run("hide", [f"/proc/{each.pid}" for each in others])
+        others = (self.network.remote, self.network.vm, self.network.client)
         self._monitor.run("hide", [f"/run/netns/{each.name}" for each in others])
 
     @property
     def containers(self):
-        """All containers."""
+        """The containers that have a link of the host."""
         return [self.inside, self.web, self.db]
+
+    def accept_from_remote(self, worker, address, port):
+        """The remote side opens a connection that the worker accepts by its last listener."""
+        self.remote.start("connect", [(None, address, port)])
+        worker.run("accept", 1)
+        self.remote.result()
+        self._end_of[worker] = self.remote, -1
 
     def flow(self, worker, act, octets, links, opposite_links=()):
         """Send so many bytes every 5 ms over the worker's last connection, from one end to the other.
@@ -165,15 +186,21 @@ class ContainerTestbed(Testbed):
         return [flow.sender.run("sent_by", flow.number) for flow in self._flows]
 
     def _processes(self):
-        boxes = [each.worker for each in (self.web, self.db) if each]
-        return [*super()._processes(), *boxes]
+        containers = [each.worker for each in (self.web, self.db, self.direct) if each]
+        return [*super()._processes(), *containers, *([self.client] if self.client else [])]
 
     def _new_network(self):
         return ContainerNetwork()
 
     def _places(self):
         network = self.network
-        return [*super()._places(), (self.web.worker, network.web), (self.db.worker, network.db)]
+        return [
+            *super()._places(),
+            (self.web.worker, network.web),
+            (self.db.worker, network.db),
+            (self.direct.worker, network.direct),
+            (self.client, network.client),
+        ]
 
     def _forget(self):
         super()._forget()

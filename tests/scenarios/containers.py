@@ -1,8 +1,9 @@
-"""Situations with containers, UDP and bursts. Each returns what the report must say."""
+"""Situations with containers. Each returns what the report must say."""
 
+from tests import nftables
 from tests.scenarios.expected import Expected, text_of
 from tests.scenarios.links import OPPOSITE, by
-from tests.scenarios.network import REMOTES
+from tests.scenarios.network import HOST, REMOTES
 from tests.scenarios.rates import ACTS, VA, VC
 from tests.scenarios.testbed import RATE_LIMITS, Route
 
@@ -11,8 +12,6 @@ FLOW_S = 0.3
 #: Bytes that a flow sends in 5 ms: at most 64 Mbps together.
 LOUD, QUIET = (15_000, 30_000), (2_000, 4_000)
 CONNECTION_LIMITS = RATE_LIMITS | {"container_conn_threshold": 1000}
-#: One process is named although its flow is not TCP.
-BPF_LIMITS = RATE_LIMITS | {"bpf": True}
 
 
 def of_container(container, direction, peer):
@@ -36,51 +35,63 @@ def check_flows(testbed, settings=RATE_LIMITS):
     testbed.wait(FLOW_S)
 
 
-def anybody(*containers):
-    """Nobody need be named, but all of these may be, for what they had."""
-    return {word for each in containers for word in (*each.words, *each.label.split())}
+def on_every_link(testbed, container, direction, peer):
+    """The uplink and the links of the host to a container name its process; ``direction`` is its own."""
+    word = "to" if direction == "outbound" else "from"
+    first, label = (*container.words, word, peer), set(container.label.split())
+    findings = [f"{link} {OPPOSITE[direction]}" for link in links_of(testbed, container)]
+    return [Expected(finding, first, label) for finding in (*findings, f"va {direction}")]
 
 
 def one_container(testbed, rng):
-    """A container sends or receives: its link names the process."""
+    """A container sends or receives: its link, its bridge and the uplink name the process."""
     act, direction = rng.choice(ACTS)
     container = rng.choice(testbed.containers)
     peer = flow_to_remote(testbed, rng, container, act, LOUD)
     check_flows(testbed)
-    return [
-        of_container(container, direction, peer),
-        Expected(f"va {direction}", (), {peer, *anybody(container)}),
-    ]
+    return on_every_link(testbed, container, direction, peer)
 
 
 def one_loud_container(testbed, rng):
-    """One container sends, or receives, ten times as much as another one: each link names its own process."""
+    """One of two containers sends, or receives, about seven times as much: the uplink names it."""
     act, direction = rng.choice(ACTS)
     loud, quiet = rng.sample(testbed.containers, 2)
-    peer, other_peer = (
-        flow_to_remote(testbed, rng, *each) for each in ((loud, act, LOUD), (quiet, act, QUIET))
-    )
+    peer = flow_to_remote(testbed, rng, loud, act, LOUD)
+    other_peer = flow_to_remote(testbed, rng, quiet, act, QUIET)
     check_flows(testbed)
-    return [
-        of_container(loud, direction, peer),
-        of_container(quiet, direction, other_peer),
-        Expected(f"va {direction}", (), {peer, other_peer, *anybody(loud, quiet)}),
-    ]
+    expected = on_every_link(testbed, loud, direction, peer)
+    for each in expected:
+        each.involved |= {other_peer, text_of(quiet.worker), *quiet.label.split()}
+    return [*expected, of_container(quiet, direction, other_peer)]
 
 
 def container_beside_host(testbed, rng):
-    """A container and a process of the host use one uplink, in opposite directions."""
-    (act, direction), (other_act, other_direction) = rng.sample(ACTS, 2)
-    container, neighbour = rng.choice(testbed.containers), rng.choice(testbed.workers)
-    peer = flow_to_remote(testbed, rng, container, act, LOUD)
-    own = testbed.connect_over(neighbour, VA, rng.randrange(30000, 31000))
-    testbed.flow(neighbour, other_act, rng.randrange(*LOUD), VA.links)
+    """A container and a process of the host use one uplink: the one that moves more is named first."""
+    act, direction = rng.choice(ACTS)
+    container, worker = rng.choice(testbed.containers), rng.choice(testbed.workers)
+    amounts = [(20_000, 25_000), (8_000, 10_000)]
+    rng.shuffle(amounts)
+    peer = flow_to_remote(testbed, rng, container, act, amounts[0])
+    own = testbed.connect_over(worker, VA, rng.randrange(30000, 31000))
+    testbed.flow(worker, act, rng.randrange(*amounts[1]), VA.links)
     check_flows(testbed)
-    return [
-        of_container(container, direction, peer),
-        Expected(f"va {other_direction}", by(neighbour, own, other_direction)),
-        Expected(f"va {direction}", (), {peer, *anybody(container)}),
-    ]
+    *expected, uplink = on_every_link(testbed, container, direction, peer)
+    uplink.involved |= {peer, own, text_of(worker), text_of(container.worker)}
+    if amounts[1] > amounts[0]:
+        uplink.first = by(worker, own, direction)
+    return [*expected, uplink]
+
+
+def container_against_host(testbed, rng):
+    """A container and a process of the host use one uplink in opposite directions."""
+    (act, direction), (other_act, other_direction) = rng.sample(ACTS, 2)
+    container, worker = rng.choice(testbed.containers), rng.choice(testbed.workers)
+    peer = flow_to_remote(testbed, rng, container, act, LOUD)
+    own = testbed.connect_over(worker, VA, rng.randrange(30000, 31000))
+    testbed.flow(worker, other_act, rng.randrange(*LOUD), VA.links)
+    check_flows(testbed)
+    uplink = Expected(f"va {other_direction}", by(worker, own, other_direction))
+    return [*on_every_link(testbed, container, direction, peer), uplink]
 
 
 def container_to_container(testbed, rng):
@@ -128,47 +139,35 @@ def many_connections(testbed, rng):
     return [Expected(f"High connection count in {busy.label}", first, {REMOTES[0], *busy.label.split()})]
 
 
-def datagrams_with_bpf(testbed, rng):
-    """A process sends datagrams beside another one's TCP; with bpf it is named."""
-    culprit, neighbour = rng.sample(testbed.workers, 2)
-    port, address = rng.randrange(1024, 30000), rng.choice(REMOTES)
-    peer = testbed.datagrams(culprit, address, port, rng.randrange(15, 25), ("va",))
-    other = testbed.connect_over(neighbour, VA, port + 1)
-    testbed.flow(neighbour, "send", rng.randrange(*QUIET), ("va",))
-    check_flows(testbed, BPF_LIMITS)
-    return [Expected("va outbound", by(culprit, peer, "outbound"), {text_of(neighbour), other})]
-
-
-def datagrams_of_a_container_with_bpf(testbed, rng):
-    """A container sends datagrams, as QUIC does: with bpf its link names the process."""
-    container, peer = send_datagrams(testbed, rng)
-    check_flows(testbed, BPF_LIMITS)
-    return [
-        of_container(container, "outbound", peer),
-        Expected("va outbound", (), {peer, *anybody(container)}),
-    ]
-
-
-def datagrams_of_a_container(testbed, rng):
-    """The same without bpf, beside a process of the host on another link: no process is blamed for them."""
-    neighbour = rng.choice(testbed.workers)
-    container, peer = send_datagrams(testbed, rng)
-    own = testbed.connect_over(neighbour, VC, rng.randrange(1024, 30000))
-    testbed.flow(neighbour, "send", rng.randrange(*QUIET), VC.links)
+def macvlan_container(testbed, rng):
+    """A container has a macvlan on the uplink, and no link of the host leads to it."""
+    act, direction = rng.choice(ACTS)
+    container, neighbour = testbed.direct, rng.choice(testbed.workers)
+    address = rng.choice(REMOTES)
+    peer = testbed.connect_over(container.worker, Route((), address), rng.randrange(1024, 30000))
+    testbed.flow(container.worker, act, rng.randrange(*LOUD), VA.links)
+    own = testbed.connect_over(neighbour, VC, rng.randrange(30000, 31000))
+    testbed.flow(neighbour, act, rng.randrange(*QUIET), VC.links)
     check_flows(testbed)
-    label = set(container.label.split())
+    word = "to" if direction == "outbound" else "from"
     return [
-        Expected(f"{container.link} inbound", (), label),
-        Expected("va outbound", (), {peer, *label}),
-        Expected("vc outbound", by(neighbour, own, "outbound")),
+        Expected(f"va {direction}", (*container.words, word, peer), set(container.label.split())),
+        Expected(f"vc {direction}", by(neighbour, own, direction)),
     ]
 
 
-def send_datagrams(testbed, rng):
-    """A container's process sends datagrams to the remote side; returns the container and the peer."""
-    container = rng.choice(testbed.containers)
-    count, links = rng.randrange(15, 25), links_of(testbed, container)
-    return container, testbed.datagrams(container.worker, rng.choice(REMOTES), 443, count, ("va",), links)
+def published_port(testbed, rng):
+    """Another host uses a port of the host that leads to a container."""
+    container = rng.choice([testbed.web, testbed.db])
+    (act, direction), port = rng.choice(ACTS), rng.randrange(1024, 30000)
+    host = testbed.network.host
+    host.call(nftables.publish, HOST, port, container.address, 8080)
+    testbed.afterwards(host.call, nftables.remove, "publish")
+    container.worker.run("listen", "0.0.0.0", 8080, 64)
+    testbed.accept_from_remote(container.worker, HOST, port)
+    testbed.flow(container.worker, act, rng.randrange(*LOUD), VA.links, links_of(testbed, container))
+    check_flows(testbed)
+    return on_every_link(testbed, container, direction, REMOTES[0])
 
 
 def links_of(testbed, container):
@@ -176,34 +175,14 @@ def links_of(testbed, container):
     return (container.link,) if container is testbed.inside else (container.link, "cb0")
 
 
-def burst(testbed, rng):
-    """A process sends at once what is within the limit on average: the highest second is not."""
-    culprit, *others = rng.sample(testbed.workers, 6)
-    port, address = rng.randrange(1024, 30000), rng.choice(REMOTES)
-    testbed.remote.run("listen", "0.0.0.0", port, 64)
-    for worker in (*others, culprit):
-        testbed.connect_to_remote(worker, [(None, address, port)])
-    testbed.first_check(RATE_LIMITS | {"rate_basis": "peak", "tx_threshold_mbps": 24})
-    for second in range(4):
-        if second == 1:
-            testbed.move(culprit, "send", rng.randrange(6, 9) * 1_000_000, ("va",))
-        else:
-            testbed.move(rng.choice(others), "send", rng.randrange(1, 4) * 100_000, ("va",))
-        testbed.pass_a_second()
-    testbed.wait(0)
-    peer = f"{address}:{port}"
-    return [Expected("va outbound peak", by(culprit, peer, "outbound"), says=(", of all bytes in ",))]
-
-
 SITUATIONS = (
     one_container,
     one_loud_container,
     container_beside_host,
+    container_against_host,
     container_to_container,
     container_and_host,
+    macvlan_container,
+    published_port,
     many_connections,
-    datagrams_with_bpf,
-    datagrams_of_a_container_with_bpf,
-    datagrams_of_a_container,
-    burst,
 )

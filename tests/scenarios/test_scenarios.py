@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.scenarios import connections, containers, holders, links, losses, rates
+from tests.scenarios import connections, containers, holders, links, losses, other_bytes, rates
 from tests.scenarios.container_testbed import ContainerTestbed
 from tests.scenarios.expected import RESULTS, accusations, classify, miscounted
 from tests.scenarios.network import LOWEST_LINKS
@@ -85,9 +85,10 @@ def test_the_right_culprit_is_named_first(group, capsys):
     require_right(capsys, group.SITUATIONS, counts_bytes=group is links)
 
 
-def test_containers(capsys):
-    """The same with containers, datagrams and bursts."""
-    require_right(capsys, containers.SITUATIONS, opened=partial(opened, ContainerTestbed))
+@pytest.mark.parametrize("group", [containers, other_bytes], ids=["containers", "other_bytes"])
+def test_containers(group, capsys):
+    """The same with containers, datagrams, bursts, and with bytes that the host only forwards."""
+    require_right(capsys, group.SITUATIONS, opened=partial(opened, ContainerTestbed))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -92,6 +92,7 @@ def half_open(testbed, rng):
     sources = [f"10.66.{network}.{n}" for n in range(1, 251)]
     culprit.run("listen", HOST, port, 1024)
     testbed.remote.run("send_syns", sources, HOST, port)
+    testbed.afterwards(testbed.renew_network)  # they stay for seconds after the listener
     first = ("on", f":{port}", text_of(culprit))
     return [Expected("High", first, says=("SYN_RECV",), never=INVISIBLE)]
 

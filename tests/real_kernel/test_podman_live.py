@@ -43,6 +43,19 @@ while True:
     end.send(bytes(20_000))
     time.sleep(0.01)
 """
+#: Sends datagrams to another host.
+DATAGRAMS = f"""
+import socket, time
+end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    try:
+        end.sendto(bytes(1200), ("10.8.0.2", {PORT}))
+    except OSError:
+        time.sleep(0.05)
+    time.sleep(0.0005)
+"""
+#: What a host without all rights may set.
+LIMITS = "--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000", "--pids-limit=0"
 #: Makes Podman's bridge and its rules.
 NETAVARK = ("/usr/lib/podman/netavark", "/usr/libexec/podman/netavark")
 
@@ -93,21 +106,23 @@ def root_folder(path):
     return [f"--volume={each}:{each}:ro" for each in shown]
 
 
+def started(call, root, network, program):
+    """The id of a new container that runs a program of Python; skips the test where there can be none."""
+    if network == "bridge" and not (shutil.which("iptables") and any(map(os.path.exists, NETAVARK))):
+        pytest.skip("netavark or iptables is not installed")
+    words = ["run", "--detach", f"--network={network}", *LIMITS, *root_folder(root)]
+    try:
+        return call(*words, "--rootfs", str(root), str(Path(sys.executable).resolve()), "-c", program)
+    except AssertionError as error:
+        pytest.skip(f"podman cannot start a container here: {str(error).strip().splitlines()[-1]}")
+
+
 @pytest.mark.parametrize("network", ["none", "bridge"])
 def test_a_container_of_podman(podman, tmp_path, network):
     """It has its id, its connections and its veth; its process is named for them and for what it sends."""
     host, outside, call = podman
-    if network == "bridge" and not (shutil.which("iptables") and any(map(os.path.exists, NETAVARK))):
-        pytest.skip("netavark or iptables is not installed")
-    shown = root_folder(tmp_path / "rootfs")
-    python = str(Path(sys.executable).resolve())
     with listening(outside):
-        limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000", "--pids-limit=0"]
-        words = ["run", "--detach", f"--network={network}", *limits, *shown]
-        try:
-            number = call(*words, "--rootfs", str(tmp_path / "rootfs"), python, "-c", PROGRAM)
-        except AssertionError as error:
-            pytest.skip(f"podman cannot start a container here: {str(error).strip().splitlines()[-1]}")
+        number = started(call, tmp_path / "rootfs", network, PROGRAM)
         pid = int(call("inspect", "--format={{.State.Pid}}", number))
         if network == "none":
             connect(host, outside, pid)
@@ -134,6 +149,23 @@ def test_a_container_of_podman(podman, tmp_path, network):
         links, True
     )
     assert re.fullmatch(sends, outbound["eth0"])
+
+
+def test_datagrams_of_a_container_of_podman(podman, tmp_path):
+    """The kernel counts no bytes of its socket: its address is named, before Podman's own translation."""
+    host, outside, call = podman
+    host.sysctl("net.netfilter.nf_conntrack_acct", 1)
+    with listening(outside):
+        number = started(call, tmp_path / "rootfs", "bridge", DATAGRAMS)
+        deadline_s = time.monotonic() + 60
+        while f"dport={PORT} " not in host.tool("cat", "/proc/net/nf_conntrack"):
+            assert time.monotonic() < deadline_s, "the container sends nothing"
+            time.sleep(0.05)
+        content = check(host, [], namespaces="auto")
+    place = f"container {number[:12]}"
+    found = rf"\d+% forwarded from 10\.88\.\d+\.\d+ in {place} to 10\.8\.0\.2:{PORT}"
+    assert re.fullmatch(found, clauses(content)["eth0"])
+    assert re.fullmatch(found, clauses(content, "inbound")["podman0"])
 
 
 def connect(host, outside, pid):

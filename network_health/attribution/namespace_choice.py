@@ -23,7 +23,8 @@ def chosen(
 ) -> list[Namespace]:
     """The namespaces to enter for ``findings``, those first that carried most in a window.
 
-    Those without a veth follow: they may have a macvlan, whose bytes are not counted here.
+    Those without a veth follow: they may have a macvlan, whose bytes are not counted here. Then those that
+    carried most in the other direction: the bytes of their sockets cannot be those of the first ones.
     """
     index_of = {link.name: index for index, link in links.items()}
     targets = [(index_of[each.subject], each) for each in findings if each.subject in index_of]
@@ -31,31 +32,44 @@ def chosen(
     # What crosses a veth is that of the namespace at its other end.
     known_end = {at: links[at].peer_namespace for at, _ in targets if links[at].peer_namespace in visible}
 
-    def share(namespace: Namespace, at: int, finding: Finding) -> float:
+    def shares(namespace: Namespace, at: int, finding: Finding) -> tuple[float, float]:
         if at in known_end:
-            return float(known_end[at] == namespace.kernel_id)
-        return _share(namespace, at, finding, links, carried)
+            return float(known_end[at] == namespace.kernel_id), 0.0
+        return _shares(namespace, at, finding, links, carried)
 
-    found = [
-        (max((share(each, at, finding) for at, finding in targets), default=0.0), each) for each in namespaces
-    ]
-    likely = sorted((pair for pair in found if 100 * pair[0] >= MIN_PERCENT), key=lambda pair: -pair[0])
+    largest = {
+        each.inode: [max(both) for both in zip(*(shares(each, *target) for target in targets), strict=True)]
+        for each in namespaces
+    }
+
+    def ranked(kind: int) -> list[Namespace]:
+        found = [each for each in namespaces if targets and 100 * largest[each.inode][kind] >= MIN_PERCENT]
+        return sorted(found, key=lambda each: -largest[each.inode][kind])
+
+    likely = ranked(0)
     is_open = any(at not in known_end for at, _ in targets)
     others = [each for each in namespaces if is_open and each.total and not each.veths and each.belongs_here]
-    return [*(each for _, each in likely), *sorted(others, key=lambda each: -(each.total or 0))][:MAX_ENTERED]
+    others.sort(key=lambda each: -(each.total or 0))
+    opposite = [each for each in ranked(1) if each not in likely] if likely else []
+    return [*likely, *others, *opposite][:MAX_ENTERED]
 
 
-def _share(
+def _shares(
     namespace: Namespace, target: int, finding: Finding, links: Mapping[int, Link], carried: Carried
-) -> float:
-    """At most so much of what crossed ``target`` can be that of the namespace, from 0 to 1."""
+) -> tuple[float, float]:
+    """How much the veths of a namespace carried of what crossed ``target``, from 0 to 1.
+
+    First what can be its own at most, then what they carried in the other direction.
+    """
     direction = DIRECTIONS[RATES[finding.check]]
     total = carried.get(target, (0, 0))[direction]
     if namespace.kernel_id is None or not total:
-        return 0.0
-    octets = 0
+        return 0.0, 0.0
+    octets = opposite = 0
     for index, link in links.items():
         if link.peer_namespace == namespace.kernel_id and index in carried:
             # A bridge receives what its ports receive; what leaves by another interface arrives by a veth.
-            octets += carried[index][direction if link.master == target else 1 - direction]
-    return min(octets / total, 1.0)
+            at_veth = direction if link.master == target else 1 - direction
+            octets += carried[index][at_veth]
+            opposite += carried[index][1 - at_veth]
+    return min(octets / total, 1.0), min(opposite / total, 1.0)

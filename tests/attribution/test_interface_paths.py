@@ -112,6 +112,31 @@ def test_answers_may_come_by_another_interface(returns, other, elsewhere):
     assert found == Crossing(routed[Way(ETH0, returns=returns)], elsewhere)
 
 
+@pytest.mark.parametrize(
+    ("leaves", "other", "elsewhere"), [(True, 0, 0), (False, 0, 40), (False, 20, 18), (False, 38, 0)]
+)
+def test_packets_may_be_redirected_to_another_interface(leaves, other, elsewhere):
+    """Then the bytes that others sent, for no known socket, may be theirs."""
+    routed = {Way(ETH0, leaves=leaves): [sent(80)], Way(ETH1): [sent(other)]}
+    octets = carried(lo=70, eth0=90, eth1=(40, 10))
+    (found, *_), _ = Crossings(SENT, routed, InterfacePaths(links()), octets).of(ETH0)
+    assert found == Crossing(routed[Way(ETH0, leaves=leaves)], elsewhere)
+
+
+def test_the_other_end_of_an_interface_is_mirrored():
+    """What its sockets send, the interface receives; the host's own count as they are."""
+    way, own = Way(ETH0, mirrored=True), SocketTraffic(sent(0)[0].socket, 7, 3)
+    other = SocketTraffic(own.socket, 20, 50)
+    routed = {way: [(other, (1,))], Way(ETH0): [(own, (2,))]}
+    octets = carried(eth0=(57, 23))
+    for direction, expected in ((SENT, [50, 7]), (RECEIVED, [20, 3])):
+        found, note = Crossings(direction, routed, InterfacePaths(links()), octets).of(ETH0)
+        counts = [each.bytes_of(each.traffic[0][0], direction) for each in found]
+        assert (counts, [each.elsewhere for each in found], note) == (expected, [0, 0], "")
+    too_few = carried(eth0=(40, 23))
+    assert Crossings(SENT, routed, InterfacePaths(links()), too_few).of(ETH0) == ([], ROUTES_DISAGREE)
+
+
 def sent(octets, cookie=0):
     """The traffic of a socket, and its owner."""
     socket = Socket("ESTABLISHED", bytes(4), 1, bytes(4), 2, 3, cookie)

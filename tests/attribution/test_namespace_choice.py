@@ -45,13 +45,20 @@ def labels(findings, carried, namespaces=ALL):
     ("findings", "carried", "expected"),
     [
         # What leaves by the uplink arrives by a veth, and the other way round.
-        ([rate("eth0")], {ETH0: (10 * MB, 0), V1: (0, 9 * MB), V2: (9 * MB, 0)}, ["n1"]),
-        ([rate("eth0", "inbound")], {ETH0: (0, 10 * MB), V1: (0, 9 * MB), V2: (9 * MB, 0)}, ["n2"]),
+        ([rate("eth0")], {ETH0: (10 * MB, 0), V1: (0, 9 * MB), V2: (MB // 2, 0)}, ["n1"]),
+        ([rate("eth0", "inbound")], {ETH0: (0, 10 * MB), V1: (0, MB // 2), V2: (9 * MB, 0)}, ["n2"]),
         # A bridge receives what its ports receive, and sends to them.
-        ([rate("br0", "inbound")], {BR0: (0, 10 * MB), V1: (0, 9 * MB), V2: (9 * MB, 0)}, ["n1"]),
-        ([rate("br0")], {BR0: (10 * MB, 0), V1: (0, 9 * MB), V2: (9 * MB, 0)}, ["n2"]),
+        ([rate("br0", "inbound")], {BR0: (0, 10 * MB), V1: (0, 9 * MB), V2: (MB // 2, 0)}, ["n1"]),
+        ([rate("br0")], {BR0: (10 * MB, 0), V1: (0, MB // 2), V2: (9 * MB, 0)}, ["n2"]),
         # It sends what it forwards from a veth that is no port.
-        ([rate("br0")], {BR0: (10 * MB, 0), V3: (0, 9 * MB), V4: (9 * MB, 0)}, ["n3"]),
+        ([rate("br0")], {BR0: (10 * MB, 0), V3: (0, 9 * MB)}, ["n3"]),
+        # Beside it those that carried much in the other direction, the largest first.
+        (
+            [rate("eth0")],
+            {ETH0: (10 * MB, 0), V1: (0, 9 * MB), V2: (MB, 0), V3: (2 * MB, 0)},
+            ["n1", "n3", "n2"],
+        ),
+        ([rate("eth0")], {ETH0: (10 * MB, 0), V2: (9 * MB, 0)}, []),
         # A veth has the bytes of its other end.
         ([rate("v3")], {V3: (10 * MB, 0), V1: (0, 10 * MB)}, ["n3"]),
         # Less than a tenth is not worth a name; the largest come first, at most three.

@@ -25,6 +25,7 @@ from tests import nftables
 from tests.netns import run
 from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, named, started
 from tests.real_kernel.test_interface_culprits_live import add
+from tests.tracepoints import needs_tracepoints
 
 pytestmark = pytest.mark.root
 
@@ -413,3 +414,44 @@ def test_redirected_connections(namespace):
             FlowTuple(one, outside, 1, PORT),
         ]
         assert it.host.call(linux.read_destinations, flows) == [outside, outside, one, None]
+
+
+def test_a_download_beside_an_upload_of_another_container(namespace):
+    """The other container is read, too: its bytes are its own, and cannot be what the first one received."""
+    it = Host(namespace, nat=True)
+    upload, download = Sender("up", OUTSIDE, 40), Sender("down", OUTSIDE, 20, receives=True)
+    with listening(it.outside), sending(it.one, upload), sending(it.two, download):
+        excluded = ["br0", "v*"]
+        content = check(it.host, [], namespaces="auto", tx_threshold_mbps=10**6, exclude_interfaces=excluded)
+    assert_named(content, {"eth0": {"down": 100}}, "inbound")
+
+
+@needs_tracepoints
+def test_the_datagrams_of_a_container_with_bpf(namespace):
+    """The process is named on its veth, the bridge and the uplink."""
+    it = Host(namespace)
+    with started(it.one, Sender("quic", OUTSIDE, 20, udp=True).run):
+        content = check(it.host, [], namespaces="auto", bpf=True)
+    text = f"N% by quic[PID] in namespace {it.one.name} to {OUTSIDE}:{PORT}"
+    assert all_masked(content, "outbound") == {"eth0": text}
+    assert all_masked(content, "inbound") == {"br0": text, "v1": text}
+
+
+def test_a_container_over_ipv6(namespace):
+    """Its route over the host is found like that of IPv4."""
+    it = Host(namespace)
+    it.host.sysctl("net.ipv6.conf.all.forwarding", 1)
+    for end, name, address in (
+        (it.host, "eth0", "fd08::1"),
+        (it.outside, "p", "fd08::2"),
+        (it.host, "br0", "fd09::1"),
+        (it.one, "eth0", "fd09::2"),
+    ):
+        end.ip("addr", "add", f"{address}/64", "dev", name, "nodad")
+    it.one.ip("route", "add", "default", "via", "fd09::1")
+    it.outside.ip("route", "add", "default", "via", "fd08::1")
+    with listening(it.outside), sending(it.one, Sender("backup", "fd08::2", 20)):
+        content = check(it.host, [], namespaces="auto")
+    text = f"N% by backup[PID] in namespace {it.one.name} to [fd08::2]:{PORT}"
+    assert all_masked(content, "outbound") == {"eth0": text}
+    assert all_masked(content, "inbound") == {"br0": text, "v1": text}

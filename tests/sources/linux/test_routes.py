@@ -162,6 +162,34 @@ def test_the_kernel_finds_the_route(host):
 
 
 @pytest.mark.root
+def test_what_arrives_has_the_route_of_this_host(host):
+    """As the kernel forwards it: by the rules for its source, to itself, or not at all."""
+    for name in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+        host.sysctl(f"net.{name}", 1)
+    indexes = {each["ifname"]: each["ifindex"] for each in json.loads(host.tool("ip", "-j", "link"))}
+    cases = {
+        ("10.8.0.9", "10.7.0.2", "eth0"): "eth1",
+        ("10.8.0.9", "203.0.113.9", "eth0"): "eth0",
+        ("10.8.0.9", "10.7.0.1", "eth0"): "lo",
+        ("10.8.0.9", "192.0.3.1", "eth0"): None,
+        ("10.99.0.9", "10.8.0.2", "eth1"): "eth0",
+        ("fd00::9", "fd00::2", "eth0"): "eth0",
+    }
+    flows = [
+        Flow(
+            ip_address(source).packed,
+            ip_address(destination).packed,
+            ports=(40000, 81),
+            arrives=indexes[name],
+        )
+        for source, destination, name in cases
+    ]
+    names = {index: name for name, index in indexes.items()}
+    found = host.call(look_up, flows)
+    assert dict(zip(cases, [names[r.device] if r else None for r in found], strict=True)) == cases
+
+
+@pytest.mark.root
 def test_equal_paths_are_chosen_by_ports_as_the_kernel_does(host):
     """With two equal paths and a hash over ports, each flow has the interface of ``ip route get``."""
     host.sysctl("net.ipv4.fib_multipath_hash_policy", 1)

@@ -64,10 +64,13 @@ class Addresses:
         return set[int]().union(*(self._networks.get(key, ()) for key in keys))
 
 
-def read_routed(traffic: Iterable[OwnedTraffic], rerouted: linux.ChangedRoutes) -> RoutedTraffic:
+def read_routed(
+    traffic: Iterable[OwnedTraffic], rerouted: linux.ChangedRoutes, most: int | None = None
+) -> RoutedTraffic:
     """Look up the routes of the traffic, in the calling thread's network namespace.
 
-    Without traffic whose route was changed while it was counted.
+    Without traffic whose route was changed while it was counted, and without that of the smallest flows if
+    there are more than ``most``.
 
     Raises:
         OSError: the kernel denies access.
@@ -76,7 +79,8 @@ def read_routed(traffic: Iterable[OwnedTraffic], rerouted: linux.ChangedRoutes) 
     links, rules = linux.read_links(), linux.read_rules()
     addresses = Addresses(linux.read_interface_addresses())
     siblings = sibling_addresses(links)
-    flows = _largest_flows(traffic, with_ports=any(each.on_ports for each in rules.values()))
+    on_ports = any(each.on_ports for each in rules.values())
+    flows = _largest_flows(traffic, with_ports=on_ports)[:most]
     flows = [owned for owned in flows if not rerouted.include(owned[0][0].socket.remote)]
     routes = linux.read_routes([_flow(owned[0][0].socket) for owned in flows], rules)
     via = read_via({route for route in routes if route}, links, siblings)

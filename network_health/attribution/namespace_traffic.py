@@ -29,6 +29,8 @@ from network_health.sources import linux
 
 #: How long one reading waits for another one.
 _WAIT_S = 5.0
+#: Of one namespace. A container must not take the time that the lookups of all others need.
+_MAX_FLOWS = 1000
 
 
 class LeavingFlow(NamedTuple):
@@ -161,7 +163,7 @@ def _sample(
     if counted:
         window = replace(window, calls=counted._replace(namespace=namespace.inode))
     sockets = read_connected([each.socket for each in window.traffic], window.listeners)
-    routed = read_routed([(each, None) for each in window.traffic], window.rerouted)
+    routed = read_routed([(each, None) for each in window.traffic], window.rerouted, _MAX_FLOWS)
     looped = window.counted.multicast_octets if window.counted else None
     of_calls = CallCrossings(window.calls, window.carried, window.rerouted, looped) if window.calls else None
     flows = [*_leaving(routed, here), *(_leaving(of_calls.routed, here) if of_calls else ())]

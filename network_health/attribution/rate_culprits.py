@@ -53,7 +53,8 @@ def of_rate(
     """The processes with most bytes on an interface, and their peers; at most ``count`` of each.
 
     ``direction`` is ``outbound`` or ``inbound``; ``carried`` are all bytes of the interface in it.
-    ``not_tcp`` is what is known about the bytes that are not TCP; the clause has it if no process has them.
+    ``not_tcp`` is what is known about the bytes that are not TCP; the clause has it unless processes
+    that are named have them.
     """
     crossed = _crossed(crossings, direction, listening_ports)
     shared = {holders[:1]: holders for holders in merged(crossed.holders)}
@@ -88,7 +89,7 @@ def of_rate(
     if not_tcp:
         result["not_tcp"] = not_tcp.evidence
         is_explained = crossed.of_process.total() + not_tcp.evidence["bytes"] > _TOLERANCE * total
-        parts += [not_tcp.text] if not_tcp.text and not is_explained else []
+        parts += [not_tcp.text] if not_tcp.text and not (parts and is_explained) else []
     return evidence.clause(parts, note), result | ({"note": note} if note else {})
 
 

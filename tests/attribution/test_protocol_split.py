@@ -228,13 +228,13 @@ def test_the_traffic_of_the_host():
     assert [traffic_metrics(each, None) for each in unknown] == [{}, {}]
 
 
-@pytest.mark.parametrize(("known", "is_said"), [(0, True), (900, False)])
+@pytest.mark.parametrize(("known", "is_said"), [(0, True), (90, True), (900, False)])
 def test_bytes_of_known_processes_are_not_said_twice(known, is_said):
-    """What is not TCP is in the clause only if no process has these bytes."""
-    part = part_of(NotTcp(900, 90, 0, True), 1000, 1.0)
+    """What is not TCP is in the clause unless processes that are named have these bytes."""
+    part = part_of(NotTcp(980, 90, 0, True), 1000, 1.0)
     crossings = [Crossing([(traffic(known, 0), (1001,))], 0)]
     clause, evidence = rate_culprits.of_rate(ETH0, "outbound", crossings, 1000, owner_of, {}, 5, "", part)
-    assert ("90% not TCP: 90 UDP datagrams/s" in clause, evidence["not_tcp"]) == (is_said, part.evidence)
+    assert ("98% not TCP: 90 UDP datagrams/s" in clause, evidence["not_tcp"]) == (is_said, part.evidence)
 
 
 def test_a_socket_that_moved_nothing_has_no_bytes():

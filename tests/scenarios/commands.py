@@ -296,6 +296,8 @@ def _keep_sending(stopped, connection, octets, pause_s, times, sent, place):
                 sent[place] += connection.send(bytes(octets))
             except TimeoutError:
                 break
+            except ConnectionError:  # at the end of a situation, which another process noticed first
+                return
 
 
 def _keep_discarding(stopped, connection):

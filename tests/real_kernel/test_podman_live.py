@@ -4,7 +4,6 @@ It is skipped where Podman, or what it needs for a network of its own, is not in
 start a container, because of missing rights or an unusual set-up of cgroups. tests/tools.sh installs it.
 """
 
-import contextlib
 import os
 import re
 import shutil
@@ -83,12 +82,12 @@ def podman(namespace):
 
 
 def remove(folder):
-    """Remove a folder in which Podman may still be busy for a moment after the end of a container."""
-    for _ in range(300):
-        with contextlib.suppress(OSError):
-            return shutil.rmtree(folder)
-        time.sleep(0.2)
-    return shutil.rmtree(folder)
+    """Remove Podman's folder when no process of it is left: the last one tidies up after the container."""
+    deadline_s = time.monotonic() + 60
+    while subprocess.run(["pgrep", "-f", folder], capture_output=True, check=False).stdout:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    shutil.rmtree(folder)
 
 
 def root_folder(path):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from network_health.attribution.interface_paths import NOTHING_BELOW, InterfacePaths, Way
 from network_health.attribution.process_traffic import OwnedTraffic
-from network_health.model import Link, Socket
+from network_health.model import Link, Socket, SocketTraffic
 from network_health.sources import linux
 
 #: The index of the loopback interface in each network namespace.
@@ -23,6 +23,9 @@ LOOPBACK = 1
 #: What the route of a socket's packets depends on.
 _WITHOUT_PORTS = attrgetter("local", "remote", "device", "mark", "uid")
 _WITH_PORTS = attrgetter("local", "remote", "device", "mark", "uid", "local_port", "remote_port")
+#: Numbers of the protocols whose routes the kernel looks up with them; 0 is not known.
+_PROTOCOLS = {"tcp": 6, "udp": 17}
+_UNKNOWN_PROTOCOL = 0
 
 
 class RoutedFlow(NamedTuple):
@@ -82,7 +85,7 @@ def read_routed(
     on_ports = any(each.on_ports for each in rules.values())
     flows = _largest_flows(traffic, with_ports=on_ports)[:most]
     flows = [owned for owned in flows if not rerouted.include(owned[0][0].socket.remote)]
-    routes = linux.read_routes([_flow(owned[0][0].socket) for owned in flows], rules)
+    routes = linux.read_routes([_flow(owned[0][0]) for owned in flows], rules)
     via = read_via({route for route in routes if route}, links, siblings)
     by_way: dict[Way, list[OwnedTraffic]] = {}
     routed = []
@@ -102,7 +105,7 @@ def _largest_flows(traffic: Iterable[OwnedTraffic], *, with_ports: bool) -> list
     octets: Counter[object] = Counter()
     for owned in traffic:
         each = owned[0]
-        key = key_of(each.socket)
+        key = key_of(each.socket), each.protocol
         flows.setdefault(key, []).append(owned)
         octets[key] += each.sent + each.received
     return [flows[key] for key, _ in octets.most_common(linux.MAX_ROUTES)]
@@ -122,9 +125,12 @@ def _returns(socket: Socket, route: linux.Route, addresses: Addresses) -> bool:
     )
 
 
-def _flow(socket: Socket) -> linux.Flow:
+def _flow(traffic: SocketTraffic) -> linux.Flow:
+    socket, protocol = traffic.socket, _PROTOCOLS.get(traffic.protocol, _UNKNOWN_PROTOCOL)
     ports = socket.local_port, socket.remote_port
-    return linux.Flow(socket.local, socket.remote, socket.device, socket.mark, socket.uid, ports=ports)
+    return linux.Flow(
+        socket.local, socket.remote, socket.device, socket.mark, socket.uid, protocol=protocol, ports=ports
+    )
 
 
 def _underlay(
@@ -137,7 +143,7 @@ def _underlay(
         if link.tunnel and link.tunnel[1] and not ipaddress.ip_address(link.tunnel[1]).is_multicast
     }
     tunnels = {index: ends for index, ends in tunnels.items() if not rerouted.include(ends[1])}
-    flows = [linux.Flow(local, remote) for local, remote in tunnels.values()]
+    flows = [linux.Flow(*ends, protocol=_UNKNOWN_PROTOCOL) for ends in tunnels.values()]
     routes = linux.read_routes(flows, rules)
     return {index: route.device for index, route in zip(tunnels, routes, strict=True) if route}
 

@@ -1,8 +1,8 @@
 """Reads by which interface packets leave the host, from ``NETLINK_ROUTE``; see rtnetlink(7).
 
-Guarantees: the kernel itself looks the route up, with its policy rules. Without a route, and if the route
-depends on a value that is not known, the interface is unknown. A local destination has the loopback
-interface. At most `MAX_ROUTES` routes are looked up in one call.
+Guarantees: the kernel itself looks the route up, with its policy rules. Without a route, and if the route, or
+the choice between equal paths, depends on a value that is not known, the interface is unknown. A local
+destination has the loopback interface. At most `MAX_ROUTES` routes are looked up in one call.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ _UNKNOWN_RULES = {_FRA_TUN_ID, 25, 26}  # FRA_DSCP, FRA_FLOWLABEL: not known of 
 _OF_A_RULE = {_FRA_FWMARK, *_PORT_RULES, *_UNKNOWN_RULES}
 _FAMILIES = {4: int(socket.AF_INET), 16: int(socket.AF_INET6)}
 _HASH_POLICIES = {4: "ipv4/fib_multipath_hash_policy", 16: "ipv6/fib_multipath_hash_policy"}
+#: Policies by which the addresses alone choose between equal paths, of IPv4 (policy 2 outside of tunnels).
+_BY_ADDRESSES = (0, 2)
+#: RTM_F_FIB_MATCH: the answer is the entry of the table. One with several paths has no RTA_OIF.
+_FIB_MATCH = 0x2000
 
 
 class Flow(NamedTuple):
@@ -43,6 +47,7 @@ class Flow(NamedTuple):
 
     ``device`` is the interface that the socket is bound to, else 0. ``ports`` are the local and the remote
     one. ``arrives`` is the interface by which the packet came from elsewhere, 0 if it is this host's own.
+    A ``protocol`` of 0 is not known.
     """
 
     source: bytes
@@ -64,11 +69,15 @@ class Route(NamedTuple):
 
 @dataclass(slots=True)
 class Rules:
-    """On what the routes of one address family depend: policy rules, and the hash of equal paths."""
+    """On what the routes of one address family depend: policy rules, and the hash of equal paths.
+
+    With ``hashes_packets`` only the packets that arrive show which of equal paths they take.
+    """
 
     on_mark: bool = False
     on_ports: bool = False
     on_unknown: bool = False
+    hashes_packets: bool = False
 
 
 def read_routes(flows: Sequence[Flow], rules: Mapping[int, Rules]) -> list[Route | None]:
@@ -86,9 +95,13 @@ def read_routes(flows: Sequence[Flow], rules: Mapping[int, Rules]) -> list[Route
     found: list[Route | None] = []
     with netlink.exchange(_NETLINK_ROUTE) as ask:
         for each in flows:
-            flow = _needed(each, rules[len(each.destination)])
+            of_family = rules[len(each.destination)]
+            flow = _needed(each, of_family)
             if flow is not None and flow not in known and len(known) < MAX_ROUTES:
-                known[flow] = _route(ask, flow)
+                route = _route(ask, flow)
+                if route and _is_hash_unknown(flow, of_family) and not _route(ask, flow, _FIB_MATCH):
+                    route = None
+                known[flow] = route
             found.append(known.get(flow) if flow is not None else None)
     return found
 
@@ -150,32 +163,44 @@ def read_rules() -> dict[int, Rules]:
             raise
     for length, name in _HASH_POLICIES.items():
         of_family = rules.setdefault(length, Rules())
-        of_family.on_ports |= bool((sysctl.read_numbers(name) or (0,))[0])
+        policy = (sysctl.read_numbers(name) or (0,))[0]
+        of_family.on_ports |= bool(policy)
+        # That of IPv6 always includes the flow label.
+        of_family.hashes_packets = length == 16 or policy not in _BY_ADDRESSES
     return rules
 
 
 def _needed(flow: Flow, rules: Rules) -> Flow | None:
     """The flow without the values that its route does not depend on; ``None`` if one of them is unknown."""
     mark = flow.mark if rules.on_mark else 0
-    if rules.on_unknown or mark is None or (rules.on_ports and flow.ports is None):
+    if rules.on_unknown or mark is None or (rules.on_ports and not (flow.ports and flow.protocol)):
         return None
     if not rules.on_ports:
-        return flow._replace(mark=mark, protocol=0, ports=None)
+        # The hash of IPv6 always includes the protocol.
+        protocol = flow.protocol if len(flow.destination) == 16 and not flow.arrives else 0
+        return flow._replace(mark=mark, protocol=protocol, ports=None)
     return flow._replace(mark=mark)
 
 
-def _route(ask: Callable[[int, bytes], bytes], flow: Flow) -> Route | None:
-    answer = ask(_GETROUTE, _request(flow))
+def _is_hash_unknown(flow: Flow, rules: Rules) -> bool:
+    """Whether the kernel's answer may be another one of equal paths than that of the packets."""
+    if flow.arrives:
+        return rules.hashes_packets
+    return len(flow.destination) == 16 and not flow.protocol
+
+
+def _route(ask: Callable[[int, bytes], bytes], flow: Flow, flags: int = 0) -> Route | None:
+    answer = ask(_GETROUTE, _request(flow, flags))
     try:
         return parse_route(answer, flow.destination)
     except OSError:  # no route
         return None
 
 
-def _request(flow: Flow) -> bytes:
+def _request(flow: Flow, flags: int) -> bytes:
     bits = 8 * len(flow.destination)
     source_bits = bits if flow.source else 0
-    body = _ROUTE.pack(_FAMILIES[len(flow.destination)], bits, source_bits, 0, 0, 0, 0, 0, 0)
+    body = _ROUTE.pack(_FAMILIES[len(flow.destination)], bits, source_bits, 0, 0, 0, 0, 0, flags)
     body += attribute(_RTA_DST, flow.destination)
     if flow.arrives:  # then no user sends it
         body += attribute(_RTA_IIF, struct.pack("=I", flow.arrives))
@@ -187,9 +212,10 @@ def _request(flow: Flow) -> bytes:
         body += attribute(_RTA_OIF, struct.pack("=I", flow.device))
     if flow.mark:
         body += attribute(_RTA_MARK, struct.pack("=I", flow.mark))
+    if flow.protocol:
+        body += attribute(_RTA_IP_PROTO, bytes([flow.protocol]))
     if flow.ports:
         local, remote = flow.ports
-        body += attribute(_RTA_IP_PROTO, bytes([flow.protocol]))
         body += attribute(_RTA_SPORT, struct.pack("!H", local))
         body += attribute(_RTA_DPORT, struct.pack("!H", remote))
     return body

@@ -203,6 +203,94 @@ def test_equal_paths_are_chosen_by_ports_as_the_kernel_does(host):
     assert set(expected) == {"eth0", "eth1"}
 
 
+@pytest.fixture
+def two_paths(namespace):
+    """A host with two equal paths to the networks 10.50.0.0/24 and fd50::/64."""
+    here = namespace()
+    for n in (1, 2):
+        next_hop = namespace()
+        veth(here, next_hop, (f"u{n}", "p"), (f"10.{n}.0.1/24", f"10.{n}.0.2/24"))
+        for end, name, address in ((here, f"u{n}", f"fd0{n}::1/64"), (next_hop, "p", f"fd0{n}::2/64")):
+            end.ip("addr", "add", address, "dev", name, "nodad")
+        hardware_address = next_hop.links()["p"]["address"]  # so that no packet waits for it
+        here.ip("neigh", "add", f"fd0{n}::2", "lladdr", hardware_address, "dev", f"u{n}")
+    here.ip("addr", "add", "fd77::1/128", "dev", "lo", "nodad")
+    for network, hops in (("10.50.0.0/24", "10.{}.0.2"), ("fd50::/64", "fd0{}::2")):
+        paths = [word for n in (1, 2) for word in ("nexthop", "via", hops.format(n))]
+        here.ip("route", "add", network, *paths)
+    for name in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+        here.sysctl(f"net.{name}", 1)
+    return here
+
+
+def send_packets(protocol, destination):
+    """More packets than the neighbours exchange among themselves; the answers do not matter."""
+    kind = socket.SOCK_STREAM if protocol == socket.IPPROTO_TCP else socket.SOCK_DGRAM
+    for _ in range(40):
+        with socket.socket(socket.AF_INET6, kind) as end:
+            end.setblocking(False)
+            end.bind(("fd77::1", 0))
+            end.connect_ex((destination, 9))
+            if kind == socket.SOCK_DGRAM:
+                end.send(bytes(100))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("protocol", [socket.IPPROTO_TCP, socket.IPPROTO_UDP])
+def test_equal_paths_of_ipv6_are_those_of_the_packets(two_paths, protocol):
+    """The kernel's choice depends on the protocol as well; the interfaces count where the packets went."""
+    destinations = [f"fd50::{n:x}" for n in range(1, 17)]
+    flows = [
+        Flow(ip_address("fd77::1").packed, ip_address(each).packed, protocol=protocol)
+        for each in destinations
+    ]
+    used = []
+    for each in destinations:
+        before = two_paths.links()
+        two_paths.call(send_packets, protocol, each)
+        now = two_paths.links()
+        sent = {
+            name: now[name]["stats64"]["tx"]["packets"] - before[name]["stats64"]["tx"]["packets"]
+            for name in ("u1", "u2")
+        }
+        used.append(max(sent, key=sent.__getitem__))
+    names = {link["ifindex"]: name for name, link in two_paths.links().items()}
+    assert [names[route.device] for route in two_paths.call(look_up, flows)] == used
+    assert set(used) == {"u1", "u2"}
+    unknown = [each._replace(protocol=0) for each in flows]
+    assert two_paths.call(look_up, unknown) == [None] * len(flows)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("policy", [0, 1])
+def test_which_of_equal_paths_a_forwarded_packet_takes(two_paths, policy):
+    """It is known if the addresses alone decide; a flow label, or ports, do not reach the kernel's answer."""
+    two_paths.sysctl("net.ipv4.fib_multipath_hash_policy", policy)
+    arrives = two_paths.links()["u1"]["ifindex"]
+    ends = {
+        "equal": ("10.1.0.9", "10.50.0.1"),
+        "single": ("10.1.0.9", "10.2.0.2"),
+        "local": ("10.1.0.9", "10.2.0.1"),
+        "equal, IPv6": ("fd01::9", "fd50::1"),
+        "single, IPv6": ("fd01::9", "fd02::2"),
+        "local, IPv6": ("fd01::9", "fd02::1"),
+    }
+    flows = [
+        Flow(ip_address(here).packed, ip_address(there).packed, ports=(40000, 81), arrives=arrives)
+        for here, there in ends.values()
+    ]
+    found = dict(zip(ends, two_paths.call(look_up, flows), strict=True))
+    names = {link["ifindex"]: name for name, link in two_paths.links().items()}
+    assert (found.pop("equal") is None) == (policy == 1)
+    assert {case: route and names[route.device] for case, route in found.items()} == {
+        "single": "u2",
+        "local": "lo",
+        "equal, IPv6": None,
+        "single, IPv6": "u2",
+        "local, IPv6": "lo",
+    }
+
+
 @pytest.mark.root
 def test_the_number_of_routes_is_bounded(host, monkeypatch):
     """What is beyond the bound is unknown; a route that is known already costs none."""

@@ -106,11 +106,20 @@ def owner_text(entry: Mapping[str, Any]) -> str:
     """``nginx[1234]``, ``nginx[1234] in container web``, ``nginx[1234] or sh[5]``, ``app[1] or 3 others``."""
     name, pid = entry.get("name") or "a process that has ended", entry.get("pid")
     text, others = f"{name}[{pid}]" if pid else name, entry.get("shared_with", ())
-    text += f" in {entry['namespace']}" if entry.get("namespace") else ""
+    text += _place_text(entry) if entry.get("namespace") else ""
     if len(others) == 1:
         return f"{text} or {owner_text(others[0])}"
     at_least = "at least " if len(others) == MAX_HOLDERS - 1 else ""
     return f"{text} or {at_least}{len(others)} others" if others else text
+
+
+def _place_text(entry: Mapping[str, Any]) -> str:
+    """`` in container web``; a process may also use the network of a container that it is not in."""
+    label = entry["namespace"]
+    kind = label.partition(" ")[0]
+    # After the name may follow what distinguishes it from others.
+    is_inside = kind not in ("container", "unit") or f"{label} ".startswith(f"{kind} {entry.get(kind)} ")
+    return f" in {label}" if is_inside else f" in the network of {label}"
 
 
 def owned_by(entry: Mapping[str, Any]) -> str:

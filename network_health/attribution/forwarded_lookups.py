@@ -138,7 +138,7 @@ class _Lookup:
         crossings, note = Crossings(direction, traffic.by_way, traffic.paths, carried_by).of(index)
         ends = forwarded_flows.largest_ends(crossings, direction)
         namespaces = self._snapshot.namespaces.entries if self._snapshot.namespaces else ()
-        places = read_places(traffic, ends, namespaces)
+        places = read_places(traffic, ends, namespaces, carried_by)
         return forwarded_flows.part_of(crossings, direction, carried, self._count, places), note
 
     def _of_packets(self, index: int, direction: int) -> Part | None:

@@ -2,7 +2,8 @@
 
 Guarantees: routes are looked up for the flows with most bytes, at most `_MAX_ROUTES` pairs of addresses. A
 flow has a way only if the routes of both directions agree. An address is in a namespace only if that has it,
-and packets to it leave by the veth interface that leads there.
+packets to it leave by the veth interface that leads there, and this one can have carried all bytes of the
+address: another container may have the same one, or send from it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from network_health.attribution.forwarded_flows import at_destination, at_source
-from network_health.attribution.interface_paths import InterfacePaths, Way
+from network_health.attribution.interface_paths import RECEIVED, SENT, Carried, InterfacePaths, Way
 from network_health.attribution.interface_traffic import (
     LOOPBACK,
     Addresses,
@@ -27,6 +28,8 @@ from network_health.sources import linux
 
 #: Pairs of addresses; three routes each, which takes about 50 ms.
 _MAX_ROUTES = 1000
+#: Flows and interfaces are read at slightly different moments.
+_TOLERANCE = 1.1
 #: How many namespaces are entered for their addresses.
 _MAX_ENTERED = 3
 
@@ -123,25 +126,45 @@ def read_ways(
 
 
 def read_places(
-    traffic: ForwardedTraffic, addresses: Iterable[bytes], namespaces: Iterable[Namespace]
+    traffic: ForwardedTraffic, addresses: Iterable[bytes], namespaces: Iterable[Namespace], carried: Carried
 ) -> dict[bytes, str]:
     """The label of the network namespace that has each address; without those that are not known.
 
     Addresses are looked up in their order; a namespace that denies access, or has ended, has none.
     """
     by_id = {each.kernel_id: each for each in namespaces if each.kernel_id is not None}
+    octets = _by_address(traffic.flows)
     inside: dict[int, set[bytes]] = {}
     found = {}
     for address in addresses:
-        link = traffic.paths.links.get(traffic.neighbours.get(address, 0))
+        index = traffic.neighbours.get(address, 0)
+        link = traffic.paths.links.get(index)
         namespace = by_id.get(link.peer_namespace) if link and link.peer_namespace is not None else None
-        if namespace is None:
+        most = [_TOLERANCE * each for each in carried.get(index, (0, 0))]
+        if (
+            namespace is None
+            or octets[address][SENT] > most[RECEIVED]
+            or octets[address][RECEIVED] > most[SENT]
+        ):
             continue
         if namespace.inode not in inside and len(inside) < _MAX_ENTERED:
             inside[namespace.inode] = _read_addresses(namespace)
         if address in inside.get(namespace.inode, ()):
             found[address] = namespace.label
     return found
+
+
+def _by_address(flows: Iterable[TrackedFlow]) -> dict[bytes, tuple[int, int]]:
+    """The bytes that each address sent and received."""
+    octets: dict[bytes, tuple[int, int]] = {}
+    for flow in flows:
+        for address, *moved in (
+            (flow.original.source, flow.sent, flow.received),
+            (flow.reply.source, flow.received, flow.sent),
+        ):
+            known = octets.get(address, (0, 0))
+            octets[address] = known[SENT] + moved[SENT], known[RECEIVED] + moved[RECEIVED]
+    return octets
 
 
 def _read_addresses(namespace: Namespace) -> set[bytes]:

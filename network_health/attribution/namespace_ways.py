@@ -27,7 +27,8 @@ Ways = Sequence[tuple[Way, Sequence[OwnedTraffic]]]
 class _Arrival(NamedTuple):
     """Where a flow arrives: at the veth ``end``; if a bridge hands it to the host also at ``uppers``.
 
-    It is routed if ``is_routed``; else the bridge hands it to the port ``leaves``, 0 if that is not known.
+    It is routed if ``is_routed``; else a bridge hands it to the port ``leaves``, 0 if its further way is not
+    known.
     """
 
     flow: LeavingFlow
@@ -110,6 +111,9 @@ def _through_bridges(
     }
     for each in arrivals:
         bridge, hop = links[each.end].master or 0, each.flow.hardware_address
+        if each.flow.is_tunneled:
+            yield each._replace(is_routed=False)
+            continue
         if bridge not in links or links[bridge].kind == "vrf":
             yield each
             continue

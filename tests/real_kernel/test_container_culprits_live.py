@@ -24,7 +24,7 @@ from network_health.model import FlowTuple
 from network_health.sources import linux
 from tests import nftables
 from tests.containers import docker, new_cgroup
-from tests.netns import run
+from tests.netns import run, veth
 from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, named, started
 from tests.real_kernel.test_interface_culprits_live import add
 from tests.tracepoints import needs_tracepoints
@@ -156,6 +156,26 @@ def test_a_container_that_uses_the_network_of_another(namespace):
     assert all_masked(content, "outbound") == {"eth0": text}
     (uplink,) = content["metrics"]["culprits"]["tx_rate"]
     assert uplink["processes"][0]["container"] == app
+
+
+def test_what_a_container_sends_through_its_own_tunnel(namespace):
+    """The host routes the packets of the tunnel, not those inside: these would leave by eth0."""
+    it, switch, far = Host(namespace), namespace(), namespace()
+    add(switch, "name br0 type bridge")
+    for end, name, address in ((it.host, "eth1", "10.7.0.1/24"), (far, "p", "10.7.0.2/24")):
+        veth(switch, end, (f"to-{name}", name), ("10.99.0.1/32", address))
+        switch.ip("link", "set", f"to-{name}", "master", "br0")
+    it.host.ip("route", "add", "default", "via", OUTSIDE)
+    far.ip("route", "add", "default", "via", "10.7.0.1")
+    box = namespace()
+    veth(it.host, box, ("direct", "eth0"), ("10.6.0.1/24", "10.6.0.2/24"))
+    box.ip("route", "add", "default", "via", "10.6.0.1")
+    for end, remote, address in ((box, "10.7.0.2", "10.5.0.1/24"), (far, "10.6.0.2", "10.5.0.2/24")):
+        add(end, f"name vx0 type vxlan id 5 remote {remote} dstport 4789", address=address)
+    with listening(far, it.outside), sending(box, Sender("vpn", "10.5.0.2", 20)):
+        content = check(it.host, [Sender("own", OUTSIDE, 25, udp=True)], namespaces="auto")
+    assert {name: set(shares) for name, shares in named(content).items()} == {"eth0": set(), "eth1": set()}
+    assert named(content, "inbound") == {"direct": {"vpn": pytest.approx(95, abs=HIGHER)}}
 
 
 def test_two_containers_on_one_uplink(namespace):

@@ -1,7 +1,8 @@
 """Looks up whose packets this host forwards, for a high rate that no process explains.
 
 Guarantees: nothing is sampled on a host that never forwarded a packet. An answer is kept as `kept_answers`
-says, also that nothing is known. A sample with less than half of the rate gives no answer. Processes that are
+says, also that nothing is known. The lookup has a time limit of its own: what is found without it is reported
+in any case. A sample with less than half of the rate gives no answer. Processes that are
 known are named first; forwarded bytes that may be theirs name nobody.
 """
 
@@ -24,7 +25,7 @@ from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.rate_lookups import RATES
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
-from network_health.sources import linux
+from network_health.sources import Answer, Isolated, linux
 
 Attributed = tuple[tuple[Finding, ...], Attribution]
 
@@ -32,6 +33,7 @@ SAMPLE_S = 1.0
 #: No sample is started later than this after the start of the lookups of a check: with two listings of many
 #: flows it takes up to 5 s.
 _LATEST_S = 4.0
+_MAX_S = 5.0
 #: Forwarded bytes are looked up unless processes have this share of a rate.
 _EXPLAINED_PERCENT = 50
 #: Two samples of one rate differ a little.
@@ -45,6 +47,7 @@ class ForwardedLookups:
 
     def __init__(self) -> None:
         self._kept = KeptAnswers()
+        self._isolated = Isolated[list[tuple[Finding, Culprits]]]("forwarded", _MAX_S)
 
     def improved(
         self,
@@ -64,13 +67,16 @@ class ForwardedLookups:
             and _entry(attribution.evidence, each).get("coverage_percent", 0) < _EXPLAINED_PERCENT
         ]
         due = self._kept.due(wanted, settings.culprit_refresh_sec, started_s)
-        failure = attribution.failure
-        if due and time.monotonic() < started_s + _LATEST_S:
-            try:
-                self._kept.keep(_look_up(due, snapshot, settings), started_s)
-            except (OSError, ValueError) as error:
-                text = f"forwarded: {type(error).__name__}: {error}"
-                failure = f"{failure}; {text}" if failure else text
+        failures = [attribution.failure, *self._kept.failures()]
+        if due and time.monotonic() >= started_s + _LATEST_S:
+            failures.append("forwarded: no time was left to look into forwarded packets")
+        elif due:
+            outcome = self._isolated.run(lambda: Answer([*_look_up(due, snapshot, settings)], "kernel"))
+            self._kept.keep(outcome.value or (), started_s)
+            if outcome.failure:
+                failures.append(f"forwarded: {outcome.failure.reason}")
+                self._kept.fail(due, failures[-1], started_s)
+        failure = "; ".join(each for each in failures if each)
         named, kept = self._kept.applied(wanted, started_s)
         texts = {(each.check, each.subject): each.culprit for each in named}
         improved, evidence = list[Finding](), dict(attribution.evidence)

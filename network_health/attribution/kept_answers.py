@@ -5,7 +5,8 @@ Guarantees:
   changed by a fifth since the last lookup, and after the refresh time. This time doubles up to
   `MAX_REFRESH_S` as long as the value stays.
 - A finding whose lookup costs little in this check is looked up in any case.
-- A failed lookup is repeated in the next check.
+- A failed lookup is repeated in the next check; if it is costly (`KeptAnswers.fail`), when the value has
+  changed by a fifth, or the refresh time has passed.
 - A finding is looked up if a process that its clause names has ended: at once after its first lookup, later
   when the refresh time has passed. Until then the clause has `` (ended)`` in place of the pid, which another
   process may have.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from network_health.attribution.evidence import Culprits
 from network_health.model import Finding
@@ -45,6 +47,14 @@ class _Kept:
     descriptors: Mapping[int, int | None] = field(default_factory=dict)
 
 
+class _Failed(NamedTuple):
+    """Why a lookup failed; ``value`` is that of the finding."""
+
+    reason: str
+    value: float
+    at_s: float
+
+
 class KeptAnswers:
     """The culprits by finding; times are those of a monotonic clock.
 
@@ -59,6 +69,7 @@ class KeptAnswers:
     ) -> None:
         self._start_time_of, self._descriptors_of = start_time_of, descriptors_of
         self._kept: dict[_Key, _Kept] = {}
+        self._failed: dict[_Key, _Failed] = {}
 
     def due(
         self, findings: Sequence[Finding], refresh_s: int, now_s: float, cheap: Collection[str] = ()
@@ -69,11 +80,14 @@ class KeptAnswers:
         """
         keys = {_key(finding) for finding in findings if finding.check not in _NOT_KEPT}
         self._kept = {key: kept for key, kept in self._kept.items() if key in keys}
-        return tuple(
+        due = tuple(
             each
             for each in findings
             if each.breached and (each.check in cheap or self._is_due(each, refresh_s, now_s))
         )
+        keys -= {_key(finding) for finding in due}
+        self._failed = {key: failed for key, failed in self._failed.items() if key in keys}
+        return due
 
     def keep(
         self, answers: Iterable[tuple[Finding, Culprits]], now_s: float, cheap: Collection[str] = ()
@@ -87,6 +101,14 @@ class KeptAnswers:
             started = {pid: self._start_time_of(pid) for pid in pids}
             descriptors = {pid: self._descriptors_of(pid) for pid in pids}
             self._kept[_key(finding)] = _Kept(culprits, finding.value, now_s, repeats, started, descriptors)
+
+    def fail(self, findings: Iterable[Finding], reason: str, now_s: float) -> None:
+        """Keep that the lookup of findings failed, maybe in part, and why. An answer is still reported."""
+        self._failed |= {_key(each): _Failed(reason, each.value, now_s) for each in findings}
+
+    def failures(self) -> Collection[str]:
+        """Why the lookups of findings failed that are not due."""
+        return dict.fromkeys(each.reason for each in self._failed.values())
 
     def applied(
         self, findings: Sequence[Finding], now_s: float
@@ -113,7 +135,10 @@ class KeptAnswers:
         return tuple(with_clauses), {**host, **others}
 
     def _is_due(self, finding: Finding, refresh_s: int, now_s: float) -> bool:
-        kept = self._kept.get(_key(finding))
+        failed, kept = self._failed.get(_key(finding)), self._kept.get(_key(finding))
+        is_last = failed and (kept is None or kept.at_s < failed.at_s)
+        if failed and is_last and now_s - failed.at_s < refresh_s and not _has_changed(failed, finding):
+            return False
         if kept is None or _has_changed(kept, finding) or self._has_closed_half(kept):
             return True
         wait_s = min(refresh_s << kept.repeats, max(refresh_s, MAX_REFRESH_S))
@@ -148,5 +173,5 @@ def _key(finding: Finding) -> _Key:
     return finding.check, finding.subject, finding.aspect, about
 
 
-def _has_changed(kept: _Kept, finding: Finding) -> bool:
+def _has_changed(kept: _Kept | _Failed, finding: Finding) -> bool:
     return abs(finding.value - kept.value) >= _CHANGE * abs(kept.value)

@@ -105,8 +105,12 @@ class Sampled(NamedTuple):
     failures: list[str]
 
 
-def sample_together(namespaces: Sequence[Namespace], seconds: float, *, with_calls: bool) -> Sampled:
+def sample_together(
+    namespaces: Sequence[Namespace], seconds: float, deadline_s: float, *, with_calls: bool
+) -> Sampled:
     """Sample this namespace and ``namespaces``; ``with_calls`` as in `sampling.sample`.
+
+    Those whose sockets are not read when the clock reaches ``deadline_s`` are failures.
 
     Raises:
         OSError: the kernel denies access to this namespace, or starts no thread.
@@ -117,7 +121,7 @@ def sample_together(namespaces: Sequence[Namespace], seconds: float, *, with_cal
     until_s: Future[float] = Future()
     calls: Future[linux.Calls | None] = Future()
     works = [
-        (each.pid, each.inode, partial(_sample, each, step, until_s, calls, here))
+        (each.pid, each.inode, partial(_sample, each, step, until_s, calls, here, deadline_s))
         for each, step in zip(namespaces, steps, strict=True)
     ]
     with (
@@ -150,10 +154,15 @@ def sample_together(namespaces: Sequence[Namespace], seconds: float, *, with_cal
 
 
 def _sample(
-    namespace: Namespace, step: _Steps, until_s: Future[float], calls: Future[linux.Calls | None], here: str
+    namespace: Namespace,
+    step: _Steps,
+    until_s: Future[float],
+    calls: Future[linux.Calls | None],
+    here: str,
+    deadline_s: float,
 ) -> NamespaceTraffic:
     """Runs in the namespace, in a thread of its own."""
-    with contextlib.closing(TrafficWindows()) as windows:
+    with contextlib.closing(TrafficWindows(deadline_s)) as windows:
         step.entered.set()
         end_s = until_s.result(2 * _WAIT_S)
         windows.read()

@@ -7,6 +7,7 @@ about closed sockets, the window has ``is_whole`` false.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,11 +55,14 @@ class Window:
 class TrafficWindows:
     """Reads one window after the other, in the network namespace of the calling thread.
 
+    The sockets must be read before the clock reaches ``deadline_s``.
+
     Raises:
         OSError: the kernel denies access.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, deadline_s: float = math.inf) -> None:
+        self._deadline_s = deadline_s
         with contextlib.ExitStack() as opened:
             self._closed = opened.enter_context(contextlib.closing(ClosedSockets()))
             self._routes = RouteChanges()
@@ -76,7 +80,7 @@ class TrafficWindows:
         """The window since the last call; the first one is empty. After ``is_last`` only `close` may follow.
 
         Raises:
-            OSError: the kernel denies access.
+            OSError: the kernel denies access, or the time is up.
             KernelFormatError: its answer has an unknown format.
         """
         last_s, self._at_s = self._at_s, time.monotonic()
@@ -84,7 +88,7 @@ class TrafficWindows:
         self._carried, self._packets = read_carried()
         self._counted = read_ip_counters()
         before = None if last_s is None else self._open
-        listing = read_tcp_bytes(before, self._resent, is_last=is_last)
+        listing = read_tcp_bytes(before, self._resent, self._deadline_s, is_last=is_last)
         closed, is_whole = self._closed.take()
         traffic: tuple[SocketTraffic, ...] = ()
         resent: tuple[SocketResent, ...] = ()

@@ -121,3 +121,32 @@ def test_another_peer_or_route_is_another_finding():
     assert kept.applied([one], 5)[0][0].culprit == " (one)"
     assert kept.due([other], 300, 5) == (other,)
     assert kept.applied([other], 5)[0] == (other,)
+
+
+def test_a_costly_lookup_that_fails_is_not_repeated_at_once():
+    """It is after the refresh time, or when the value has changed; its reason and the old answer stay."""
+    kept = KeptAnswers()
+    kept.keep([(count(), (" (c)", {}))], 0.0)
+    kept.fail(kept.due([count()], 300, 300.0), "denied", 300.0)
+    assert [kept.due([count()], 300, now_s) for now_s in (330.0, 599.0)] == [(), ()]
+    assert list(kept.failures()) == ["denied"]
+    assert kept.applied([count()], 599.0)[1] == {"connections": {"age_s": 599.0}}
+    assert kept.due([count()], 300, 600.0) == (count(),)
+    assert list(kept.failures()) == []
+    kept.fail([count()], "denied", 600.0)
+    assert kept.due([count(120.0)], 300, 630.0) == (count(120.0),)
+    kept.fail([count()], "denied", 630.0)
+    assert kept.due([], 300, 660.0) == ()
+    assert list(kept.failures()) == []
+
+
+def test_an_answer_of_which_a_part_failed_is_an_answer():
+    """It is looked up again when its process ends, and why a part is missing is reported with it."""
+    started = {7: 1.0}
+    kept = KeptAnswers(started.get)
+    kept.keep([(count(), (" (app[7])", {"pid": 7}))], 0.0)
+    kept.fail([count()], "denied", 0.0)
+    assert kept.due([count()], 300, 30.0) == ()
+    assert list(kept.failures()) == ["denied"]
+    started.clear()
+    assert kept.due([count()], 300, 60.0) == (count(),)

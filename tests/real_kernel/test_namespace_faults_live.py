@@ -12,6 +12,7 @@ import time
 import pytest
 
 from network_health import Monitor, Settings
+from network_health.attribution import namespace_lookups
 from tests.containers import container
 from tests.netns import run, veth
 from tests.real_kernel.paced import Sender, listening, started
@@ -70,6 +71,69 @@ def test_setns_is_refused(routed):
     assert found[1:-1] == ("network_issue", [])
     reason = r"rx_rate: PermissionError: \[Errno 1\] (setns: )?Operation not permitted"
     assert re.fullmatch(reason, found[-1])
+
+
+def test_a_refusal_is_kept(routed):
+    """Until the culprit is due again, nothing is read for it, and each report has the reason."""
+    host, outside, box = routed
+
+    def watch():
+        deny(SETNS)
+        sampled = []
+        sample_together = namespace_lookups.sample_together
+        namespace_lookups.sample_together = lambda *args, **more: (
+            sampled.append(args) or sample_together(*args, **more)
+        )
+        monitor = Monitor(SETTINGS)
+        failures = []
+        for _ in range(3):
+            time.sleep(0.4)
+            culprits = monitor.check().as_content()["metrics"]["culprits"]
+            failures.append(re.sub(r"setns: ", "", culprits["failure"]))
+        return len(sampled), failures
+
+    with listening(outside), started(box, Sender("backup", "10.8.0.2", 20).run):
+        time.sleep(0.5)
+        found = host.call(watch)
+    assert found == (1, ["rx_rate: PermissionError: [Errno 1] Operation not permitted"] * 3)
+
+
+def limited(name, value):
+    """The host's own sender and that of a container, both named if there is time; ``name`` is a limit."""
+
+    def look_up():
+        setattr(namespace_lookups, name, value)
+        monitor = Monitor(Settings.from_mapping({"rx_threshold_mbps": 1, "tx_threshold_mbps": 1}))
+        time.sleep(0.5)
+        content = monitor.check().as_content()
+        return content["details"], content["metrics"]["culprits"]["failure"]
+
+    return look_up
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "reason"),
+    [
+        ("_MAX_S", 0.5, ", other network namespaces: TimeoutError: no answer within 0.5 s"),
+        ("_READ_S", 0.5, ": TimeoutError: not all sockets were read in time"),
+        ("_LATEST_S", 0.0, ": no time was left to look into other network namespaces"),
+    ],
+)
+def test_other_namespaces_take_too_long(routed, limit, value, reason):
+    """The answer of the host's own sockets is reported, and what is missing."""
+    host, outside, box = routed
+    senders = (
+        started(box, Sender("backup", "10.8.0.2", 10).run),
+        started(host, Sender("own", "10.9.0.2", 20).run),
+    )
+    with listening(outside, box), senders[0], senders[1]:
+        time.sleep(0.5)
+        details, failure = host.call(limited(limit, value))
+    assert re.search(r"v-box outbound [\d.]+ Mbps > 1 Mbps \(\d+% by own\[\d+\] to 10.9.0.2:5000", details), (
+        details
+    )
+    assert "backup" not in details
+    assert failure.endswith(reason), failure
 
 
 def test_a_container_ends_while_it_is_sampled(routed):

@@ -125,7 +125,7 @@ class OwnerFinder:
         owners = self._of_closed(closed)
         wanted = {inode for inode in inodes if inode}
         held = self._still_held(wanted)
-        if now() - self._searched_at_s > _KEPT_S:
+        if wanted and now() - self._searched_at_s > _KEPT_S:
             self._forget()
         search_all = not self._searched or bool(wanted - held.keys() - self._without_owner)
         search = OwnerSearch(deadline_s, now, () if search_all else self._searched)

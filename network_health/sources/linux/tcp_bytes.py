@@ -6,7 +6,9 @@ Sockets are compared by cookie.
 
 from __future__ import annotations
 
+import math
 import struct
+import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +50,7 @@ class TcpBytes:
     changed: list[Socket] = field(default_factory=list)
     listeners: list[Socket] = field(default_factory=list)
     is_last: bool = False
+    deadline_s: float = math.inf
 
     def add_same(self, cookies: array[int], counters: bytes, first: int, end: int) -> int:
         """Add sockets from number ``first`` on, as long as they have the counters of the listing before.
@@ -76,25 +79,34 @@ class TcpBytes:
 
 
 def read_tcp_bytes(
-    before: Mapping[int, bytes] | None, resent_before: Mapping[int, bytes], *, is_last: bool = False
+    before: Mapping[int, bytes] | None,
+    resent_before: Mapping[int, bytes],
+    deadline_s: float = math.inf,
+    *,
+    is_last: bool = False,
 ) -> TcpBytes:
     """List the sockets that can send, and the listeners; compare with the counters of the listing before.
 
     Raises:
+        TimeoutError: the clock has reached ``deadline_s``.
         OSError: the kernel denies access.
         KernelFormatError: its answer has an unknown format.
     """
     request = inet_diag.tcp_request(_STATES, 1 << INFO - 1)
-    return inet_diag.dump(request, partial(TcpBytes, before, resent_before, is_last=is_last), parse)
+    return inet_diag.dump(
+        request, partial(TcpBytes, before, resent_before, is_last=is_last, deadline_s=deadline_s), parse
+    )
 
 
 def parse(datagram: bytes, listing: TcpBytes) -> bool:
     """Add the sockets of one datagram to ``listing``; True if the dump ends here.
 
     Raises:
-        OSError: the kernel reports an error.
+        OSError: the kernel reports an error, or the time of the listing is up.
         KernelFormatError: the datagram has an unknown format.
     """
+    if time.monotonic() > listing.deadline_s:
+        raise TimeoutError("not all sockets were read in time")
     layouts = Layouts(INFO, MARK)
     add = partial(_add, datagram, layouts, listing)
     add_equal = partial(_add_equal, datagram, layouts, listing, add)

@@ -73,7 +73,7 @@ class FakeKernel:
         users = Counter({(33, 0): 1321, (1000, 0): 597, (34, 0): 1, (0, 0): 2})
         return SocketListing(tuple(g._replace(owners={}) for g in groups), access_denied=True, users=users)
 
-    def tcp_bytes(self, before, resent_before, *, is_last=False):
+    def tcp_bytes(self, before, resent_before, deadline_s, *, is_last=False):
         """The transfer, and a socket whose process is in another namespace."""
         remote = packed("10.0.0.9"), 873
         row = "ESTABLISHED", HOST, 40000, *remote, RSYNC * 100_000, 9000

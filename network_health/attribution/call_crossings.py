@@ -48,8 +48,11 @@ class CallCrossings:
     def __init__(
         self, calls: linux.Calls, carried: Carried, rerouted: linux.ChangedRoutes, looped: int | None
     ) -> None:
+        newest: dict[int, int] = {}
+        for each in calls.traffic:
+            newest[each.pid] = max(each.started, newest.get(each.pid, 0))
         self.owned = [
-            _owned(each)
+            _owned(each, is_known=bool(each.pid) and each.started == newest[each.pid])
             for each in calls.traffic
             if each.namespace == calls.namespace and each.protocol not in _TCP and not each.is_copy
         ]
@@ -182,7 +185,8 @@ def _delivered(traffic: Sequence[OwnedTraffic], rules: Mapping[int, linux.Rules]
     ]
 
 
-def _owned(call: CallTraffic) -> OwnedTraffic:
+def _owned(call: CallTraffic, *, is_known: bool) -> OwnedTraffic:
+    """Without an owner if it is not known: a pid is that of the last process that had it."""
     socket = Socket(
         state="",
         local=call.local,
@@ -195,4 +199,4 @@ def _owned(call: CallTraffic) -> OwnedTraffic:
         mark=call.mark,
         uid=call.uid,
     )
-    return SocketTraffic(socket, call.sent, call.received, call.protocol), (call.pid,) if call.pid else None
+    return SocketTraffic(socket, call.sent, call.received, call.protocol), (call.pid,) if is_known else None

@@ -47,9 +47,10 @@ class Lookup:
         calls = window.calls.traffic if window and window.calls else ()
         self._count = self.settings.top_n_procs or 1
         self._interfaces = {each.link.name: each for each in self.snapshot.interfaces or ()}
-        names = {each.pid: each.name for each in calls}
+        # Of several processes that had the same pid, the last one: see `CallCrossings`.
+        counted = {each.pid: each for each in sorted(calls, key=lambda each: each.started)}
         labels = {each.namespace.inode: each.namespace.label for each in self.others}
-        self.owners = OwnerLookups(self.finder, self.search_s, names, labels)
+        self.owners = OwnerLookups(self.finder, self.search_s, counted, labels)
         self._connections = ConnectionLookups(self.snapshot, self.owners, self._count)
         self._rates = (
             RateLookups(window, self._interfaces, self.settings, self.owners, self.others) if window else None

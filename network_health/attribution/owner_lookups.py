@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from network_health.attribution import ownership
-from network_health.model import ANOTHER_PROCESS, Holders, Owner, Socket
+from network_health.model import ANOTHER_PROCESS, CallTraffic, Holders, Owner, Socket
 from network_health.sources import linux
 
 
@@ -43,7 +43,7 @@ def read_connected(sockets: Sequence[Socket], listeners: Sequence[Socket]) -> Na
 class OwnerLookups:
     """Finds owners with ``finder``, for at most ``search_s`` from now on.
 
-    ``names`` are those of processes that may have ended, by pid. ``labels`` are those of the network
+    ``counted`` are calls of processes that may have ended, by pid. ``labels`` are those of the network
     namespaces whose processes are reported with it, by inode. ``known`` has the processes that were reported,
     by pid.
     """
@@ -52,11 +52,11 @@ class OwnerLookups:
         self,
         finder: linux.OwnerFinder,
         search_s: float,
-        names: Mapping[int, str] = MappingProxyType({}),
+        counted: Mapping[int, CallTraffic] = MappingProxyType({}),
         labels: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
         self._finder = finder
-        self._names, self._labels = names, labels
+        self._counted, self._labels = counted, labels
         self.deadline_s = time.monotonic() + search_s
         self.known: dict[int, Owner] = {}
 
@@ -105,11 +105,13 @@ class OwnerLookups:
             return Owner(None, "another process")
         if pid not in self.known:
             details = linux.read_process_details([pid]).get(pid)
-            if details is None and pid in self._names:  # it has ended, and another one may have its pid
-                return Owner(None, self._names[pid])
             name, user = (details.name, details.user) if details else (None, None)
             inode = linux.read_namespace_of(pid) if self._labels else None
             namespace = None if inode is None else self._labels.get(inode)
             places = linux.read_container_and_unit(pid)
-            self.known[pid] = Owner(pid, name, user, *places, namespace=namespace)
+            owner = Owner(pid, name, user, *places, namespace=namespace)
+            counted = self._counted.get(pid)
+            if counted and not linux.is_running(pid, counted.started):  # another one may have its pid
+                return Owner(None, counted.name)
+            self.known[pid] = owner
         return self.known[pid]

@@ -9,6 +9,7 @@ class CallTraffic(NamedTuple):
     """The payload bytes that one process sent or received by calls on sockets to one peer, in a window.
 
     ``pid`` is 0 if the process is not visible from this pid namespace; ``name`` is that of the thread.
+    ``started`` is the start of the process in ticks since boot, modulo 2**32.
     ``namespace`` is the inode of the socket's network namespace. ``protocol`` is ``tcp``, ``udp``, ``icmp``,
     ``packet``, ``raw icmp``. Addresses are packed, empty if they are not set.
     ``device``, ``mark`` and ``uid`` are as in `Socket`.
@@ -27,6 +28,7 @@ class CallTraffic(NamedTuple):
     sent: int
     received: int
     calls: int
+    started: int
 
     @property
     def is_copy(self) -> bool:

@@ -21,9 +21,7 @@ from tests.seccomp import SETNS, deny
 
 pytestmark = pytest.mark.root
 
-SETTINGS = Settings.from_mapping(
-    {"rx_threshold_mbps": 1, "tx_threshold_mbps": 10**6, "container_conn_threshold": 50}
-)
+SETTINGS = Settings.from_mapping({"rx_threshold_mbps": 1, "tx_threshold_mbps": 10**6})
 
 
 @pytest.fixture

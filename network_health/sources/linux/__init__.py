@@ -37,6 +37,7 @@ from network_health.sources.linux.proc_sockets import read_connections_from_proc
 from network_health.sources.linux.process_visibility import HIDEPID, PID_NAMESPACE, read_obstacle
 from network_health.sources.linux.procfs import (
     ProcessReader,
+    is_running,
     read_command,
     read_descriptor_count,
     read_name,
@@ -91,6 +92,7 @@ __all__ = [
     "find_owners_first_in",
     "is_accounting",
     "is_forwarding",
+    "is_running",
     "network_of",
     "own_path",
     "read_boot_id",

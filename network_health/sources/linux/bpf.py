@@ -116,9 +116,8 @@ def _pid_namespace() -> PidNamespace | None:
 
 def _parsed(entries: Mapping[bytes, bytes]) -> Iterator[CallTraffic]:
     for key, value in entries.items():
-        (pid, namespace, device, family, protocol, kind, port, direction, mark, uid, remote, local) = (
-            KEY.unpack(key)
-        )
+        (pid, namespace, device, family, protocol, kind, port, direction, mark, uid, *more) = KEY.unpack(key)
+        remote, local, started = more
         octets, calls, name = VALUE.unpack(value)
         is_packet = family == socket.AF_PACKET
         yield CallTraffic(
@@ -135,6 +134,7 @@ def _parsed(entries: Mapping[bytes, bytes]) -> Iterator[CallTraffic]:
             sent=octets if direction == SEND else 0,
             received=octets if direction == RECEIVE else 0,
             calls=calls,
+            started=started,
         )
 
 

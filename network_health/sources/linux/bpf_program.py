@@ -18,6 +18,7 @@ the notation of the kernel's verifier::
     key.mark, key.uid = r6->sk_mark, r6->sk_uid
     key.namespace = r6->skc_net->ns.inum
     key.pid = get_current_pid_tgid() >> 32   // or get_ns_current_pid_tgid(...).tgid, 0 if it is not visible
+    key.started = get_current_task_btf()->group_leader->start_boottime / 10 ms
     r0 = map_lookup(map, &key)
     if r0 goto add
     value = 0; get_current_comm(value.name, 16)
@@ -47,25 +48,29 @@ MEMBERS = {
     "sock": ("sk_type", "sk_protocol", "sk_mark", "sk_uid"),
     "net": ("ns",),
     "ns_common": ("inum",),
+    "task_struct": ("group_leader", "start_boottime"),
 }
 SEND, RECEIVE = 0, 1
 #: pid, network namespace, device, family, protocol, type, remote port, direction, mark, uid, remote and local
-#: address.
-KEY = struct.Struct("=IIIHHH2sIII16s16s4x")
+#: address, start of the process.
+KEY = struct.Struct("=IIIHHH2sIII16s16sI")
 #: Bytes, calls, name.
 VALUE = struct.Struct("=QQ16s")
 
 _PID, _NAMESPACE, _DEVICE, _FAMILY, _PROTOCOL, _TYPE, _PORT = 0, 4, 8, 12, 14, 16, 18
-_DIRECTION, _MARK, _UID, _REMOTE, _LOCAL = 20, 24, 28, 32, 48
+_DIRECTION, _MARK, _UID, _REMOTE, _LOCAL, _STARTED = 20, 24, 28, 32, 48, 64
 #: Places on the stack, below r10: the key, the value, the pids in a namespace.
 _AT_KEY, _AT_VALUE, _AT_PIDS = -72, -104, -112
 _NOT_RECEIVED = 0x2002  # MSG_PEEK | MSG_ERRQUEUE
-_MAP_LOOKUP, _MAP_UPDATE, _PID_TGID, _COMM, _PID_IN_NAMESPACE = 1, 2, 14, 16, 120
+_MAP_LOOKUP, _MAP_UPDATE, _PID_TGID, _COMM, _PID_IN_NAMESPACE, _TASK = 1, 2, 14, 16, 120, 158
+#: The unit of the start of a process in ``/proc/<pid>/stat``, in ns.
+_TICK_NS = 10_000_000
 _ONLY_NEW = 1  # BPF_NOEXIST
 _LOAD = {2: 0x69, 4: 0x61, 8: 0x79}
 _STORE = {2: 0x6B, 4: 0x63, 8: 0x7B}
 _MOVE, _SET, _SET_32, _ADD, _AND, _STORE_VALUE, _ADD_LOCKED = 0xBF, 0xB7, 0xB4, 0x07, 0x57, 0x7A, 0xDB
 _SHIFT_LEFT, _SHIFT_RIGHT, _SHIFT_SIGNED, _CALL, _RETURN, _LOAD_MAP = 0x67, 0x77, 0xC7, 0x85, 0x95, 0x18
+_DIVIDE = 0x37
 _GOTO, _IF_EQUAL, _IF_DIFFERENT, _IF_NOT_POSITIVE = 0x05, 0x15, 0x55, 0xD5
 
 
@@ -165,6 +170,7 @@ def program(
     code.add(_LOAD[8], 8, 6, common["skc_net"])
     code.take(4, 8, offsets["net"]["ns"] + offsets["ns_common"]["inum"], _NAMESPACE)
     _take_pid(code, pids)
+    _take_start(code, offsets["task_struct"])
     _count(code)
     return code.program()
 
@@ -212,6 +218,14 @@ def _take_pid(code: _Assembler, pids: PidNamespace | None) -> None:
         code.add(_CALL, value=_PID_IN_NAMESPACE)
         code.add(_LOAD[4], 0, 10, _AT_PIDS + 4)
     code.store(4, _AT_KEY + _PID, 0)
+
+
+def _take_start(code: _Assembler, offsets: Mapping[str, int]) -> None:
+    code.add(_CALL, value=_TASK)
+    code.add(_LOAD[8], 1, 0, offsets["group_leader"])
+    code.add(_LOAD[8], 1, 1, offsets["start_boottime"])
+    code.add(_DIVIDE, 1, value=_TICK_NS)
+    code.store(4, _AT_KEY + _STARTED, 1)
 
 
 def _count(code: _Assembler) -> None:

@@ -116,6 +116,16 @@ def read_start_time(pid: int) -> float | None:
         return None
 
 
+def is_running(pid: int, started: int) -> bool:
+    """Whether the process that started at this tick since boot (modulo 2**32) has not ended.
+
+    Raises:
+        KernelFormatError: its ``stat`` has an unknown format.
+    """
+    now = read_start_time(pid)
+    return now is not None and int(now) & 0xFFFFFFFF == started
+
+
 def read_descriptor_count(pid: int) -> int | None:
     """How many descriptors a process has open; ``None`` if that is not known, as before Linux 6.2."""
     try:

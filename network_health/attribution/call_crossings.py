@@ -3,6 +3,7 @@
 Guarantees: as `interface_paths`: a byte counts for an interface only if it must have crossed it. If the route
 is not known, because the socket has no peer, these are the bytes that no other interface can have carried.
 What sockets may receive as copies does not count, nor does what was sent to a next hop that does not answer.
+Of all flows only those with most bytes count, at most `_MAX_FLOWS`: a process can have thousands of peers.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from network_health.attribution.interface_paths import (
     Way,
     bytes_of,
 )
-from network_health.attribution.interface_traffic import RoutedTraffic, read_routed
+from network_health.attribution.interface_traffic import RoutedTraffic, largest_flows, read_routed
 from network_health.attribution.process_traffic import OwnedTraffic
 from network_health.model import CallTraffic, Socket, SocketTraffic
 from network_health.sources import linux
@@ -34,6 +35,7 @@ _TCP = {"tcp", "mptcp"}
 #: Calls and interfaces are read at slightly different moments.
 _TOLERANCE = 1.1
 _HALF_PERCENT = 50
+_MAX_FLOWS = 1000
 #: The TCP traffic that crossed an interface.
 CrossingsOf = Callable[[int], Sequence[Crossing]]
 
@@ -117,14 +119,15 @@ class CallCrossings:
 
     @cached_property
     def _routable(self) -> tuple[list[OwnedTraffic], list[OwnedTraffic]]:
-        """The traffic whose route can be looked up, and the other."""
+        """The traffic whose route can be looked up, and that without one; not that of the smallest flows."""
         rules = linux.read_rules()
         routable, unplaced = list[OwnedTraffic](), list[OwnedTraffic]()
         for each in self.owned:
             remote = each[0].socket.remote
             # The local port is not known.
             (routable if remote and not rules[len(remote)].on_ports else unplaced).append(each)
-        return _delivered(routable, rules), unplaced
+        flows = largest_flows(routable, with_ports=False)[:_MAX_FLOWS]
+        return _delivered([each for flow in flows for each in flow], rules), unplaced
 
     def _elsewhere(self, target: int, direction: int, tcp_of: CrossingsOf) -> float:
         """How many bytes other interfaces than ``target`` can have carried, without their TCP traffic."""

@@ -83,7 +83,7 @@ def read_routed(
     addresses = Addresses(linux.read_interface_addresses())
     siblings = sibling_addresses(links)
     on_ports = any(each.on_ports for each in rules.values())
-    flows = _largest_flows(traffic, with_ports=on_ports)[:most]
+    flows = largest_flows(traffic, with_ports=on_ports)[:most]
     flows = [owned for owned in flows if not rerouted.include(owned[0][0].socket.remote)]
     routes = linux.read_routes([_flow(owned[0][0]) for owned in flows], rules)
     via = read_via({route for route in routes if route}, links, siblings)
@@ -98,7 +98,7 @@ def read_routed(
     return RoutedTraffic(paths, by_way, routed)
 
 
-def _largest_flows(traffic: Iterable[OwnedTraffic], *, with_ports: bool) -> list[list[OwnedTraffic]]:
+def largest_flows(traffic: Iterable[OwnedTraffic], *, with_ports: bool) -> list[list[OwnedTraffic]]:
     """The traffic of each flow, at most `linux.MAX_ROUTES`; the largest first."""
     key_of = _WITH_PORTS if with_ports else _WITHOUT_PORTS
     flows: dict[object, list[OwnedTraffic]] = {}

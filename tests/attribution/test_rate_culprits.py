@@ -130,7 +130,7 @@ def test_flows_are_sockets_with_the_same_route(on_ports, flows, monkeypatch):
     owned = [
         (traffic(n, 0, port, peer), None) for n, port, peer in ((9, 1, OTHER), (8, 2, PEER), (10, 3, OTHER))
     ]
-    found = interface_traffic._largest_flows(owned, with_ports=on_ports)
+    found = interface_traffic.largest_flows(owned, with_ports=on_ports)
     assert [sorted((each.sent for each, _ in flow), reverse=True) for flow in found] == flows
 
 

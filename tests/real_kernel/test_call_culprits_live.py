@@ -9,6 +9,7 @@ import time
 import pytest
 
 from network_health import Monitor, Settings
+from network_health.attribution import call_crossings
 from tests.netns import veth
 from tests.real_kernel.paced import Sender, check, clauses, listening, named, pace, started
 from tests.tracepoints import needs_tracepoints
@@ -54,6 +55,17 @@ def test_beside_tcp_on_one_link(host):
             here, [Sender("quic", "10.8.0.2", 30, udp=True), Sender("backup", "10.8.0.2", 10)], bpf=True
         )
     assert named(content) == {"eth0": pytest.approx({"quic": 72, "backup": 24}, abs=SHARE)}
+
+
+def test_very_many_peers(host, monkeypatch):
+    """Routes are looked up for the flows with most bytes; the processes of the others are not named."""
+    monkeypatch.setattr(call_crossings, "_MAX_FLOWS", 1)
+    here, one, _ = host
+    one.ip("address", "add", "10.8.0.3/24", "dev", "p")
+    senders = [Sender("quic", "10.8.0.2", 20, udp=True), Sender("small", "10.8.0.3", 10, udp=True)]
+    with listening(one):
+        content = check(here, senders, bpf=True)
+    assert named(content) == {"eth0": pytest.approx({"quic": 64}, abs=SHARE)}
 
 
 def unconnected(name, address):

@@ -12,9 +12,10 @@ from network_health.attribution import namespace_traffic
 from network_health.attribution.traffic_window import TrafficWindows
 from network_health.sources.linux import call_in_namespace, read_namespaces
 from tests.netns import veth
-from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, started
+from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, named, started
 
 pytestmark = pytest.mark.root
+SHARE = 12
 
 
 @pytest.fixture
@@ -93,6 +94,21 @@ def test_an_active_alert_does_not_enter_the_container_again(routed):
         numbers, clause = host.call(watch)
     assert numbers == [1, 1, 1]
     assert clause == f"N% by backup[PID] in namespace {box.name} to 10.8.0.2:{PORT})"
+
+
+def test_a_container_with_very_many_flows(routed, monkeypatch):
+    """Those with most bytes are followed, at most 1,000 (here one); other bytes have no process."""
+    assert namespace_traffic._MAX_FLOWS == 1000
+    monkeypatch.setattr(namespace_traffic, "_MAX_FLOWS", 1)
+    host, outside, box = routed
+    outside.ip("address", "add", "10.8.0.3/24", "dev", "p")
+    senders = Sender("big", "10.8.0.2", 20), Sender("small", "10.8.0.3", 10)
+    with listening(outside), started(box, *(each.run for each in senders)):
+        content = check(host, [], namespaces="auto")
+    assert masked(clauses(content, "inbound")["v-box"]) == (
+        f"N% by big[PID] in namespace {box.name} to 10.8.0.2:{PORT}"
+    )
+    assert named(content, "inbound")["v-box"] == {"big": pytest.approx(64, abs=SHARE)}
 
 
 def test_two_containers_are_not_mixed_up(namespace, routed):

@@ -7,7 +7,6 @@ is not changed; only its clause is added.
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -28,7 +27,7 @@ from network_health.attribution.sampling import SAMPLE_S, Sampling, has_few_sock
 from network_health.attribution.traffic_window import Window
 from network_health.model import Attribution, Finding, Snapshot
 from network_health.settings import Settings
-from network_health.sources.linux import OwnerFinder, read_descriptor_count, read_start_time
+from network_health.sources.linux import OwnerFinder, read_descriptor_count, read_start_time, release_memory
 
 #: A lookup ends by itself after this time, before it is left behind as a failure.
 _MAX_S = 9.0
@@ -123,7 +122,7 @@ class Attributor:
                 answers, known = self._with_calls(answers, known, lookup, findings, started_s)
             self._kept.keep(answers, started_s, cheap)
             if not has_few_sockets(snapshot):
-                gc.collect()  # Python would keep the memory of a large listing for later use
+                release_memory()
         findings, evidence = self._kept.applied(findings, started_s)
         if not is_lookup and not evidence and peer_percent is None:
             return None

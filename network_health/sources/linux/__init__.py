@@ -22,6 +22,7 @@ from network_health.sources.linux.interface_addresses import (
 from network_health.sources.linux.interface_counters import CounterReader
 from network_health.sources.linux.ip_counters import read_ip_counters
 from network_health.sources.linux.link_loss import read_loss_kinds
+from network_health.sources.linux.memory import release_memory
 from network_health.sources.linux.namespace_entry import call_in_namespace, calls_in_namespaces
 from network_health.sources.linux.namespace_ids import read_namespace_ids
 from network_health.sources.linux.namespace_reader import NamespaceReader
@@ -133,6 +134,7 @@ __all__ = [
     "read_unicast_addresses",
     "read_user",
     "read_users",
+    "release_memory",
     "require_proc",
     "tracks_connections",
     "user_name",

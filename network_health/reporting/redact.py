@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from network_health.model import Interface, Link
 from network_health.reporting.report import Report
 
 ADDRESS, USER = "<address>", "<user>"
@@ -23,16 +24,21 @@ _HEX = "[0-9A-Fa-f]+"
 _V6 = rf"(?:{_HEX}:){{6,}}(?:{_V4}|{_HEX}:{_HEX})|(?:(?:{_HEX}:)+|:):+(?:(?:{_HEX}:)*(?:{_V4}|{_HEX}))?"
 _ADDRESS = re.compile(rf"(?:{_V6}|{_V4})(?:/[0-9]+)?")
 
+#: The attributes of a report that are values of the model, or texts.
+_TYPED = ("changes", "interfaces", "processes", "protocols", "namespaces", "alerts", "resolved", "failures")
+
 
 def redacted(report: Report, what: Collection[str]) -> Report:
     """The report with everything masked that ``what`` names: "addresses", "users"."""
     if not what:
         return report
+    metrics = _masked(report.metrics, what)
     return replace(
         report,
         details=_masked(report.details, what),
-        metrics=_masked(report.metrics, what),
-        changes=tuple(_masked(change, what) for change in report.changes),
+        metrics=metrics,
+        culprits=metrics.get("culprits", {}),
+        **{name: _typed(getattr(report, name), what) for name in _TYPED},
     )
 
 
@@ -45,6 +51,28 @@ def _masked(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - any JSO
             for key, inner in value.items()
         }
     return [_masked(inner, what) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _typed(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - any value of the model
+    """The same value of the model with its texts masked."""
+    if isinstance(value, Interface):
+        return value._replace(link=_link(value.link)) if "addresses" in what else value
+    if isinstance(value, tuple):
+        masked = (_typed(inner, what) for inner in value)
+        return value._make(masked) if hasattr(value, "_make") else tuple(masked)
+    if is_dataclass(value) and not isinstance(value, type):
+        inner = {each.name: getattr(value, each.name) for each in fields(value)}
+        if "users" in what and inner.get("user"):
+            inner["user"] = USER
+        return replace(value, **{name: _typed(each, what) for name, each in inner.items()})
+    return _masked(value, what) if isinstance(value, str) else value
+
+
+def _link(link: Link) -> Link:
+    """A tunnel's addresses are packed; the other addresses are text."""
+    name = _ADDRESS.sub(_mask_if_address, link.name)
+    ipv4, ipv6 = (ADDRESS,) * len(link.ipv4), (ADDRESS,) * len(link.ipv6)
+    return replace(link, name=name, ipv4=ipv4, ipv6=ipv6, tunnel=None)
 
 
 def _mask_if_address(match: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ value becomes what the reference reports for it, such as 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from network_health.alerting import Alert, ResolvedAlert, Verdict, finding_sentences, resolved_sentences
@@ -15,7 +15,9 @@ from network_health.model import (
     Attribution,
     Connections,
     Cost,
+    Failure,
     Interface,
+    Namespaces,
     Protocols,
     RankedProcess,
     Share,
@@ -36,6 +38,10 @@ class Report:
 
     ``due`` says whether the report is to be sent; ``changes`` has one sentence for the log for each change
     since the previous check. Neither is part of the content.
+
+    The attributes from ``interfaces`` on are what ``metrics`` is made of, with their types; ``None`` where a
+    collector failed. ``alerts`` are the active ones, ``resolved`` those that were until this check, and
+    ``culprits`` is the evidence by check. What the setting ``redact`` masks is masked in them, too.
     """
 
     status: str
@@ -45,6 +51,16 @@ class Report:
     timestamp: float
     due: bool = True
     changes: tuple[str, ...] = ()
+    interfaces: tuple[Interface, ...] | None = field(default=None, repr=False)
+    connections: Connections | None = field(default=None, repr=False)
+    processes: tuple[RankedProcess, ...] | None = field(default=None, repr=False)
+    protocols: Protocols | None = field(default=None, repr=False)
+    namespaces: Namespaces | None = field(default=None, repr=False)
+    alerts: tuple[Alert, ...] = field(default=(), repr=False)
+    resolved: tuple[ResolvedAlert, ...] = field(default=(), repr=False)
+    culprits: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    failures: tuple[Failure, ...] = field(default=(), repr=False)
+    cost: Cost | None = field(default=None, repr=False)
 
     def as_content(self) -> dict[str, Any]:
         """The ``content`` of the packet, with the reference's names."""
@@ -82,8 +98,25 @@ def build_report(
         status, severity = "healthy", "INFO"
         details = " ".join((HEALTHY_DETAILS, *(f"{s}." for s in resolved_sentences(verdict.resolved))))
     metrics = _metrics(snapshot, settings_errors) | _alert_metrics(verdict)
-    changes = tuple(map(safe_text, verdict.changes))
-    return Report(status, severity, safe_text(details), metrics, snapshot.timestamp, verdict.due, changes)
+    return Report(
+        status,
+        severity,
+        safe_text(details),
+        metrics,
+        snapshot.timestamp,
+        verdict.due,
+        tuple(map(safe_text, verdict.changes)),
+        interfaces=snapshot.interfaces,
+        connections=snapshot.connections,
+        processes=snapshot.top_processes,
+        protocols=snapshot.protocols,
+        namespaces=snapshot.namespaces,
+        alerts=verdict.alerts,
+        resolved=verdict.resolved,
+        culprits=metrics.get("culprits", {}),
+        failures=snapshot.failures,
+        cost=snapshot.cost,
+    )
 
 
 def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, Any]:

@@ -2,11 +2,27 @@
 
 import ipaddress
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from network_health.alerting import Alert, ResolvedAlert
+from network_health.model import (
+    Failure,
+    Finding,
+    Interface,
+    Link,
+    Namespace,
+    Namespaces,
+    PortUse,
+    ProcessDetails,
+    ProcessSample,
+    Protocols,
+    RankedProcess,
+    Share,
+)
 from network_health.reporting.redact import ADDRESS, USER, redacted
 from network_health.reporting.report import Report
 
@@ -34,6 +50,40 @@ def test_addresses_are_masked_everywhere():
         "interfaces": [{"iface": "eth0", "ip": [ADDRESS], "ip6": [ADDRESS, ADDRESS]}],
         "culprits": {"x": {"address": f"[{ADDRESS}]:443", "user": "www"}},
     }
+
+
+def test_the_typed_attributes_are_masked():
+    """What an attribute has beside the metrics: links, processes, alerts, namespaces, failures, culprits."""
+    link = Link("eth0", up=True, ipv4=("10.0.0.1",), ipv6=("fe80::1",), tunnel=(b"abcd", b""))
+    process = RankedProcess(ProcessSample(7, "nc 10.0.0.1", 1.0, 2.0, 3), 4.0, ProcessDetails(user="www"))
+    alert = Alert(Finding("tx_rate", "eth0", "t", 2, 1, culprit=" (to 10.0.0.1)"), 1.0, 2.0)
+    ports = Protocols(busiest_ports=PortUse("10.0.0.1", "10.0.0.2", 80, Share(1, 2)))
+    masked = redacted(
+        replace(
+            report(culprits={"tx_rate": {"address": "10.0.0.1"}}),
+            interfaces=(Interface(link, 1.0),),
+            processes=(process,),
+            protocols=ports,
+            namespaces=Namespaces((Namespace(1, 2, mounted="10.0.0.1", tcp=3),)),
+            alerts=(alert,),
+            resolved=(ResolvedAlert(alert, 3.0, "normal"),),
+            failures=(Failure("interfaces", "OSError: 10.0.0.1"),),
+        ),
+        ["addresses", "users"],
+    )
+    hidden = replace(alert, finding=replace(alert.finding, culprit=f" (to {ADDRESS})"))
+    assert masked.interfaces == (
+        Interface(replace(link, ipv4=(ADDRESS,), ipv6=(ADDRESS,), tunnel=None), 1.0),
+    )
+    assert masked.processes == (
+        RankedProcess(ProcessSample(7, f"nc {ADDRESS}", 1.0, 2.0, 3), 4.0, ProcessDetails(user=USER)),
+    )
+    assert masked.protocols == Protocols(busiest_ports=PortUse(ADDRESS, ADDRESS, 80, Share(1, 2)))
+    assert masked.namespaces == Namespaces((Namespace(1, 2, mounted=ADDRESS, tcp=3),))
+    assert masked.alerts == (hidden,)
+    assert masked.resolved == (ResolvedAlert(hidden, 3.0, "normal"),)
+    assert masked.failures == (Failure("interfaces", f"OSError: {ADDRESS}"),)
+    assert masked.culprits == {"tx_rate": {"address": ADDRESS}}
 
 
 def test_known_users_are_masked():

@@ -11,5 +11,14 @@ from network_health.reporting.report import (
     interface_metrics,
     process_metrics,
 )
+from network_health.reporting.text import safe_text
 
-__all__ = ["Report", "build_report", "connection_metrics", "interface_metrics", "process_metrics", "redacted"]
+__all__ = [
+    "Report",
+    "build_report",
+    "connection_metrics",
+    "interface_metrics",
+    "process_metrics",
+    "redacted",
+    "safe_text",
+]

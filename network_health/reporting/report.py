@@ -25,7 +25,7 @@ from network_health.model import (
 )
 from network_health.reporting.namespaces import namespace_metrics
 from network_health.reporting.network import TRAFFIC_KEYS, network_metrics, traffic_metrics
-from network_health.reporting.text import safe_text
+from network_health.reporting.text import safe_text, safe_value
 
 SOURCE_AGENT = "NetworkHealthMonitor"
 SERVICE_NAME = "system.network"
@@ -272,7 +272,7 @@ def _share(share: Share) -> dict[str, Any]:
 
 def _add_culprits(metrics: dict[str, Any], attribution: Attribution) -> None:
     """Add ``culprits``, and if bytes were counted the bytes of processes."""
-    evidence = _plain(attribution.evidence)
+    evidence = safe_value(attribution.evidence)
     if attribution.failure:
         evidence["failure"] = safe_text(attribution.failure)
     if evidence:
@@ -285,15 +285,6 @@ def _add_culprits(metrics: dict[str, Any], attribution: Attribution) -> None:
     for process in metrics.get("top_procs", ()):
         entry = by_pid.get(process["pid"], {})
         process.update({key: entry[key] for key in TRAFFIC_KEYS if key in entry})
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """The same value with every text safe for JSON, and lists for tuples."""
-    if isinstance(value, str):
-        return safe_text(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

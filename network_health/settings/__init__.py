@@ -4,7 +4,16 @@ In: the directive's ``config`` block. Out: `Settings`, and one sentence for each
 """
 
 from network_health.settings.mistakes import shown
-from network_health.settings.rules import NotAllowed, Rule, number
+from network_health.settings.rules import NotAllowed, Rule, endpoint, number
 from network_health.settings.settings import Settings, SettingsError, SettingsOutcome
 
-__all__ = ["NotAllowed", "Rule", "Settings", "SettingsError", "SettingsOutcome", "number", "shown"]
+__all__ = [
+    "NotAllowed",
+    "Rule",
+    "Settings",
+    "SettingsError",
+    "SettingsOutcome",
+    "endpoint",
+    "number",
+    "shown",
+]

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from network_health.export import endpoint
+from network_health.export.bounded_server import MAX_CLIENTS
 from network_health.export.endpoint import Endpoint
 
 TEXT = b"network_health_settings_errors 0.0\n"
@@ -121,7 +122,7 @@ def test_hanging_clients_delay_no_other_client(monkeypatch):
     """With too many hanging clients a proper request is answered and the oldest is disconnected."""
     monkeypatch.setattr(endpoint, "_TIMEOUT_S", 600)
     with serving() as served:
-        hung = [connected(served.address) for _ in range(endpoint._MAX_CLIENTS + 10)]
+        hung = [connected(served.address) for _ in range(MAX_CLIENTS + 10)]
         try:
             assert get(served.address)[2] == TEXT
             assert hung[0].recv(1) == b""

@@ -9,13 +9,14 @@ from network_health.alerting.plain_state import from_plain, to_plain
 from network_health.alerting.protocol_limits import peer_findings
 from network_health.alerting.sentences import finding_sentences, resolved_sentences
 from network_health.alerting.thresholds import evaluate
-from network_health.alerting.verdict import Alert, ResolvedAlert, Verdict
+from network_health.alerting.verdict import Alert, ResolvedAlert, Verdict, duration_text
 
 __all__ = [
     "Alert",
     "AlertState",
     "ResolvedAlert",
     "Verdict",
+    "duration_text",
     "evaluate",
     "finding_sentences",
     "from_plain",

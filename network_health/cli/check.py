@@ -17,8 +17,9 @@ from network_health.cli import nagios
 from network_health.cli.host_options import add_host_options, read_host_options
 from network_health.cli.parser import Parser, examples
 from network_health.cli.rendering import page
-from network_health.cli.text import Painter, print_errors, use_colour
+from network_health.cli.text import print_errors, use_colour
 from network_health.export import Exporter
+from network_health.reporting import Painter
 
 _SECONDS = 1.0
 

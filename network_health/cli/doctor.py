@@ -7,7 +7,8 @@ import os
 import sys
 
 from network_health.cli.parser import Parser, add_workspace, examples
-from network_health.cli.text import DIM, GREEN, RED, YELLOW, Painter, printable, use_colour
+from network_health.cli.text import use_colour
+from network_health.reporting import DIM, GREEN, RED, YELLOW, Painter, printable
 from network_health.swarm.doctor import examine
 
 _KEY = "SWARM_KEY"

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from network_health.cli.metrics import Content, compared_rate, connection_states, protocol_metrics
-from network_health.cli.text import BOLD, DIM, GREEN, RED, YELLOW, Cell, Painter, printable, table
+from network_health.reporting import (
+    BOLD,
+    DIM,
+    GREEN,
+    RED,
+    YELLOW,
+    Cell,
+    Painter,
+    inline,
+    outline,
+    printable,
+    table,
+)
 from network_health.settings import Settings
 
-_MAX_LISTED = 5
 _SEVERITY_COLOURS = {"INFO": GREEN, "WARNING": YELLOW, "CRITICAL": RED}
 
 
@@ -64,7 +75,7 @@ def _link(link: Content, settings: Settings, breached: set[tuple[str, str]]) -> 
         Cell(str(link["speed_mbps"] or "-")),
         cell(_known_sum(link["new_tx_errs"], link["new_rx_errs"]), "packet_errors"),
         cell(_known_sum(link["new_drops"]), "packet_errors"),
-        Cell(_inline([*link["ip"], *link["ip6"]])),
+        Cell(inline([*link["ip"], *link["ip6"]])),
     ]
 
 
@@ -146,40 +157,7 @@ def _culprits(metrics: Content, painter: Painter) -> Iterator[str]:
     culprits = metrics.get("culprits")
     if culprits:
         yield _title("Culprits", "", painter)
-        yield from _indented(list(_outline(culprits)))
-
-
-def _outline(value: object) -> Iterator[str]:
-    """Simple values in one line; each nested value indented below its name."""
-    if isinstance(value, Mapping):
-        value = {name: part for name, part in value.items() if part not in (None, "", [])}
-        flat = [f"{printable(k)} {_inline(v)}" for k, v in value.items() if _is_flat(v)]
-        if flat:
-            yield ", ".join(flat)
-        for name, part in value.items():
-            if not _is_flat(part):
-                yield f"{printable(name)}:"
-                yield from _indented(list(_outline(part)))
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _outline(part)
-    else:
-        yield printable(value)
-
-
-def _is_flat(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return not any(isinstance(part, Mapping | list | tuple) for part in value)
-    return not isinstance(value, Mapping)
-
-
-def _inline(value: object) -> str:
-    """A list is cut after `_MAX_LISTED` values: an interface may have thousands of addresses."""
-    if not isinstance(value, list | tuple):
-        return printable(value)
-    more = len(value) - _MAX_LISTED
-    listed = " ".join(map(printable, value[:_MAX_LISTED]))
-    return f"{listed} ({more} more)" if more > 0 else listed
+        yield from _indented(list(outline(culprits)))
 
 
 def _cost(metrics: Content, painter: Painter) -> Iterator[str]:

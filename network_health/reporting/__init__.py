@@ -1,6 +1,7 @@
-"""Builds the report of one check.
+"""Builds the report of one check, and formats text for a terminal.
 
-In: a `Snapshot` and a `Verdict`. Out: a `Report` of JSON types, masked by the setting ``redact``.
+In: a `Snapshot` and a `Verdict`. Out: a `Report` of JSON types, masked by the setting ``redact``; lines of
+text.
 """
 
 from network_health.reporting.redact import redacted
@@ -11,14 +12,45 @@ from network_health.reporting.report import (
     interface_metrics,
     process_metrics,
 )
+from network_health.reporting.sparkline import ASCII_LEVELS, BLOCK_LEVELS, SparkCell, sparkline
+from network_health.reporting.terminal import (
+    BOLD,
+    DIM,
+    GREEN,
+    RED,
+    YELLOW,
+    Cell,
+    Painter,
+    cell_width,
+    inline,
+    outline,
+    printable,
+    table,
+)
 from network_health.reporting.text import safe_text
 
 __all__ = [
+    "ASCII_LEVELS",
+    "BLOCK_LEVELS",
+    "BOLD",
+    "DIM",
+    "GREEN",
+    "RED",
+    "YELLOW",
+    "Cell",
+    "Painter",
     "Report",
+    "SparkCell",
     "build_report",
+    "cell_width",
     "connection_metrics",
+    "inline",
     "interface_metrics",
+    "outline",
+    "printable",
     "process_metrics",
     "redacted",
     "safe_text",
+    "sparkline",
+    "table",
 ]

@@ -17,6 +17,7 @@ from network_health.swarm.directive import (
 )
 from network_health.swarm.encrypted_directive import encrypt_again, encrypted_directives
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.history_files import HistoryFile, history_files
 from network_health.swarm.installation import Outcome, install, uninstall
 from network_health.swarm.log_line import log_line
 from network_health.swarm.matrix_root import MATRIX, claim, release
@@ -31,6 +32,7 @@ __all__ = [
     "DISTRIBUTION",
     "MATRIX",
     "AgentService",
+    "HistoryFile",
     "Outcome",
     "PacketGate",
     "SingleInstance",
@@ -40,6 +42,7 @@ __all__ = [
     "claim",
     "encrypt_again",
     "encrypted_directives",
+    "history_files",
     "install",
     "is_directive",
     "launcher",

@@ -13,7 +13,7 @@ import pytest
 from network_health import Monitor
 from network_health.cli.nagios import UNKNOWN, exit_status, status_line
 from network_health.cli.rendering import page
-from network_health.cli.text import Painter
+from network_health.reporting import Painter
 from network_health.settings import Settings
 from tests.cli.command import at_a_terminal, inside, run
 from tests.isolated import outside

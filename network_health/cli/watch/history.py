@@ -1,22 +1,18 @@
-"""Keeps the peaks of rates and connections of earlier reports, and draws them as sparklines. Pure.
+"""Keeps the peaks of rates and connections of earlier reports, for the sparklines. Pure.
 
-Guarantees: one cell of a sparkline is one slot of `SLOT_S` seconds, or of a check's interval if that is
-longer, and shows the slot's highest value. An unknown value is ``None``, never 0. At most `SLOTS` slots are
+Guarantees: a slot is `SLOT_S` seconds, or a check's interval if that is longer, and has the highest value of
+its time. An unknown value is ``None``, never 0. At most `SLOTS` slots are
 kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 SLOT_S = 10.0
 SLOTS = 60
-
-#: From 0 to the limit.
-BLOCK_LEVELS = "▁▂▃▄▅▆▇█"
-ASCII_LEVELS = "_.-:=+*#"
 
 #: The first part of the names of rates in ``metrics.interfaces``.
 Direction = Literal["tx", "rx"]
@@ -110,27 +106,3 @@ def _highest_rate(link: Mapping[str, Any], direction: Direction) -> float | None
 
 def _highest(one: float | None, other: float | None) -> float | None:
     return max((value for value in (one, other) if value is not None), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class SparkCell:
-    """One cell of a sparkline; ``over`` means that its value is above the limit."""
-
-    char: str
-    over: bool = False
-
-
-def sparkline(values: Sequence[float | None], limit: float, levels: str = BLOCK_LEVELS) -> list[SparkCell]:
-    """A cell for each value: blank if unknown, the lowest level for 0, the highest at ``limit`` and above."""
-    highest = len(levels) - 1
-    cells = []
-    for value in values:
-        if value is None:
-            cells.append(SparkCell(" "))
-        elif value > limit:
-            cells.append(SparkCell(levels[-1], over=True))
-        elif value <= 0:
-            cells.append(SparkCell(levels[0]))
-        else:
-            cells.append(SparkCell(levels[1 + min(int(value / limit * highest), highest - 1)]))
-    return cells

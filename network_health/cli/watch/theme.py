@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from network_health.cli.text import printable
-from network_health.cli.watch.history import ASCII_LEVELS, BLOCK_LEVELS
+from network_health.reporting import ASCII_LEVELS, BLOCK_LEVELS, printable
 
 ALERT, SELECTED, DIM, HEAD, SPARK = "bold yellow", "reverse", "dim", "bold", "green"
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health.cli.watch.history import ASCII_LEVELS, BLOCK_LEVELS, SLOT_S, SLOTS, History, sparkline
+from network_health.cli.watch.history import SLOT_S, SLOTS, History
 from network_health.cli.watch.state import State
+from network_health.reporting import ASCII_LEVELS, BLOCK_LEVELS, sparkline
 from tests.cli.watch.contents import content, link, result
 
 

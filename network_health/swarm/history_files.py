@@ -1,0 +1,51 @@
+"""Finds the histories that the agents of this host keep in their own folders, below ``/matrix``.
+
+An agent's folder is ``/matrix/<universe>/<time of the boot>/comm/<universal_id>``; an agent takes its history
+with it to the next boot.
+
+Guarantees: reads only the names of files. No link is followed. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from network_health.swarm.matrix_root import MATRIX
+
+HISTORY = "network-health-history.sqlite"
+_BOOT = re.compile(r"\d{8}_\d{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFile:
+    """The history of one agent, in the latest boot of its universe that has one."""
+
+    universe: str
+    universal_id: str
+    path: Path
+
+
+def history_files(root: Path = MATRIX) -> list[HistoryFile]:
+    """One file for each agent that has one, by universe and universal_id."""
+    found: dict[tuple[str, str], HistoryFile] = {}
+    for universe in _folders(root):
+        for boot in filter(lambda folder: _BOOT.fullmatch(folder.name), _folders(universe)):
+            for node in _folders(boot / "comm"):
+                path = node / "queue" / HISTORY
+                if path.is_file() and not path.is_symlink():
+                    found[universe.name, node.name] = HistoryFile(universe.name, node.name, path)
+    return [found[key] for key in sorted(found)]
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """The folders in a folder, by name; none where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return
+    yield from (folder / name for name in names)

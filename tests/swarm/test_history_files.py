@@ -1,0 +1,41 @@
+"""Which histories the agents of this host keep."""
+
+from network_health.swarm.history_files import HISTORY, HistoryFile, history_files
+
+
+def kept(root, *parts):
+    """The path of a history that an agent has begun."""
+    path = root.joinpath(*parts, "queue", HISTORY)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    return path
+
+
+def test_the_newest_boot_of_each_agent_counts(tmp_path):
+    """An agent that was booted again has one history, and one that is gone since keeps its own."""
+    kept(tmp_path, "u2", "20261124_100000", "comm", "net-1")
+    newer = kept(tmp_path, "u2", "20261125_100000", "comm", "net-1")
+    gone = kept(tmp_path, "u2", "20261124_100000", "comm", "net-2")
+    other = kept(tmp_path, "u1", "20261101_000000", "comm", "net-1")
+    assert history_files(tmp_path) == [
+        HistoryFile("u1", "net-1", other),
+        HistoryFile("u2", "net-1", newer),
+        HistoryFile("u2", "net-2", gone),
+    ]
+
+
+def test_links_and_other_folders_are_ignored(tmp_path):
+    """The link ``latest`` of the framework would name each history twice."""
+    path = kept(tmp_path / "matrix", "u", "20261125_100000", "comm", "net-1")
+    (tmp_path / "matrix" / "u" / "latest").symlink_to("20261125_100000")
+    (tmp_path / "matrix" / "spawn.log").touch()
+    kept(tmp_path / "matrix", "u", "backup", "comm", "net-1")
+    planted = tmp_path / "matrix" / "u" / "20261125_100000" / "comm" / "net-2" / "queue" / HISTORY
+    planted.parent.mkdir(parents=True)
+    planted.symlink_to(path)
+    assert history_files(tmp_path / "matrix") == [HistoryFile("u", "net-1", path)]
+
+
+def test_no_matrix(tmp_path):
+    """A host without a swarm has no history."""
+    assert history_files(tmp_path / "none") == []

@@ -13,7 +13,7 @@ LIBRARY = ROOT / "network_health"
 #: From the lowest to the highest: a stage imports only stages before it.
 STAGES = (
     *("model", "settings", "sources", "collectors", "alerting", "attribution", "delivery", "reporting"),
-    *("export", "monitor", "swarm", "cli"),
+    *("history", "export", "monitor", "swarm", "cli"),
 )
 #: Parts of a stage with public names of their own.
 PARTS = ("sources.linux", "swarm.doctor", "cli.watch")
@@ -41,6 +41,7 @@ DOORS = {
     "matrixswarm": ("swarm",),
     "prometheus_client": ("export",),
     "rich": ("cli.watch",),
+    "sqlite3": ("history",),
 }
 KERNEL_FILES = ("sources.linux", "swarm")
 

@@ -63,7 +63,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         epilog=_EPILOG,
     )
     parser.usage_status = nagios.UNKNOWN
-    add_host_options(parser, "how long to measure the rates; default: 1")
+    add_host_options(parser, "how long to measure the rates; default: 1", ("history", "history_max_mb"))
     parser.add_argument("--json", action="store_true", help="print exactly the content of the agent's packet")
     parser.add_argument("--nagios", action="store_true", help="print one status line with performance data")
     parser.set_defaults(run=_run, failure_status=nagios.UNKNOWN)

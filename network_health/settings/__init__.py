@@ -3,9 +3,9 @@
 In: the directive's ``config`` block. Out: `Settings`, and one sentence for each mistake in the block.
 """
 
-from network_health.settings.mistakes import shown
+from network_health.settings.mistakes import SettingsError, shown
 from network_health.settings.rules import NotAllowed, Rule, endpoint, number
-from network_health.settings.settings import Settings, SettingsError, SettingsOutcome
+from network_health.settings.settings import Settings, SettingsOutcome
 
 __all__ = [
     "NotAllowed",

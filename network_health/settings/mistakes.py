@@ -15,6 +15,14 @@ from network_health.settings import rules
 _MOST_UNKNOWN = 20
 
 
+class SettingsError(ValueError):
+    """One or more settings are not allowed. ``mistakes`` has one sentence each."""
+
+    def __init__(self, mistakes: tuple[str, ...]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes
+
+
 def mistake(key: str, value: object, rule: rules.Rule) -> str:
     """The sentence for a value that is not allowed."""
     return f"{key}: {shown(value)} is not allowed; give {rule.allowed}"

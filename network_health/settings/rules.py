@@ -142,6 +142,21 @@ def textfile() -> Rule:
     return Rule("an absolute path that ends in .prom", read)
 
 
+def switch_or_path(what: str) -> Rule:
+    """True, false, or the absolute path of a file; null is false."""
+
+    def read(value: object) -> bool | str:
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        if not isinstance(value, str) or not value.isprintable():
+            raise NotAllowed
+        if not value.startswith("/") or value.endswith("/"):
+            raise NotAllowed
+        return value
+
+    return Rule(f"true, false, or the absolute path of {what}", read)
+
+
 def endpoint() -> Rule:
     """An address to listen on, stored with its host: ``:9101`` becomes ``127.0.0.1:9101``."""
 

@@ -10,19 +10,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from network_health.settings import rules
-from network_health.settings.mistakes import mistake, shown, unknown_keys
+from network_health.settings.mistakes import SettingsError, mistake, shown, unknown_keys
 from network_health.settings.setting_fields import percent_limit, rate_limit, setting
 
 #: Keys of a node's ``config`` that the framework itself reads; they are ignored here.
 FRAMEWORK_KEYS = frozenset({"factories", "matrix_secure_verified", "role", "service-manager", "ui"})
-
-
-class SettingsError(ValueError):
-    """One or more settings are not allowed. ``mistakes`` has one sentence each."""
-
-    def __init__(self, mistakes: tuple[str, ...]) -> None:
-        super().__init__("; ".join(mistakes))
-        self.mistakes = mistakes
 
 
 _MBPS = rules.threshold("Mbps")
@@ -224,6 +216,19 @@ class Settings:
         rules.optional(rules.endpoint()),
         "address",
         "Serve the metrics of the last check to Prometheus at this address, under /metrics.",
+    )
+    history: bool | str = setting(
+        False,
+        rules.switch_or_path("a file"),
+        "switch",
+        "Keep every check and alert in a file: network-health-history.sqlite in the agent's own folder, or "
+        "this one.",
+    )
+    history_max_mb: int = setting(
+        64,
+        rules.integer("a whole number of MB from 1 to 1000000", minimum=1, maximum=1000000),
+        "MB",
+        "How large the history may be; the oldest checks are removed first.",
     )
 
     def __post_init__(self) -> None:

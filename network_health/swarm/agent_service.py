@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from network_health.delivery import Outbox, SavedState, Schedule
 from network_health.export import Exporter
+from network_health.history import Recorder
 from network_health.monitor import Monitor
 from network_health.reporting import Report
 from network_health.settings import SettingsOutcome
@@ -86,6 +87,7 @@ class AgentService:
         self._refused = dict(outcome.refused)
         self.monitor.settings_errors = outcome.errors
         self._exporter = Exporter(node.log, self._warn)
+        self._recorder = Recorder(folder, outcome.settings, node.log, self._warn)
         self._schedule = Schedule(time.monotonic() + 1, outcome.settings.check_interval_sec)
         self._delivery = OrderedDelivery(comm)
         self._receivers = Receivers(node.nodes_of_role, comm, self._warn)
@@ -119,6 +121,7 @@ class AgentService:
                 report.status, report.severity, report.details, report.metrics, report.timestamp
             )
         self._saved_state.save(self.monitor.state)
+        self._recorder.add(report)
 
     def _wait_until_due(self) -> bool:
         """Wait for the next check; false when the agent ends or a config packet came."""
@@ -171,6 +174,7 @@ class AgentService:
         changes += outcome.warnings
         self._node.log(f"Live config applied: {'; '.join(changes)} (pushed by {asked_by})")
         self._exporter.apply(outcome.settings)
+        self._recorder.apply(outcome.settings)
 
     def _deliver(self) -> None:
         self.outbox.deliver(self._send, self._find_receivers())

@@ -30,6 +30,8 @@ _AGENT_ONLY = (
     "repeat_after_sec",
     "prometheus_textfile",
     "prometheus_listen",
+    "history",
+    "history_max_mb",
 )
 _DEFAULTS: Mapping[str, Any] = {"process_network": "always", "top_n_procs": 15}
 

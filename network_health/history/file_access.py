@@ -1,0 +1,67 @@
+"""Says where a history is, and whether its file may be opened.
+
+Guarantees: a link, a FIFO, or a file of another user is never opened for writing, nor is any file in a folder
+where other users can create one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from network_health.history.kept import HistoryError
+from network_health.settings import Settings
+
+FILE_NAME = "network-health-history.sqlite"
+
+
+def history_path(settings: Settings, folder: Path) -> Path | None:
+    """The file of an agent whose own folder is ``folder``; ``None`` if its history is off."""
+    if isinstance(settings.history, str):
+        return Path(settings.history)
+    return folder / FILE_NAME if settings.history else None
+
+
+def parts(path: Path) -> tuple[Path, Path, Path]:
+    """The file and the two that SQLite keeps beside it."""
+    return path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def require_writable(path: Path) -> None:
+    """Create the file with mode 0600 if it is missing; check that it and its folder are safe to write.
+
+    Raises:
+        HistoryError: they are not.
+        OSError: the folder is missing, or the file cannot be created.
+    """
+    folder = os.stat(path.parent)
+    shared = folder.st_mode & stat.S_IWOTH or (
+        folder.st_mode & stat.S_IWGRP and folder.st_gid != os.getegid()
+    )
+    if shared or folder.st_uid not in (0, os.geteuid()):
+        raise HistoryError(f"{path.parent} is a folder that other users can write: give a folder of your own")
+    for part in parts(path):
+        _require_own(part)
+    flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    os.close(os.open(path, flags, 0o600))
+
+
+def _require_own(path: Path) -> None:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(found.st_mode):
+        raise HistoryError(f"{path} is not a regular file")
+    if found.st_uid != os.geteuid() or found.st_nlink > 1:
+        raise HistoryError(f"{path} is a file of another user, or has several names")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """The device and inode of the file; ``None`` if it is missing."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

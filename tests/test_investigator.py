@@ -106,6 +106,26 @@ def test_an_incident_has_culprit_finding_duration_and_advice(swarm):
         "Busiest by CPU: rsync[4321] 71.26%",
         "Also reported: nginx is not_listening (CRITICAL): port 443",
         "Based on 2 reports of net-health-1, the last at 2026-09-21 14:13:20 UTC",
+        "What was before, if the agent keeps a history: network-health history --since 2026-09-20T14:13Z",
+    ]
+
+
+def test_the_last_line_shows_what_was_before(swarm, tmp_path):
+    """It has the file that the agent keeps in its own folder; of another name no file is looked up."""
+    swarm.detective.path_resolution = {"comm_path": str(tmp_path / "comm")}
+    kept = tmp_path / "comm" / "net-health-1" / "queue" / "network-health-history.sqlite"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    at_no_time = report("eth1 is down") | {"timestamp": 1e300}
+    lines = []
+    for content in (report("eth0 is down"), at_no_time, report("x", agent="../net-health-1")):
+        swarm.detective.last_alerts.clear()
+        swarm.ingest(content)
+        lines.append(swarm.incidents()[-1]["full_forensic_report"].split("\n")[-1])
+    assert lines == [
+        f"What was before: network-health history {kept} --since 2026-09-20T14:13Z",
+        f"What was before: network-health history {kept} --since 24h",
+        "What was before, if the agent keeps a history: network-health history --since 2026-09-20T14:13Z",
     ]
 
 
@@ -223,7 +243,7 @@ def test_reports_of_other_agents_are_listed_separately(investigate):
     assert findings[0].startswith("host-a: High connection count: 9 > 1")
     assert "Values of connections of host: 8 -> 9" in findings
     assert "Also reported: system.network is network_issue (CRITICAL): eth0 is down" in findings
-    assert findings[-1].startswith("Based on 2 reports of host-a")
+    assert findings[-2].startswith("Based on 2 reports of host-a")
 
 
 def test_the_evidence_has_the_culprits(investigate):

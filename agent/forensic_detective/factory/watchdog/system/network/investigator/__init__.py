@@ -1,12 +1,13 @@
 """Names the probable cause of a CRITICAL network report, for the framework's forensic_detective.
 
 It uses the reports of all services that the detective received in the last two minutes; of the reports of
-network_health it reads ``details`` and ``metrics``.
+network_health it reads ``details`` and ``metrics``. The last line has the command that shows what was before.
 
-Guarantees: only the standard library is imported, and nothing but the given reports is read. What another
-program has put in the place of the incident file is removed before the framework writes it. No damaged
-report raises an error. The first finding, the only one that leaves the swarm, is one line: what is wrong,
-for how long, the culprit if it is known, and what to do. The evidence follows, one line each.
+Guarantees: only the standard library is imported. Nothing but the given reports is read; of the agent's
+history only the name is looked up. What another program has put in the place of the incident file is removed
+before the framework writes it. No damaged report raises an error. The first finding, the only one that leaves
+the swarm, is one line: what is wrong, for how long, the culprit if it is known, and what to do. The evidence
+follows, one line each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from .conditions import find_conditions
 from .evidence import evidence
 from .headline import MAX_LINE, headline
+from .kept_history import command
 from .summary_folder import clear
 from .values import agent, as_list, clean, severity
 
@@ -24,7 +26,7 @@ class Investigator:
     """The class that forensic_detective creates for each incident.
 
     Args:
-        agent_ref: the detective; its ``summary_path`` and ``log`` are used.
+        agent_ref: the detective; its ``summary_path``, ``log`` and ``path_resolution`` are used.
         service_name: the service whose report was CRITICAL.
         all_events: the ``content`` of the buffered reports, oldest first.
     """
@@ -47,5 +49,7 @@ class Investigator:
         others = [event for event in self.events if not any(event is known for known in history)]
         found = find_conditions(report)
         lines = [headline(found, report), *evidence(found, report, history, others)]
-        findings[:0] = [clean(line, MAX_LINE) for line in lines]
+        paths = getattr(self.agent, "path_resolution", None)
+        nodes = paths.get("comm_path") if isinstance(paths, dict) else None
+        findings[:0] = [*(clean(line, MAX_LINE) for line in lines), command(report, nodes)]
         return findings

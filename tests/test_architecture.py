@@ -13,7 +13,7 @@ LIBRARY = ROOT / "network_health"
 #: From the lowest to the highest: a stage imports only stages before it.
 STAGES = (
     *("model", "settings", "sources", "collectors", "alerting", "attribution", "delivery", "reporting"),
-    *("history", "export", "monitor", "swarm", "cli"),
+    *("history", "export", "monitor", "page", "swarm", "cli"),
 )
 #: Parts of a stage with public names of their own.
 PARTS = ("sources.linux", "swarm.doctor", "cli.watch")
@@ -34,6 +34,7 @@ PURE_MODULES = {
     *("attribution.rate_culprits", "attribution.protocol_split", "attribution.namespace_choice"),
     *("attribution.forwarded_flows", "attribution.forwarded_packets"),
     *("delivery.schedule", "export.metric_families"),
+    *("page.alert_text", "page.overview", "page.plain", "page.style", "page.text"),
 }
 #: Where each foreign package, and the kernel's files, may be used.
 DOORS = {

@@ -181,6 +181,20 @@ class History:
             for level, first, last in sorted(found, key=lambda each: -each[0].period_s):
                 yield from kept_checks(self._db, level, (first, last), (since, until), self.interval_s)
 
+    def clock_set_back(self, since: float, until: float) -> tuple[tuple[float, float], ...]:
+        """Where the clock was set back: the last time before it, and the first after it.
+
+        Changes by less than a period of the level that reaches back to ``since`` are not seen.
+        """
+        begins = ((level, self._rows(f"SELECT min(at) FROM {level.table}")[0][0]) for level in schema.LEVELS)
+        level = next((level for level, at in begins if at is not None and at <= since), schema.HOURS)
+        rows = self._rows(
+            f"SELECT one.at, next.at FROM {level.table} one JOIN {level.table} next "
+            "ON next.sequence = one.sequence + 1 WHERE next.at < one.at AND one.at >= ? AND next.at < ?",
+            (since, until),
+        )
+        return tuple((float(before), float(after)) for before, after in rows)
+
     def _by_subject(
         self, subjects: schema.Subjects, metrics: tuple[str, ...], since: float, until: float, points: int
     ) -> Mapping[str, Mapping[str, Series]]:
@@ -242,11 +256,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     """A connection that only reads; to a file on a read-only disk, as long as nobody writes to it."""
     uri = path.absolute().as_uri()
     for options in ("mode=ro", "mode=ro&immutable=1"):
-        db = sqlite3.connect(f"{uri}?{options}", uri=True, timeout=_BUSY_S, isolation_level=None)
+        db = None
         try:
+            db = sqlite3.connect(f"{uri}?{options}", uri=True, timeout=_BUSY_S, isolation_level=None)
             db.execute("SELECT 1 FROM sqlite_master").fetchall()
         except sqlite3.Error as error:
-            db.close()
+            if db:
+                db.close()
             if "immutable" in options or parts(path)[1].exists():
                 raise HistoryError(f"{path} cannot be read as a history: {error}") from error
             continue

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from network_health.history import FILE_NAME
 from network_health.swarm.matrix_root import MATRIX
 
-HISTORY = "network-health-history.sqlite"
 _BOOT = re.compile(r"\d{8}_\d{6}")
 
 
@@ -35,7 +35,7 @@ def history_files(root: Path = MATRIX) -> list[HistoryFile]:
     for universe in _folders(root):
         for boot in filter(lambda folder: _BOOT.fullmatch(folder.name), _folders(universe)):
             for node in _folders(boot / "comm"):
-                path = node / "queue" / HISTORY
+                path = node / FILE_NAME
                 if path.is_file() and not path.is_symlink():
                     found[universe.name, node.name] = HistoryFile(universe.name, node.name, path)
     return [found[key] for key in sorted(found)]

@@ -57,7 +57,7 @@ def test_no_fault(installed):
     assert faults(done) == []
     subjects = [finding[1] for finding in found(done)]
     assert subjects == [
-        *("library", "workspace", "agent", "boot", "settings", "handler", "rights"),
+        *("library", "workspace", "agent", "boot", "settings", "handler", "history", "rights"),
         *("interfaces", "connections", "processes", "protocols"),
         *("containers", "bpf", "forwarding", "/matrix"),
     ]

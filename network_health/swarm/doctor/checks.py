@@ -18,6 +18,7 @@ from network_health.swarm.doctor.bpf import check_bpf
 from network_health.swarm.doctor.directive import check_directive
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.forwarding import check_forwarding
+from network_health.swarm.doctor.history import check_kept_histories
 from network_health.swarm.doctor.host import check_kernel, check_matrix, check_rights
 from network_health.swarm.doctor.namespaces import check_namespaces
 from network_health.swarm.doctor.python import run_python, swarm_python
@@ -50,6 +51,7 @@ def examine(workspace: Path | None, directive: str | None, key: str = "") -> Ite
         yield ok("workspace", str(place.path))
         yield from check_agent_files(place.path)
         yield from check_directive(place.path, directive, key, python)
+    yield from check_kept_histories()
     yield check_rights()
     yield from check_kernel()
     yield check_namespaces()

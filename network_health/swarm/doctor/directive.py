@@ -19,6 +19,7 @@ from network_health.swarm.doctor.agent_source import check_encrypted, check_sour
 from network_health.swarm.doctor.export import check_export
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.handler import check_handler
+from network_health.swarm.doctor.history import check_history
 from network_health.swarm.encrypted_directive import directive_files, is_encrypted_file
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.framework import framework_folder
@@ -62,6 +63,7 @@ def check_directive(workspace: Path, name: str | None, key: str, python: Path) -
         yield from check_settings(agent, outcome)
         yield from check_reports(agent, outcome.settings, tree, workspace)
         yield from check_export(agent.universal_id, outcome.settings, python)
+        yield from check_history(agent.universal_id, outcome.settings)
 
 
 def _path(folder: Path, name: str) -> Path:

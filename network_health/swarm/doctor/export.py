@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import os
 import shlex
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from network_health.export import INSTALL_COMMAND, socket_address
 from network_health.settings import Settings
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
+from network_health.swarm.doctor.own_file_path import check_file
 from network_health.swarm.doctor.python import run_python
 from network_health.swarm.errors import last_line
 
@@ -34,7 +34,7 @@ def check_export(uid: str, settings: Settings, python: Path) -> Iterator[Finding
         return
     yield from _library(uid, python)
     if path is not None:
-        yield _file(uid, Path(path))
+        yield check_file(_SUBJECT, uid, "prometheus_textfile", Path(path))
     if address is not None:
         yield _port(uid, address)
         if not ipaddress.ip_address(socket_address(address)[1][0]).is_loopback:
@@ -52,26 +52,6 @@ def _library(uid: str, python: Path) -> Iterator[Finding]:
     if done.returncode:
         says = f"{uid}: {python} cannot export metrics: {last_line(done.stderr)}"
         yield fault(_SUBJECT, says, f"{shlex.quote(str(python))} {INSTALL_COMMAND}")
-
-
-def _file(uid: str, path: Path) -> Finding:
-    try:
-        return _file_in(uid, path, path.parent)
-    except OSError as error:  # the name is too long, or this user may not enter a folder above
-        do = "give the swarm's user access, or set prometheus_textfile to a file in another folder"
-        return fault(_SUBJECT, f"{uid}: {path} cannot be checked: {error.strerror}", do)
-
-
-def _file_in(uid: str, path: Path, folder: Path) -> Finding:
-    if not folder.is_dir():
-        do = f"install -d {shlex.quote(str(folder))}, writable for the swarm's user"
-        return fault(_SUBJECT, f"{uid}: the folder {folder} does not exist", do)
-    if path.is_dir():
-        return fault(_SUBJECT, f"{uid}: {path} is a folder", "set prometheus_textfile to a file")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        do = "let the swarm's user write there, or set prometheus_textfile to a file in another folder"
-        return fault(_SUBJECT, f"{uid}: {folder} cannot be written by this user", do)
-    return ok(_SUBJECT, f"{uid}: {path} can be written")
 
 
 def _port(uid: str, address: str) -> Finding:

@@ -1,0 +1,114 @@
+"""Formats the overview of a history as text for a terminal. Pure.
+
+Guarantees: no control character of a name reaches the terminal; lines are wrapped at its width, but not below
+80 columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from network_health.alerting import duration_text
+from network_health.page.alert_text import alert_lines
+from network_health.page.overview import InterfaceValues, Overview, Values
+from network_health.page.style import Clock, Style, cropped, indented, short_number
+from network_health.reporting import BOLD, DIM, YELLOW, Cell, sparkline, table
+
+#: More are counted.
+_MAX_INTERFACES, _MAX_STATES, _MAX_GAPS = 20, 6, 5
+_MAX_NAME = 15
+_HEAD = ("", "", "", ">average", ">95%", ">highest", ">at", ">limit")
+_DIRECTIONS = {"tx": "out", "rx": "in"}
+
+
+def as_text(found: Overview, style: Style, *, alerts_only: bool = False) -> str:
+    """The overview; with ``alerts_only`` all alerts with all their culprits instead of the metrics."""
+    clock = Clock(found.since, found.until)
+    blocks: list[Iterator[str]] = [_head(found, clock, style)]
+    if not alerts_only:
+        blocks += [_interfaces(found, clock, style), _connections(found, clock, style)]
+    blocks.append(alert_lines(found, clock, style, complete=alerts_only))
+    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
+
+
+def _head(found: Overview, clock: Clock, style: Style) -> Iterator[str]:
+    length = style.painter.paint(duration_text(found.until - found.since), BOLD)
+    yield f"{clock.full(found.since)} to {clock.full(found.until)}  {length}"
+    if found.first_at is None or found.last_at is None:
+        yield "The history has no checks yet."
+        return
+    kept = f"kept since {clock.full(found.first_at)}, a check every {found.interval_s:g} s"
+    yield from style.wrapped(f"{clock.zone}; {kept}", colour=DIM)
+    if found.is_stopped:
+        ago = f"{clock.full(found.last_at)}, {duration_text(found.now - found.last_at)} ago"
+        says = f"The last check was at {ago}: the agent does not run, or cannot write."
+        yield from style.wrapped(says, colour=YELLOW)
+    for before, after in found.set_back[:_MAX_GAPS]:
+        says = (
+            f"The clock was set back from {clock.full(before)} to {clock.full(after)}: this time was twice."
+        )
+        yield from style.wrapped(says, colour=YELLOW)
+    longest = sorted(found.gaps, key=lambda gap: gap.since - gap.until)[:_MAX_GAPS]
+    for gap in sorted(longest, key=lambda gap: gap.since):
+        lasted = duration_text(gap.until - gap.since)
+        says = f"No checks for {lasted}: {clock.full(gap.since)} to {clock.full(gap.until)}"
+        yield from style.wrapped(says, colour=YELLOW)
+    if len(found.gaps) > len(longest):
+        more = len(found.gaps) - len(longest)
+        yield from style.wrapped(f"and {more} shorter times without checks", colour=YELLOW)
+
+
+def _interfaces(found: Overview, clock: Clock, style: Style) -> Iterator[str]:
+    shown = found.interfaces[:_MAX_INTERFACES]
+    if not shown:
+        return
+    basis = "the highest second of a check" if found.rate_basis == "peak" else "the average of a check"
+    yield style.title("Interfaces", f"Mbps, {basis}; a full bar is the limit, ! is above it")
+    rows = [
+        _row(values.name if direction == "tx" else "", _DIRECTIONS[direction], rates, clock, style)
+        for values in shown
+        for direction, rates in values.rates.items()
+    ]
+    yield from indented(table(_HEAD, rows, style.painter))
+    for values in shown:
+        yield from _losses(values, clock, style)
+    if len(found.interfaces) > len(shown):
+        more = len(found.interfaces) - len(shown)
+        yield f"  and {more} more, further below their limits (--interface NAME)"
+
+
+def _row(name: str, direction: str, values: Values, clock: Clock, style: Style) -> list[Cell]:
+    spark = "".join("!" if cell.over else cell.char for cell in sparkline(values.shares, 1.0, style.levels))
+    estimated = "" if values.is_exact or values.p95 is None else "~"
+    return [
+        Cell(cropped(name, _MAX_NAME)),
+        Cell(direction),
+        Cell(spark),
+        Cell(short_number(values.average)),
+        Cell(estimated + short_number(values.p95)),
+        Cell(short_number(values.highest), YELLOW if values.is_over else ""),
+        Cell(clock.short(values.highest_at)),
+        Cell(short_number(values.limit)),
+    ]
+
+
+def _losses(values: InterfaceValues, clock: Clock, style: Style) -> Iterator[str]:
+    kinds = (("errors", values.errors), ("drops", values.drops))
+    most = [
+        f"{lost.highest:.0f} new {kind} at {clock.full(lost.highest_at)}"
+        for kind, lost in kinds
+        if lost.highest and lost.highest_at is not None
+    ]
+    if most:
+        says = f"{cropped(values.name, _MAX_NAME)}: the most in a check: {', '.join(most)}"
+        yield from style.wrapped(says, "  ", YELLOW)
+
+
+def _connections(found: Overview, clock: Clock, style: Style) -> Iterator[str]:
+    if not found.connections:
+        return
+    yield style.title("Connections", "in all and by state, the most first")
+    states = [(n, values) for n, values in found.connections.items() if n != "total" and values.highest]
+    shown = [(n, values) for n, values in found.connections.items() if n == "total"] + states[:_MAX_STATES]
+    rows = [_row("UDP" if n == "NONE" else n, "", values, clock, style) for n, values in shown]
+    yield from indented(table(_HEAD, rows, style.painter))

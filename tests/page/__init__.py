@@ -1,0 +1,1 @@
+"""Tests of the history as text and as a page."""

@@ -43,6 +43,8 @@ DOORS = {
     "prometheus_client": ("export",),
     "rich": ("cli.watch",),
     "sqlite3": ("history",),
+    "jinja2": ("page",),
+    "plotly": (),
 }
 KERNEL_FILES = ("sources.linux", "swarm")
 

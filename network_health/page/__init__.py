@@ -1,11 +1,22 @@
 """Shows a history to the operator, as text and as a page.
 
-In: a `History` and a range of time. Out: lines for a terminal, or JSON types.
+In: a `History` and a range of time. Out: lines for a terminal, JSON types, or the HTML of a page.
 """
 
+from network_health.page.html import page_html
 from network_health.page.overview import Overview, overview
 from network_health.page.plain import as_plain
+from network_health.page.script import MissingLibrary
 from network_health.page.style import Style, spark_width
 from network_health.page.text import as_text
 
-__all__ = ["Overview", "Style", "as_plain", "as_text", "overview", "spark_width"]
+__all__ = [
+    "MissingLibrary",
+    "Overview",
+    "Style",
+    "as_plain",
+    "as_text",
+    "overview",
+    "page_html",
+    "spark_width",
+]

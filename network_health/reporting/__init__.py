@@ -4,6 +4,7 @@ In: a `Snapshot` and a `Verdict`. Out: a `Report` of JSON types, masked by the s
 text.
 """
 
+from network_health.reporting.protocol_limits import PROTOCOL_LIMITS
 from network_health.reporting.redact import redacted
 from network_health.reporting.report import (
     Report,
@@ -35,6 +36,7 @@ __all__ = [
     "BOLD",
     "DIM",
     "GREEN",
+    "PROTOCOL_LIMITS",
     "RED",
     "YELLOW",
     "Cell",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from network_health.cli.flags import add_settings, read_settings, unknown_arguments
-from network_health.cli.metrics import PROTOCOL_LIMITS
+from network_health.reporting import PROTOCOL_LIMITS
 from network_health.settings import Settings
 
 #: (setting, values of its flag, value of the setting).

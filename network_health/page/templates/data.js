@@ -1,0 +1,75 @@
+"use strict";
+// The page's data: compressed text in the page, read when it is drawn.
+
+/** The text of the element, which holds it compressed. */
+async function unpacked(id) {
+  const element = document.getElementById(id);
+  const packed = atob(element.textContent);
+  element.remove();
+  const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+}
+
+/** Comma separated numbers; an empty one is unknown: NaN. */
+function numbers(text) {
+  return Float64Array.from(text.split(","), (part) => (part === "" ? NaN : Number(part)));
+}
+
+/** The sums of the differences. */
+function times(text) {
+  const found = text === "" ? new Float64Array() : numbers(text);
+  for (let i = 1; i < found.length; i++) found[i] += found[i - 1];
+  return found;
+}
+
+/** The first index whose value is not below `value`, in ascending values. */
+function lowerBound(values, value) {
+  let low = 0, high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] < value) low = middle + 1; else high = middle;
+  }
+  return low;
+}
+
+/** One resolution of a panel: times, period, curves with average, highest and p95; read once. */
+function resolution(data, panel, index) {
+  const level = panel.levels[index];
+  if (level === null) return null;
+  if (!level.at) {
+    level.at = typeof data.times[level.t] === "string" ? (data.times[level.t] = times(data.times[level.t])) : data.times[level.t];
+    level.curves = level.c.map((curve) => {
+      if (curve === null) return null;
+      const average = numbers(curve[0]);
+      return {
+        average,
+        highest: curve[1] === "" ? average : numbers(curve[1]),
+        p95: curve[2] === "" ? average : numbers(curve[2]),
+        peaks: curve[1] !== "",
+      };
+    });
+  }
+  return level;
+}
+
+/** The finest resolution that covers the range; `most` bounds its number of values in the range. */
+function bestLevel(data, panel, from, to, most) {
+  let coarsest = null;
+  for (let index = 0; index < panel.levels.length; index++) {
+    const level = resolution(data, panel, index);
+    if (level === null || level.at.length === 0) continue;
+    coarsest = level;
+    const covers = index === panel.levels.length - 1 || level.at[0] <= from + level.p;
+    const first = lowerBound(level.at, from), last = lowerBound(level.at, to);
+    if (covers && last - first <= most) return level;
+  }
+  return coarsest;
+}
+
+/** The part of a level between two times with one value more at either side. */
+function slice(level, from, to) {
+  const first = Math.max(0, lowerBound(level.at, from) - 1);
+  const last = Math.min(level.at.length, lowerBound(level.at, to) + 1);
+  return [first, last];
+}

@@ -119,10 +119,11 @@ def _tables() -> Iterator[str]:
         yield f"CREATE TABLE {level.table} (sequence INTEGER PRIMARY KEY, {columns})"
         yield f"CREATE INDEX {level.table}_at ON {level.table} (at)"
         for subjects in SUBJECTS:
-            columns = ", ".join(subject_columns(level, subjects))
+            # Without its type, SQLite would not use the key for a join.
+            columns = ", ".join(subject_columns(level, subjects)[2:])
             yield (
-                f"CREATE TABLE {level.table}_{subjects.name} ({columns}, PRIMARY KEY (sequence, name)) "
-                "WITHOUT ROWID"
+                f"CREATE TABLE {level.table}_{subjects.name} "
+                f"(sequence INTEGER, name TEXT, {columns}, PRIMARY KEY (sequence, name)) WITHOUT ROWID"
             )
     yield f"CREATE TABLE alerts (id INTEGER PRIMARY KEY, {', '.join(ALERT)})"
     yield "CREATE INDEX alerts_began ON alerts (began)"

@@ -125,7 +125,7 @@ def _statement(level: Level, metrics: Sequence[str], subjects: Subjects | None, 
         tables += f" CROSS JOIN {level.table}_{subjects.name} s ON s.sequence = p.sequence"
     return (
         f"SELECT {'s.name' if subjects else repr('')}, {at}, sum({checks}), {', '.join(columns)} "
-        f"FROM {tables} WHERE p.at >= ? AND p.at < ? AND p.sequence BETWEEN ? AND ? GROUP BY 1, 2"
+        f"FROM {tables} WHERE p.at >= ? AND p.at < ? AND +p.sequence BETWEEN ? AND ? GROUP BY 1, 2"
     )
 
 

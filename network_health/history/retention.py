@@ -12,6 +12,7 @@ _AT_ONCE = 4
 #: How long one check removes old rows, and how many pages it gives back to the disk.
 _BUDGET_S, _PAGES = 0.05, 500
 _PAGE = 4096
+_BESIDE = 75
 #: The newest checks are kept for the summary of the hour, as long as there are summaries to remove.
 _NEWEST_CHECKS = 120
 
@@ -41,7 +42,8 @@ def remove_oldest(db: sqlite3.Connection, max_bytes: int) -> None:
 def shrink(db: sqlite3.Connection, max_bytes: int) -> None:
     """Give free pages back to the disk, if the file has more than ``max_bytes``."""
     if _value(db, "page_count") > _pages(max_bytes):
-        db.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        # One step of this statement gives back one page; only executescript makes all steps.
+        db.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
 
 
 def _remove_some(db: sqlite3.Connection) -> bool:
@@ -64,8 +66,8 @@ def _remove(db: sqlite3.Connection, level: Level, first: int, last: int) -> None
 
 
 def _pages(max_bytes: int) -> int:
-    """The pages of the file; an eighth of the space is for the pages that SQLite writes beside it."""
-    return max_bytes * 7 // 8 // _PAGE
+    """The pages of the file; an eighth of the space or more is for those that SQLite writes beside it."""
+    return max_bytes // _PAGE - max(max_bytes // 8 // _PAGE, _BESIDE)
 
 
 def _used_pages(db: sqlite3.Connection) -> int:

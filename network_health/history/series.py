@@ -48,8 +48,11 @@ def choose_range(db: sqlite3.Connection, since: float, until: float, points: int
         (each for each in (HOURS, FIVE_MINUTES) if length_s / each.period_s >= points / _SHARE), CHECKS
     )
     if level is CHECKS and count <= points:
-        earlier = db.execute("SELECT min(at) FROM checks").fetchone()[0]
-        if earlier is not None and since >= earlier:
+        earlier = (
+            "SELECT 1 FROM five_minutes WHERE last_check < (SELECT min(sequence) FROM checks) "
+            "AND at > ? AND at < ? LIMIT 1"
+        )
+        if not db.execute(earlier, (since - FIVE_MINUTES.period_s, until)).fetchone():
             return Range(since, until, 0.0, interval_s, level)
     # Periods begin at multiples of the step: the range can touch one more than fit into it.
     step_s = math.ceil(length_s / (points - 1))

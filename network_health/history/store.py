@@ -62,8 +62,9 @@ class Store:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA secure_delete = ON")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-        db.execute(f"PRAGMA journal_size_limit = {_WAL_PAGES * 4096}")
+        beside = min(_WAL_PAGES, self.max_bytes // 8 // 4096)
+        db.execute(f"PRAGMA wal_autocheckpoint = {beside}")
+        db.execute(f"PRAGMA journal_size_limit = {beside * 4096}")
         if version < schema.VERSION:
             with _Transaction(db):
                 schema.upgrade(db, version)

@@ -1,5 +1,6 @@
 """What a process makes as large as it likes is read up to a limit, and its name is never taken for more."""
 
+import gc
 import os
 import resource
 import socket
@@ -92,17 +93,20 @@ def open_sockets(count):
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.closerange(3, writing)  # what other tests in this process have open is not counted
-        os.closerange(writing + 1, 1024)
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (count + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-        )
-        held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        os.write(writing, b"x")
-        time.sleep(60)
-        os._exit(0)
+        try:
+            gc.disable()  # garbage of other tests would close the sockets that have its descriptors now
+            os.closerange(3, writing)  # what other tests in this process have open is not counted
+            os.closerange(writing + 1, 1024)
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (count + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            )
+            held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+            for each in held:
+                each.bind(("127.0.0.1", 0))
+            os.write(writing, b"x")
+            time.sleep(60)
+        finally:
+            os._exit(1)  # an error in the child must not go on in the tests' process
     os.close(writing)
     assert os.read(reading, 1) == b"x"
     os.close(reading)

@@ -1,19 +1,23 @@
 """Prepares kept alerts and their culprits for the page: titles, values and tables of text. Pure.
 
-Guarantees: a bounded number of rows and columns, whatever is kept.
+Guarantees: a bounded number of rows and columns, whatever is kept. A name cannot change the direction of the
+text around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from network_health.history import KeptAlert
+from network_health.reporting import printable
 
 #: A table of culprits has at most so many rows and columns, and culprits at most so many tables.
 _MAX_ROWS, _MAX_COLUMNS, _MAX_TABLES = 20, 12, 24
 _MAX_TEXT = 400
+_NESTED = (Mapping, list, tuple)
 
 _CHECKS = {
     "tx_rate": "outbound rate",
@@ -71,40 +75,29 @@ def alert_view(alert: KeptAlert) -> AlertView:
         severity=alert.severity,
         begin=alert.begin,
         end=alert.end,
-        sentence=alert.details,
+        sentence=printable(alert.details),
         values=tuple((label, text) for label, text in values if text),
         culprits=tuple(_tables(alert.culprits or {})),
     )
 
 
-def _tables(culprits: Mapping[str, Any]) -> Iterator[Table]:
-    found = 0
-    for title, value in _parts("", culprits):
-        table = _table(title, value)
-        if table is not None:
-            yield table
-            found += 1
-        if found == _MAX_TABLES:
-            return
+def _tables(culprits: object) -> Iterator[Table]:
+    tables = (_table(title, value) for title, value in _parts("", culprits))
+    yield from itertools.islice(filter(None, tables), _MAX_TABLES)
 
 
 def _parts(title: str, value: object) -> Iterator[tuple[str, object]]:
     """The objects and lists in ``value``: (title, object or list), the outer ones first."""
-    if isinstance(value, Mapping):
-        yield title, value
-        for key, inner in value.items():
-            if isinstance(inner, (Mapping, list, tuple)):
-                yield from _parts(_joined(title, str(key)), inner)
-    elif isinstance(value, (list, tuple)):
-        if all(isinstance(each, Mapping) for each in value) and any(_nested(each) for each in value):
-            for each in value:
-                yield from _parts(_joined(title, _name(each)), each)
-        else:
-            yield title, value
-
-
-def _nested(each: Mapping[str, Any]) -> bool:
-    return any(isinstance(inner, (Mapping, list, tuple)) for inner in each.values())
+    yield title, value
+    entries = [value] if isinstance(value, Mapping) else value
+    if not isinstance(entries, (list, tuple)):
+        return
+    for entry in entries[:_MAX_ROWS]:
+        if isinstance(entry, Mapping):
+            owner = title if entry is value else _joined(title, _name(entry))
+            for key, inner in entry.items():
+                if isinstance(inner, _NESTED):
+                    yield from _parts(_joined(owner, str(key)), inner)
 
 
 def _name(each: Mapping[str, Any]) -> str:
@@ -120,22 +113,25 @@ def _joined(title: str, key: str) -> str:
 
 
 def _table(title: str, value: object) -> Table | None:
-    """The plain values of an object, or the entries of a list, as a table."""
-    rows: Sequence[Mapping[str, Any]]
-    if isinstance(value, Mapping):
-        rows = [{key: each for key, each in value.items() if not isinstance(each, (Mapping, list, tuple))}]
-    elif isinstance(value, (list, tuple)):
-        rows = [each if isinstance(each, Mapping) else {"value": each} for each in value]
-    else:
+    """The plain values of an object, or of the entries of a list, as a table."""
+    entries = [value] if isinstance(value, Mapping) else value
+    if not isinstance(entries, (list, tuple)):
         return None
-    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key != "age_s"]
-    columns = [key for key in columns if any(row.get(key) is not None for row in rows)][:_MAX_COLUMNS]
+    rows = [each if isinstance(each, Mapping) else {"value": each} for each in entries]
+    columns = [
+        key
+        for key in dict.fromkeys(key for row in rows for key in row)
+        if key != "age_s" and any(_is_plain(row.get(key)) for row in rows)
+    ][:_MAX_COLUMNS]
     if not columns:
         return None
     texts = tuple(tuple(_cell(key, row.get(key)) for key in columns) for row in rows[:_MAX_ROWS])
-    return Table(
-        _cut(title), tuple(_cut(key.replace("_", " ")) for key in columns), texts, len(rows) - len(texts)
-    )
+    names = tuple(_cut(str(key).replace("_", " ")) for key in columns)
+    return Table(_cut(title), names, texts, len(rows) - len(texts))
+
+
+def _is_plain(value: object) -> bool:
+    return value is not None and not isinstance(value, _NESTED)
 
 
 def _cell(key: str, value: object) -> str:
@@ -152,7 +148,7 @@ _SIZES = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def _text(value: object) -> str:
-    if value is None:
+    if not _is_plain(value):
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -164,4 +160,5 @@ def _text(value: object) -> str:
 
 
 def _cut(text: str) -> str:
+    text = printable(text)
     return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"

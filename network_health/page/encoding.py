@@ -15,6 +15,7 @@ from typing import Any
 
 from network_health.history import Series
 from network_health.page.panels import Curve, Panel
+from network_health.reporting import printable
 
 #: A value that is no number in JSON, or not known.
 _Values = Sequence[float | None]
@@ -34,7 +35,7 @@ def _panel(panel: Panel, times: dict[str, int]) -> dict[str, Any]:
         "unit": panel.unit,
         "kind": panel.kind,
         "subject": panel.subject,
-        "labels": panel.labels,
+        "labels": list(map(printable, panel.labels)),
         "limits": [{"label": each.label, "steps": each.steps} for each in panel.limits],
         "levels": [_level(level, panel.labels, times) for level in panel.levels],
     }

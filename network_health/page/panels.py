@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from network_health.history import History, KeptSettings, Series
-from network_health.reporting import PROTOCOL_LIMITS
+from network_health.reporting import PROTOCOL_LIMITS, printable
 
 #: The resolutions: the last 12 hours, 2 days, 8 days, 31 days, and all that is kept.
 _SPANS_S = (12 * 3600, 2 * 86400, 8 * 86400, 31 * 86400)
 #: Values of a curve in one resolution: those of interfaces (shared among them), and of all others.
 _MAX_POINTS, _MIN_POINTS, _INTERFACE_POINTS = 1500, 200, 12_000
-_OTHER_POINTS = 720
+_OTHER_POINTS = 800
 #: So many interfaces are drawn at once; more, up to the second number, when the reader asks for them.
 _SHOWN_INTERFACES, _MAX_INTERFACES = 8, 50
 #: So many processes or containers are told apart in one plot.
@@ -128,13 +128,16 @@ def _interfaces(
             }
             for series in kept
         ]
-        yield Panel("Interfaces", name, "Mbps", rates, limits, subject=name, extra=extra)
+        title = printable(name)
+        yield Panel("Interfaces", title, "Mbps", rates, limits, subject=name, extra=extra)
         lost = [
             {label: Curve(series[key]) for key, label in _LOSSES if key in series and _any(series[key])}
             for series in kept
         ]
         if any(lost):
-            yield Panel("Interfaces", f"{name}: errors and drops", "packets", lost, subject=name, extra=extra)
+            yield Panel(
+                "Interfaces", f"{title}: errors and drops", "packets", lost, subject=name, extra=extra
+            )
 
 
 _LOSSES = (("errors", "Errors"), ("drops", "Drops"))

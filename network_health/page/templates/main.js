@@ -159,7 +159,7 @@ class View {
   }
 }
 
-/** The times without checks, each from the finest resolution that has it: [from, until]. */
+/** The times without checks, each from the finest resolution that has it: [from, until, whether only about]. */
 function findGaps(data) {
   const panel = data.panels.find((each) => each.title === "Duration of a check");
   const gaps = [];
@@ -169,7 +169,7 @@ function findGaps(data) {
     if (level === null || level.at.length === 0) continue;
     const { average } = level.curves[0];
     for (let i = 0; i + 1 < level.at.length && level.at[i] < covered; i++) {
-      if (Number.isNaN(average[i])) gaps.push([level.at[i], level.at[i + 1]]);
+      if (Number.isNaN(average[i])) gaps.push([level.at[i], level.at[i + 1], level.p > data.interval]);
     }
     covered = level.at[0];
   }
@@ -216,7 +216,7 @@ function watchControls(view) {
 function describe(view) {
   const { data } = view;
   const total = view.gaps.reduce((sum, [from, until]) => sum + until - from, 0);
-  const gaps = view.gaps.length ? ` · ${view.gaps.length === 1 ? "one gap" : `${view.gaps.length} gaps`}, ${lasted(total)} without checks` : "";
+  const gaps = view.gaps.length ? ` · ${view.gaps.length === 1 ? "one gap" : `${view.gaps.length} gaps`}, ${view.gaps.some(([, , about]) => about) ? "about " : ""}${lasted(total)} without checks` : "";
   document.getElementById("kept").textContent =
     `${dateTime.format(asDate(data.first))} – ${dateTime.format(asDate(data.last))} · ${lasted(data.last - data.first)} kept · a check every ${lasted(data.interval)}${gaps}`;
   document.getElementById("zone").textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -126,7 +126,7 @@ function traces(view, panel, hidden, colours) {
   for (const { label, curve, colour } of shown.filter(({ curve }) => curve.peaks)) {
     see(curve.highest);
     drawn.push({ ...common, ...area(middle, first, last, curve.average, curve.highest), name: `${label} peaks`, mode: "lines",
-      fill: "toself", fillcolor: faded(colour, 0.26), line: { width: 0 } });
+      fill: "toself", fillcolor: faded(colour, 0.24), line: { width: 0.8, color: faded(colour, 0.45) } });
   }
   for (const { label, curve, colour } of shown) {
     see(curve.average);

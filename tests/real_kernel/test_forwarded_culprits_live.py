@@ -335,10 +335,14 @@ def test_the_busy_flow_of_20_000_is_named(routed):
                 end.sendto(b"", (FAR, port))
 
     near.call(many)
+    expected = {"uplink": f"N% forwarded from {NEAR} to {FAR}:{PORT}"}
     with listening(far), started(near, Sender("push", FAR, 20, udp=True).run):
-        content = check(router, [])
+        for _ in range(3):  # a listing has 2 s, which a busy machine may not keep
+            content = check(router, [])
+            if (found := masked(clauses(content))) == expected:
+                break
         entries = int(router.tool("sysctl", "-n", "net.netfilter.nf_conntrack_count"))
-    assert masked(clauses(content)) == {"uplink": f"N% forwarded from {NEAR} to {FAR}:{PORT}"}
+    assert found == expected
     assert entries > 20_000
 
 

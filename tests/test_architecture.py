@@ -33,6 +33,7 @@ PURE_MODULES = {
     *("attribution.interface_paths", "attribution.ownership", "attribution.process_traffic"),
     *("attribution.rate_culprits", "attribution.protocol_split", "attribution.namespace_choice"),
     *("attribution.forwarded_flows", "attribution.forwarded_packets"),
+    *("history.advice", "history.alert_replay", "history.normal", "history.suggestions"),
     *("delivery.schedule", "export.metric_families"),
     *("page.alert_text", "page.overview", "page.plain", "page.style", "page.text"),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -66,7 +67,7 @@ def kept_checks(
             if each is not None and each[0] == row["sequence"]:
                 found[number] = each[1]
                 waiting[number] = next(subjects[number], None)
-        snapshot = _snapshot(row, *found, is_summary=level is not CHECKS)
+        snapshot = _snapshot(row, *found, window_s=interval_s if level is not CHECKS else None)
         yield KeptCheck(
             row["at"],
             snapshot,
@@ -129,10 +130,12 @@ def _snapshot(
     processes: Sequence[sqlite3.Row],
     containers: Sequence[sqlite3.Row],
     *,
-    is_summary: bool,
+    window_s: float | None,
 ) -> Snapshot:
+    """The snapshot of a check; or of a summary, with the counts of single checks, each of ``window_s``."""
+    is_summary = window_s is not None
     has = _known(row, interfaces, containers) if is_summary else row
-    interface = _summarized_interface if is_summary else _interface
+    interface = partial(_summarized_interface, window_s=window_s) if is_summary else _interface
     failures = () if is_summary or not row["failures"] else json.loads(row["failures"])
     return Snapshot(
         timestamp=row["at"],
@@ -206,14 +209,14 @@ def _interface(row: sqlite3.Row) -> Interface:
     )
 
 
-def _summarized_interface(row: sqlite3.Row) -> Interface:
+def _summarized_interface(row: sqlite3.Row, window_s: float | None) -> Interface:
     """The lifetime counters are not in a summary: those since the check before stand for them."""
     counters = None
     if row["errors"] is not None and row["drops"] is not None:
         counters = Counters(
             tx_errors=row["tx_errors"] or 0, rx_errors=row["rx_errors"] or 0, rx_drops=row["drops"]
         )
-    return _rated(row, Link(row["name"], up=not row["down"], counters=counters))
+    return _rated(row, Link(row["name"], up=not row["down"], counters=counters))._replace(window_s=window_s)
 
 
 def _rated(row: sqlite3.Row, link: Link) -> Interface:

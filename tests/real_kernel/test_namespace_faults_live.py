@@ -84,7 +84,7 @@ def test_a_refusal_is_kept(routed):
         )
         monitor = Monitor(SETTINGS)
         failures = []
-        for _ in range(6):
+        for _ in range(3):
             time.sleep(0.4)
             culprits = monitor.check().as_content()["metrics"]["culprits"]
             failures.append(re.sub(r"setns: ", "", culprits["failure"]))
@@ -92,9 +92,8 @@ def test_a_refusal_is_kept(routed):
 
     with listening(outside), started(box, Sender("backup", "10.8.0.2", 20).run):
         time.sleep(0.5)
-        sampled, failures = host.call(watch)
-    assert failures == ["rx_rate: PermissionError: [Errno 1] Operation not permitted"] * 6
-    assert 1 <= sampled <= 3  # on a busy machine the rate may change by a fifth, and is due again
+        found = host.call(watch)
+    assert found == (1, ["rx_rate: PermissionError: [Errno 1] Operation not permitted"] * 3)
 
 
 def limited(name, value):

@@ -9,6 +9,8 @@ from functools import partial
 from network_health.cli.parser import Parser, arguments, examples
 
 Commands = dict[str, Parser]
+#: What bash completes for the name of a value: files or folders.
+_FILES = {"FILE": "files=-f", "WORKSPACE": "files=-d"}
 
 _BASH = """\
 # Completion of network-health, for bash and (through bashcompinit) zsh.
@@ -76,7 +78,7 @@ def _bash_values(name: str, parser: Parser) -> Iterator[str]:
     for _, action in arguments(parser):
         if action.nargs != 0 and action.option_strings:
             patterns = " | ".join(f'"{name} {option}"' for option in action.option_strings)
-            completions = {"FILE": "files=-f", "WORKSPACE": "files=-d"}.get(str(action.metavar))
+            completions = _FILES.get(str(action.metavar))
             choices = " ".join(_choices(action))
             yield f"        {patterns}) " + (completions or f'choices="{choices}"') + " ;;"
 
@@ -85,8 +87,8 @@ def _bash_options(name: str, parser: Parser) -> str:
     words, files = ["--help"], ""
     for _, action in arguments(parser):
         words += action.option_strings or _choices(action)
-        if not action.option_strings and action.metavar == "WORKSPACE":
-            files = " files=-d"
+        if not action.option_strings and action.metavar in _FILES:
+            files = f" {_FILES[action.metavar]}"
     return f'            {name}) choices="{" ".join(words)}"{files} ;;'
 
 
@@ -114,7 +116,9 @@ def _fish_arguments(name: str, parser: Parser) -> Iterator[str]:
         words = " ".join(_choices(action))
         about = f" -d {_quoted((action.help or '').replace('%%', '%'))}"
         if not action.option_strings:
-            if words or action.metavar == "WORKSPACE":
+            if action.metavar == "FILE":
+                yield f"{start} -F{about}"
+            elif words or action.metavar == "WORKSPACE":
                 yield f"{start} -a {_quoted(words or '(__fish_complete_directories)')}{about}"
             continue
         takes = "" if action.nargs == 0 else " -r -F" if action.metavar == "FILE" else " -x"

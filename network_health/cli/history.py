@@ -15,7 +15,7 @@ from network_health.cli.parser import Parser, examples
 from network_health.cli.text import use_colour
 from network_health.cli.time_range import add_range, read_range
 from network_health.cli.watch.theme import Theme
-from network_health.page import Style, as_plain, as_text, overview, spark_width
+from network_health.page import Style, as_plain, as_text, overview
 from network_health.reporting import Painter
 from network_health.swarm import SwarmError
 
@@ -64,9 +64,8 @@ def _run(options: argparse.Namespace) -> int:
     now = time.time()
     asked = read_range(options, now)
     width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
-    parts = spark_width(width, asked.until - asked.since)
     with open_history(options.file) as history:
-        found = overview(history, asked.since, asked.until, now, parts, options.interface)
+        found = overview(history, asked.since, asked.until, now, options.interface)
     if options.interface is not None and not found.interfaces and not found.alerts:
         raise SwarmError(f"the range has no interface {options.interface!r}: it has {_listed(found.names)}")
     if options.json:

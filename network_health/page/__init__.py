@@ -7,16 +7,7 @@ from network_health.page.html import page_html
 from network_health.page.overview import Overview, overview
 from network_health.page.plain import as_plain
 from network_health.page.script import MissingLibrary
-from network_health.page.style import Style, spark_width
+from network_health.page.style import Style
 from network_health.page.text import as_text
 
-__all__ = [
-    "MissingLibrary",
-    "Overview",
-    "Style",
-    "as_plain",
-    "as_text",
-    "overview",
-    "page_html",
-    "spark_width",
-]
+__all__ = ["MissingLibrary", "Overview", "Style", "as_plain", "as_text", "overview", "page_html"]

@@ -15,6 +15,8 @@ from network_health.settings import Settings
 
 #: So that the checks of a day at the default interval are read one by one.
 _POINTS = 3000
+#: More than a sparkline has cells.
+PARTS = 240
 #: After so many intervals without a check the agent does not run.
 _MISSED_CHECKS = 3
 
@@ -25,7 +27,7 @@ class Values:
 
     ``p95`` is exact where the single checks are kept (``is_exact``), else it is the 95th percentile of those
     of the summaries. ``highest_at`` is the begin of its period, epoch seconds; ``limit`` is the last one in
-    force. ``shares`` are the highest values of equal parts of the range, 1 is the limit of that time.
+    force. ``shares`` are the highest values of `PARTS` equal parts of the range, 1 is the limit of that time.
     """
 
     average: float | None
@@ -90,13 +92,13 @@ class Overview:
 
 
 def overview(
-    history: History, since: float, until: float, now: float, parts: int, interface: str | None
+    history: History, since: float, until: float, now: float, interface: str | None = None
 ) -> Overview:
-    """The summary of a range with ``parts`` shares of each metric; of one ``interface`` if one is named."""
+    """The summary of a range; of one ``interface`` if one is named."""
     first_at = history.first_at
-    begin = since if first_at is None else min(max(since, first_at), until)
+    begin = since if first_at is None or first_at >= until else max(since, first_at)
     kept = tuple(history.limits(begin, until))
-    scale = _Scale(begin, until, parts, kept, history.interval_s)
+    scale = _Scale(begin, until, kept, history.interval_s)
     basis = scale.last.rate_basis
     cost = history.cost(begin, until, _POINTS).get("total_ms")
     by_interface = history.interfaces(begin, until, _POINTS)
@@ -157,11 +159,9 @@ def _highest_share(values: InterfaceValues) -> float:
 class _Scale:
     """Divides the range into parts, and knows the settings at any time."""
 
-    def __init__(
-        self, since: float, until: float, parts: int, kept: Sequence[KeptSettings], interval_s: float
-    ) -> None:
-        self._since, self._parts, self._interval_s = since, parts, interval_s
-        self._part_s = (until - since) / parts
+    def __init__(self, since: float, until: float, kept: Sequence[KeptSettings], interval_s: float) -> None:
+        self._since, self._interval_s = since, interval_s
+        self._part_s = (until - since) / PARTS
         self._kept = sorted(kept, key=lambda entry: entry.at)
         self._times = [entry.at for entry in self._kept]
         self.last = self._kept[-1].settings if self._kept else Settings()
@@ -170,8 +170,8 @@ class _Scale:
         """The values of a metric whose limit is ``setting``."""
         limit = getattr(self.last, setting) if setting else None
         if series is None:
-            return Values(None, None, None, None, limit, (None,) * self._parts, is_exact=True)
-        shares: list[float | None] = [None] * self._parts
+            return Values(None, None, None, None, limit, (None,) * PARTS, is_exact=True)
+        shares: list[float | None] = [None] * PARTS
         highest, highest_at = None, None
         for at, value in zip(series.at, series.highest, strict=True):
             if value is None:
@@ -194,7 +194,7 @@ class _Scale:
         )
 
     def _part(self, at: float) -> int:
-        return min(max(int((at - self._since) / self._part_s), 0), self._parts - 1)
+        return min(max(int((at - self._since) / self._part_s), 0), PARTS - 1)
 
     def _share(self, value: float, at: float, setting: str | None) -> float:
         """1 is the limit of that time; a limit of 0 is exceeded by every value above it."""

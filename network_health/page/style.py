@@ -11,8 +11,6 @@ from network_health.reporting import BOLD, DIM, Painter, cell_width, printable
 
 MIN_WIDTH = 80
 _DAY_S = 86400.0
-#: Columns of a table beside the sparkline, with the spaces between them; with dates, and within a day.
-_OTHER_COLUMNS, _OTHER_COLUMNS_OF_A_DAY = 71, 65
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,6 @@ class Style:
             text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
         )
         return [self.painter.paint(line, colour) for line in lines]
-
-
-def spark_width(width: int, range_s: float) -> int:
-    """The number of cells of a sparkline at that width of a terminal, for a range of so many seconds."""
-    return max(width, MIN_WIDTH) - (_OTHER_COLUMNS_OF_A_DAY if range_s <= _DAY_S else _OTHER_COLUMNS)
 
 
 class Clock:

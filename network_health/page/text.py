@@ -6,18 +6,22 @@ Guarantees: no control character of a name reaches the terminal; lines are wrapp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from network_health.alerting import duration_text
 from network_health.page.alert_text import alert_lines
 from network_health.page.overview import InterfaceValues, Overview, Values
-from network_health.page.style import Clock, Style, cropped, indented, short_number
-from network_health.reporting import BOLD, DIM, YELLOW, Cell, sparkline, table
+from network_health.page.style import MIN_WIDTH, Clock, Style, cropped, indented, short_number
+from network_health.reporting import BOLD, DIM, YELLOW, Cell, cell_width, sparkline, table
 
 #: More are counted.
 _MAX_INTERFACES, _MAX_STATES, _MAX_GAPS = 20, 6, 5
 _MAX_NAME = 15
 _HEAD = ("", "", "", ">average", ">95%", ">highest", ">at", ">limit")
+#: The column of the sparkline, which gets what the others leave of the line, and its least and most cells.
+_SPARK, _MIN_CELLS, _MAX_CELLS = 2, 8, 60
+_TITLES = [Cell(title.lstrip(">")) for title in _HEAD]
 _DIRECTIONS = {"tx": "out", "rx": "in"}
 
 
@@ -64,12 +68,12 @@ def _interfaces(found: Overview, clock: Clock, style: Style) -> Iterator[str]:
         return
     basis = "the highest second of a check" if found.rate_basis == "peak" else "the average of a check"
     yield style.title("Interfaces", f"Mbps, {basis}; a full bar is the limit, ! is above it")
-    rows = [
-        _row(values.name if direction == "tx" else "", _DIRECTIONS[direction], rates, clock, style)
+    metrics = [
+        (values.name if direction == "tx" else "", _DIRECTIONS[direction], rates)
         for values in shown
         for direction, rates in values.rates.items()
     ]
-    yield from indented(table(_HEAD, rows, style.painter))
+    yield from _table(metrics, clock, style)
     for values in shown:
         yield from _losses(values, clock, style)
     if len(found.interfaces) > len(shown):
@@ -77,13 +81,32 @@ def _interfaces(found: Overview, clock: Clock, style: Style) -> Iterator[str]:
         yield f"  and {more} more, further below their limits (--interface NAME)"
 
 
-def _row(name: str, direction: str, values: Values, clock: Clock, style: Style) -> list[Cell]:
-    spark = "".join("!" if cell.over else cell.char for cell in sparkline(values.shares, 1.0, style.levels))
+def _table(metrics: Sequence[tuple[str, str, Values]], clock: Clock, style: Style) -> list[str]:
+    """A line for each metric: (name, direction, values)."""
+    rows = [_row(*metric, clock) for metric in metrics]
+    others = [max(cell_width(row[column].text) for row in (_TITLES, *rows)) for column in range(len(_HEAD))]
+    left = max(style.width, MIN_WIDTH) - sum(others) - 2 * len(_HEAD)
+    cells = min(max(left, _MIN_CELLS), _MAX_CELLS)
+    for row, (_, _, values) in zip(rows, metrics, strict=True):
+        row[_SPARK] = Cell(_spark(values.shares, cells, style.levels))
+    return indented(table(_HEAD, rows, style.painter))
+
+
+def _spark(shares: Sequence[float | None], cells: int, levels: str) -> str:
+    """A cell is as high as the highest of its shares."""
+    edges = [len(shares) * cell // cells for cell in range(cells + 1)]
+    parts = (shares[begin:end] for begin, end in pairwise(edges))
+    highest = [max((share for share in part if share is not None), default=None) for part in parts]
+    return "".join("!" if cell.over else cell.char for cell in sparkline(highest, 1.0, levels))
+
+
+def _row(name: str, direction: str, values: Values, clock: Clock) -> list[Cell]:
+    """The cells of a line, but for the sparkline."""
     estimated = "" if values.is_exact or values.p95 is None else "~"
     return [
         Cell(cropped(name, _MAX_NAME)),
         Cell(direction),
-        Cell(spark),
+        Cell(""),
         Cell(short_number(values.average)),
         Cell(estimated + short_number(values.p95)),
         Cell(short_number(values.highest), YELLOW if values.is_over else ""),
@@ -110,5 +133,5 @@ def _connections(found: Overview, clock: Clock, style: Style) -> Iterator[str]:
     yield style.title("Connections", "in all and by state, the most first")
     states = [(n, values) for n, values in found.connections.items() if n != "total" and values.highest]
     shown = [(n, values) for n, values in found.connections.items() if n == "total"] + states[:_MAX_STATES]
-    rows = [_row("UDP" if n == "NONE" else n, "", values, clock, style) for n, values in shown]
-    yield from indented(table(_HEAD, rows, style.painter))
+    metrics = [("UDP" if n == "NONE" else n, "", values) for n, values in shown]
+    yield from _table(metrics, clock, style)

@@ -21,6 +21,8 @@ from network_health.settings import Settings, SettingsOutcome
 _SERIES_OF_INTERFACES = ("tx_mbps", "rx_mbps", "tx_peak_mbps", "rx_peak_mbps", "errors", "drops", "down")
 #: A reader waits this long for a writer that holds the file alone.
 _BUSY_S = 5.0
+#: What SQLite, and what is done with its values, raises about a damaged file.
+_DAMAGE = (sqlite3.Error, ValueError, TypeError, KeyError, IndexError, OverflowError)
 
 
 class History:
@@ -248,7 +250,7 @@ class _Readable:
     def __exit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, _DAMAGE):
             raise HistoryError(f"{self._path} cannot be read as a history: {error}") from error
 
 
@@ -260,7 +262,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         try:
             db = sqlite3.connect(f"{uri}?{options}", uri=True, timeout=_BUSY_S, isolation_level=None)
             db.execute("SELECT 1 FROM sqlite_master").fetchall()
-        except sqlite3.Error as error:
+        except _DAMAGE as error:
             if db:
                 db.close()
             if "immutable" in options or parts(path)[1].exists():

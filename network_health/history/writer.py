@@ -45,7 +45,7 @@ class Writer:
         self._waiting: deque[tuple[CheckRows, Settings]] = deque()
         self._rows = 0
         self._changed = threading.Condition()
-        self._is_stopping = False
+        self._has_new = self._is_stopping = False
         self._store: Store | None = None
         self._aside_s: float | None = None
         self._thread: threading.Thread | None = None
@@ -58,6 +58,7 @@ class Writer:
             while self._rows > MAX_ROWS and len(self._waiting) > 1:
                 self._rows -= self._waiting.popleft()[0].count
                 self.lost += 1
+            self._has_new = True
             self._changed.notify()
         if self._thread is None:
             thread = threading.Thread(target=self._run, name="history", daemon=True)
@@ -77,22 +78,22 @@ class Writer:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        with self._changed:
-            while True:
-                if self._waiting:
-                    self._changed.release()
-                    try:
-                        self._write_waiting()
-                    finally:
-                        self._changed.acquire()
-                if self._is_stopping and (self.problem or not self._waiting):
-                    break
-                if self.problem or not self._waiting:
-                    self._changed.wait()  # what failed is tried again with the next check
+        while self._wait():
+            self._write_waiting()
+            self.busy_since_s = None
         self._close()
 
+    def _wait(self) -> bool:
+        """Wait for the next check, with which what failed is tried again; false if the thread is to end."""
+        with self._changed:
+            while not self._has_new and not self._is_stopping:
+                self._changed.wait()
+            has_new, self._has_new = self._has_new, False
+            if has_new:
+                self.busy_since_s = time.monotonic()
+            return has_new
+
     def _write_waiting(self) -> None:
-        self.busy_since_s = time.monotonic()
         try:
             while True:
                 with self._changed:
@@ -115,8 +116,6 @@ class Writer:
             self._set_aside(f"{type(error).__name__}: {error}")
         else:
             self.problem = None
-        finally:
-            self.busy_since_s = None
 
     def _opened(self) -> Store:
         if self._store and not self._store.is_current:
@@ -155,6 +154,7 @@ class Writer:
             self.problem = f"the file is damaged ({reason}) and cannot be set aside: {error}"
             return
         self.problem = None
+        self._has_new = True  # what waits belongs into the new one
         self.notes.append(
             f"The history {self.path} was damaged ({reason}): it is now {aside.name}, and a new one begins"
         )

@@ -29,7 +29,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
         ),
     )
     add_history_file(parser)
-    add_range(parser, "400d")
+    add_range(parser, None)
     parser.add_argument(
         "--output",
         type=Path,

@@ -29,13 +29,14 @@ class TimeRange:
     until: float
 
 
-def add_range(parser: Parser, since: str = "24h") -> None:
-    """Add ``--since``, which is that ``since`` if it is not given, and ``--until``."""
+def add_range(parser: Parser, since: str | None = "24h") -> None:
+    """Add ``--since``, which is ``since`` or all that is kept if it is not given, and ``--until``."""
+    default = since or "all that is kept"
     parser.add_argument(
         "--since",
         metavar="TIME",
         default=since,
-        help=f"from when on: {ALLOWED}, in this host's time zone unless one is written; default: {since}",
+        help=f"from when on: {ALLOWED}, in this host's time zone unless one is written; default: {default}",
     )
     parser.add_argument("--until", metavar="TIME", help="until when, in the same form; default: now")
 
@@ -46,7 +47,7 @@ def read_range(options: argparse.Namespace, now: float) -> TimeRange:
     Raises:
         SwarmError: a value is no time, the range is empty or reversed, or it is in the future.
     """
-    since = _parsed("--since", options.since, now)
+    since = 0.0 if options.since is None else _parsed("--since", options.since, now)
     until = now if options.until is None else _parsed("--until", options.until, now)
     if since > now:
         raise SwarmError(f"--since {options.since} is in the future, where no history is")

@@ -20,6 +20,7 @@ from network_health.page.alerts import AlertView, alert_view
 from network_health.page.encoding import encoded
 from network_health.page.panels import Panel, read_panels
 from network_health.page.script import MissingLibrary, own_script, own_style, plotly_script, style_ids
+from network_health.reporting import printable
 
 if TYPE_CHECKING:
     import jinja2
@@ -30,20 +31,22 @@ _MAX_ALERTS = 400
 _EMPTY_STYLE = ""
 
 
-def page_html(history: History, since: float, until: float, source: str = "") -> str:
+def page_html(history: History, since: float, until: float) -> str:
     """The page of what ``history`` has from ``since``, before ``until`` (epoch seconds).
-
-    ``source`` says in the page which history it is.
 
     Raises:
         HistoryError: the file cannot be read.
         MissingLibrary: jinja2 or plotly is not installed.
     """
-    template = _template()
+    template = _template(printable(history.path))
     first, last = history.first_at, history.last_at
     if first is None or last is None or last < since or first >= until:
         return template.render(
-            policy=_policy((), (own_style(),)), style=own_style(), style_ids=(), source=source, first=None
+            policy=_policy((), (own_style(),)),
+            style=own_style(),
+            style_ids=(),
+            first=None,
+            kept=None if first is None or last is None else (first, last),
         )
     interval_s = history.interval_s
     first, last = max(first, since), min(last, until)
@@ -56,7 +59,6 @@ def page_html(history: History, since: float, until: float, source: str = "") ->
         policy=_policy((library, script), (own_style(), _EMPTY_STYLE)),
         style=own_style(),
         style_ids=style_ids(library),
-        source=source,
         first=first,
         last=last,
         groups=_groups(panels),
@@ -68,7 +70,8 @@ def page_html(history: History, since: float, until: float, source: str = "") ->
     )
 
 
-def _template() -> jinja2.Template:
+def _template(source: str) -> jinja2.Template:
+    """The template, which says of which file the page is."""
     try:
         import jinja2  # only this command needs it
     except ImportError as error:
@@ -81,6 +84,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["utc"] = _utc
+    environment.globals["source"] = source
     return environment.get_template("page.html.j2")
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: At most so many alerts are shown, the newest.
 _MAX_ALERTS = 400
+#: At most so many changes of the clock are named, the last ones.
+_MAX_SET_BACK = 5
 #: plotly makes an empty style sheet and fills it later, which is allowed to the script.
 _EMPTY_STYLE = ""
 
@@ -49,7 +51,8 @@ def page_html(history: History, since: float, until: float) -> str:
             kept=None if first is None or last is None else (first, last),
         )
     interval_s = history.interval_s
-    first, last = max(first, since), min(last, until)
+    later = history.cost(last, until).values()  # if the clock was set back after these checks
+    first, last = max(first, since), min(max([last, *(series.at[-1] for series in later)]), until)
     library, script = plotly_script(), own_script()
     panels = read_panels(history, first, last + interval_s)
     kept = sorted(history.alerts(first, last + interval_s), key=lambda alert: alert.begin)
@@ -64,6 +67,7 @@ def page_html(history: History, since: float, until: float) -> str:
         groups=_groups(panels),
         alerts=alerts,
         left_out=len(kept) - len(alerts),
+        set_back=history.clock_set_back(first, last + interval_s)[-_MAX_SET_BACK:],
         library=_compressed(library),
         data=_compressed(encoded(panels, facts)),
         script=script,

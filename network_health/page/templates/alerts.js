@@ -101,7 +101,7 @@ function watchAlerts(view) {
     const side = Math.max((until - begin) * 0.75, 10 * MINUTE);
     view.show(begin - side, until + side);
   });
-  for (const element of document.querySelectorAll("#alert-list time")) {
+  for (const element of document.querySelectorAll("time[data-at]")) {
     element.textContent = dateTime.format(asDate(Number(element.dataset.at)));
   }
   for (const element of document.querySelectorAll("#alert-list .lasted")) {

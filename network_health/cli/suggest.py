@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 from network_health.cli.flags import invalid_value, parse_values
@@ -79,13 +78,15 @@ def _run(options: argparse.Namespace) -> int:
         with open_history(options.file) as history:
             in_force = history.limits(span.since, span.until)
             present = in_force[-1].settings if in_force else Settings()
-            advice = advise(partial(history.checks, span.since, span.until), present, chosen)
+            advice = advise(history.checks, (span.since, span.until), present, chosen)
+            recorded = len(history.alerts(span.since, span.until))
     except TooLittleHistory as error:
         raise SwarmError(_too_little(error.coverage)) from None
     if options.json:
-        print(json.dumps(advice_json(advice), indent=2))
+        print(json.dumps(advice_json(advice, recorded), indent=2))
     else:
-        print(advice_text(advice, Painter(use_colour(sys.stdout)), chosen=chosen is not None), end="")
+        painter = Painter(use_colour(sys.stdout))
+        print(advice_text(advice, recorded, painter, chosen=chosen is not None), end="")
     return 0
 
 

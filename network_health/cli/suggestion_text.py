@@ -28,21 +28,26 @@ def coverage_text(coverage: Coverage) -> str:
     return f"{coverage.covered_s / _DAY_S:.0f} days"
 
 
-def advice_text(advice: Advice, painter: Painter, *, chosen: bool) -> str:
-    """The page to read; with ``chosen`` the settings that are replayed are those of the user."""
+def advice_text(advice: Advice, recorded: int, painter: Painter, *, chosen: bool) -> str:
+    """The page to read.
+
+    ``recorded`` is the number of alerts that the agent had. With ``chosen`` the replayed settings are the
+    user's.
+    """
     parts = [_kept_lines(advice.coverage)]
     if not chosen:
         parts += [_limit_lines(advice.suggestions, painter), _config_lines(advice, painter)]
-    parts.append(_replay_lines(advice, painter, chosen=chosen))
+    parts.append(_replay_lines(advice, recorded, painter, chosen=chosen))
     return "\n\n".join("\n".join(lines) for lines in map(list, parts)) + "\n"
 
 
-def advice_json(advice: Advice) -> dict[str, Any]:
+def advice_json(advice: Advice, recorded: int) -> dict[str, Any]:
     """The same as plain values; lists of alerts are whole."""
     return {
         "history": asdict(advice.coverage),
         "limits": [asdict(each) for each in advice.suggestions],
         "config": dict(advice.config),
+        "recorded_alerts": recorded,
         "replay": {
             "present": [asdict(alert) for alert in advice.present_alerts],
             "config": [asdict(alert) for alert in advice.alerts],
@@ -121,22 +126,19 @@ def _config_lines(advice: Advice, painter: Painter) -> Iterator[str]:
         yield "A link that is down is then reported as many checks later."
 
 
-def _replay_lines(advice: Advice, painter: Painter, *, chosen: bool) -> Iterator[str]:
+def _replay_lines(advice: Advice, recorded: int, painter: Painter, *, chosen: bool) -> Iterator[str]:
     span, then, now = coverage_text(advice.coverage), advice.present_alerts, advice.alerts
     count = "1 alert" if len(then) == 1 else f"{len(then):,} alerts"
     sentence = f"{count} in {span} with the present settings"
-    if not advice.config:
-        yield painter.paint(f"{sentence}: {_by_subject(then)}" if then else sentence, BOLD)
-        yield from _alert_lines(then, painter)
-        return
-    which = (
-        ", ".join(f"{k}={json.dumps(v)}" for k, v in advice.config.items())
-        if chosen
-        else "the suggested ones"
-    )
-    yield painter.paint(f"{sentence}, {len(now):,} with {which}", BOLD)
+    if advice.config:
+        suggested = "the suggested ones"
+        which = ", ".join(f"{k}={json.dumps(v)}" for k, v in advice.config.items()) if chosen else suggested
+        sentence += f", {len(now):,} with {which}"
+    yield painter.paint(sentence, BOLD)
+    yield f"  recorded by the agent, with the settings of then: {recorded:,}"
     yield f"  present: {_by_subject(then)}"
-    yield f"  {'chosen' if chosen else 'suggested'}: {_by_subject(now)}"
+    if advice.config:
+        yield f"  {'chosen' if chosen else 'suggested'}: {_by_subject(now)}"
     yield from _alert_lines(now, painter)
 
 

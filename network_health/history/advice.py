@@ -45,12 +45,16 @@ class Advice:
 
 
 def advise(
-    checks: Callable[[], Iterable[KeptCheck]], present: Settings, chosen: Mapping[str, Any] | None = None
+    checks: Callable[[float, float], Iterable[KeptCheck]],
+    span: tuple[float, float],
+    present: Settings,
+    chosen: Mapping[str, Any] | None = None,
 ) -> Advice:
     """Replay the checks with the ``present`` settings, and with the ``chosen`` or else the suggested ones.
 
     Args:
-        checks: returns the kept checks, the same ones each time; they are read up to three times.
+        checks: returns the kept checks of a time, as `History.checks`; they are read up to three times.
+        span: the time to look at, epoch seconds.
         present: the settings in force.
         chosen: settings that replace some of the present ones; they need no day of history.
 
@@ -58,7 +62,7 @@ def advise(
         TooLittleHistory: less than a day was kept, and nothing is ``chosen``.
     """
     observed, replay = Observed(present), Replay(present)
-    for check in checks():
+    for check in checks(*span):
         observed.add(check)
         replay.add(check)
     coverage, present_alerts = observed.coverage, replay.alerts
@@ -69,9 +73,10 @@ def advise(
     if chosen is None:
         delay = delay_for_bursts(present_alerts, present)
         if delay:
-            found, delay = _without_bursts(found, checks(), present, delay)
+            single = checks(coverage.exact_since or span[0], span[1])
+            found, delay = _without_bursts(found, single, present, delay)
         config = changed_settings(found) | ({"alert_after_checks": delay} if delay else {})
-    alerts = replayed(checks(), replace(present, **config)) if config else present_alerts
+    alerts = replayed(checks(*span), replace(present, **config)) if config else present_alerts
     return Advice(coverage, found, config, present_alerts, alerts)
 
 

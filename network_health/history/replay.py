@@ -6,9 +6,10 @@ sent again is not kept: it is unknown.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -47,7 +48,7 @@ from network_health.model import (
     Snapshot,
 )
 
-_Rows = Iterator[tuple[int, list[sqlite3.Row]]]
+_Rows = Generator[tuple[int, list[sqlite3.Row]], None, None]
 
 
 def kept_checks(
@@ -60,22 +61,26 @@ def kept_checks(
     """The checks or summaries of one level, in the order in which they were made."""
     rows = _query(db, level.table, _columns(level, period_columns(level)), level.table, sequences, times)
     subjects = [_subjects(db, level, each, sequences, times) for each in (INTERFACES, PROCESSES, CONTAINERS)]
-    waiting = [next(each, None) for each in subjects]
-    for row in rows:
-        found: list[Sequence[sqlite3.Row]] = [(), (), ()]
-        for number, each in enumerate(waiting):
-            if each is not None and each[0] == row["sequence"]:
-                found[number] = each[1]
-                waiting[number] = next(subjects[number], None)
-        snapshot = _snapshot(row, *found, window_s=interval_s if level is not CHECKS else None)
-        yield KeptCheck(
-            row["at"],
-            snapshot,
-            is_summary=level is not CHECKS,
-            period_s=level.period_s or interval_s,
-            status=row["status"],
-            severity=row["severity"],
-        )
+    with contextlib.ExitStack() as opened:  # an error must not leave a query open after its file is closed
+        opened.callback(rows.close)
+        for query in subjects:
+            opened.callback(query.close)
+        waiting = [next(each, None) for each in subjects]
+        for row in rows:
+            found: list[Sequence[sqlite3.Row]] = [(), (), ()]
+            for number, each in enumerate(waiting):
+                if each is not None and each[0] == row["sequence"]:
+                    found[number] = each[1]
+                    waiting[number] = next(subjects[number], None)
+            snapshot = _snapshot(row, *found, window_s=interval_s if level is not CHECKS else None)
+            yield KeptCheck(
+                row["at"],
+                snapshot,
+                is_summary=level is not CHECKS,
+                period_s=level.period_s or interval_s,
+                status=row["status"],
+                severity=row["severity"],
+            )
 
 
 def _columns(level: Level, columns: Sequence[str]) -> str:
@@ -97,7 +102,7 @@ def _query(
     periods: str,
     sequences: tuple[int, int],
     times: tuple[float, float],
-) -> Iterator[sqlite3.Row]:
+) -> Generator[sqlite3.Row, None, None]:
     cursor = db.cursor()
     cursor.row_factory = sqlite3.Row
     joined = (

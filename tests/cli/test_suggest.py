@@ -1,6 +1,7 @@
 """``network-health suggest``: the real command on real files."""
 
 import json
+import random
 import sqlite3
 import time
 
@@ -41,7 +42,9 @@ def test_text(kept):
     block = done.stdout[done.stdout.index("{") : done.stdout.index("}") + 1]
     assert json.loads(block) == {"conn_threshold": 1900}
     assert "2 alerts in 47.9 hours with the present settings, 0 with the suggested ones\n" in done.stdout
-    assert "  present: 2 connections\n  suggested: none\n" in done.stdout
+    assert (
+        "  recorded by the agent, with the settings of then: 2\n  present: 2 connections\n  suggested: none\n"
+    ) in done.stdout
     row = next(line for line in done.stdout.splitlines() if line.startswith("conn_threshold"))
     assert row.split()[:6] == ["conn_threshold", "connections", "500", "1,500", "1,500", "1,500"]
     assert row.split()[6:] == ["1,000", "1,900"]
@@ -54,6 +57,7 @@ def test_json(kept):
     assert (found["history"]["checks"], found["history"]["gaps"]) == (575, 0)
     assert [alert["lasted_s"] for alert in found["replay"]["present"]] == [24 * 300, 24 * 300]
     assert found["replay"]["config"] == []
+    assert found["recorded_alerts"] == 2
     limit = next(each for each in found["limits"] if each["setting"] == "conn_threshold")
     assert (limit["present"], limit["suggested"], limit["normal"][0]["median"]) == (1000, 1900, 500)
 
@@ -146,3 +150,20 @@ def test_names_with_control_characters(tmp_path):
     assert "e?[31m?0" in done.stdout
     assert "\x1b" not in done.stdout
     assert "\u202e" not in done.stdout
+
+
+def test_damaged_files(kept, tmp_path):
+    """A file with damaged pages gives an answer or one sentence."""
+    source, content = random.Random(14), kept.read_bytes()
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        for _ in range(source.choice([1, 20, 400])):
+            damaged[source.randrange(100, len(damaged))] = source.randrange(256)
+        path = tmp_path / "damaged.sqlite"
+        path.write_bytes(damaged[: source.choice([len(content), len(content) // 2])])
+        done = run_here("suggest", path)
+        assert "internal error" not in done.stderr
+        assert (done.returncode, done.stderr.count("\n")) in ((0, 0), (1, 1)), done.stderr
+        refused += done.returncode
+    assert refused

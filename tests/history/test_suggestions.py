@@ -17,11 +17,17 @@ from tests.history.kept_checks import DAY_S, connections, kept, rates
 
 PERIODS = 288
 WEEK = 7 * PERIODS + 1
+EVER = (0.0, 1e12)
+
+
+def between(checks):
+    """The checks of a time, as `History.checks` gives them."""
+    return lambda since, until: (check for check in checks if since <= check.at < until)
 
 
 def advice(checks, present=None, **chosen):
     """The advice for settings in force ``present``."""
-    return advise(lambda: iter(checks), Settings(**present or {}), chosen or None)
+    return advise(between(checks), EVER, Settings(**present or {}), chosen or None)
 
 
 def suggested(checks, setting, **present):
@@ -188,7 +194,7 @@ def test_the_block_is_valid_and_adds_no_alert(seed, scale, limit):
         for n in range(PERIODS + 1)
     ]
     present = Settings(tx_threshold_mbps=limit, conn_threshold=limit)
-    found = advise(lambda: iter(checks), present)
+    found = advise(between(checks), EVER, present)
     block = json.loads(json.dumps(dict(found.config)))
     assert Settings.from_mapping(block) == replace(Settings(), **found.config)
     assert sum(a.breached_checks for a in found.alerts) <= sum(

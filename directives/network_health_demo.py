@@ -24,6 +24,7 @@ matrix_directive = {
                 "tx_threshold_mbps": 1000,
                 "rx_threshold_mbps": 1000,
                 "conn_threshold": 5000,
+                "history": True,
             },
         },
     ],

@@ -33,6 +33,7 @@ matrix_directive = {
                 "orphan_threshold_percent": 25,
                 "tcp_memory_threshold_percent": 90,
                 "ephemeral_port_threshold_percent": 80,
+                "history": True,
             },
         },
     ],

@@ -18,6 +18,7 @@ from network_health.history import retention, schema
 from network_health.history.alert_rows import AlertRows
 from network_health.history.file_access import identity, require_writable
 from network_health.history.kept import HistoryError
+from network_health.history.masking import forget, mask_earlier
 from network_health.history.rows import CheckRows, check_rows
 from network_health.history.schema import CHECKS, SUBJECTS, SUMMARIES, Level
 from network_health.history.summaries import by_name, summary
@@ -25,6 +26,8 @@ from network_health.reporting import Report
 from network_health.settings import Settings
 
 _BUSY_S = 0.1
+#: They may have addresses, or the name of a user.
+_PLACES = frozenset({"prometheus_listen", "prometheus_textfile", "history"})
 _SEVERITIES = ("INFO", "WARNING", "CRITICAL")
 #: Less than the default of 1,000 pages, so that a small history stays small.
 _WAL_PAGES = 250
@@ -82,6 +85,7 @@ class Store:
         self._alerts = AlertRows(db)
         last = db.execute("SELECT settings FROM settings ORDER BY sequence DESC LIMIT 1").fetchone()
         self._settings: str | None = last and last[0]
+        self._masked = set(json.loads(last[0]).get("redact", ())) if last else None
 
     @property
     def is_current(self) -> bool:
@@ -112,6 +116,9 @@ class Store:
                         [(sequence, *row) for row in rows.subjects[subjects.name]],
                     )
                 self._alerts.write(rows)
+                is_new_mask = self._masked is not None and not self._masked.issuperset(settings.redact)
+                if is_new_mask:
+                    mask_earlier(db, settings.redact)
                 self._keep_settings(rows.at, settings)
                 retention.remove_expired(db, rows.at)
                 retention.remove_oldest(db, self.max_bytes)
@@ -120,6 +127,9 @@ class Store:
             self._alerts = AlertRows(db)
             raise
         self._next[CHECKS] = sequence + 1
+        self._masked = set(settings.redact)
+        if is_new_mask:
+            forget(db)
         retention.shrink(db, self.max_bytes)
 
     def close(self) -> None:
@@ -174,11 +184,11 @@ _SELECT_SUBJECTS = {
 
 
 def changed_settings(settings: Settings) -> Mapping[str, Any]:
-    """The settings that differ from the defaults; where metrics are listened to and written is left out."""
+    """The settings that differ from the defaults, but not where the agent listens and writes."""
     return {
         field.name: value
         for field in fields(settings)
-        if (value := getattr(settings, field.name)) != field.default and "prometheus" not in field.name
+        if (value := getattr(settings, field.name)) != field.default and field.name not in _PLACES
     }
 
 

@@ -5,7 +5,7 @@ text.
 """
 
 from network_health.reporting.protocol_limits import PROTOCOL_LIMITS
-from network_health.reporting.redact import redacted
+from network_health.reporting.redact import masked, redacted
 from network_health.reporting.report import (
     Report,
     build_report,
@@ -48,6 +48,7 @@ __all__ = [
     "connection_metrics",
     "inline",
     "interface_metrics",
+    "masked",
     "outline",
     "printable",
     "process_metrics",

@@ -32,25 +32,26 @@ def redacted(report: Report, what: Collection[str]) -> Report:
     """The report with everything masked that ``what`` names: "addresses", "users"."""
     if not what:
         return report
-    metrics = _masked(report.metrics, what)
+    metrics = masked(report.metrics, what)
     return replace(
         report,
-        details=_masked(report.details, what),
+        details=masked(report.details, what),
         metrics=metrics,
         culprits=metrics.get("culprits", {}),
         **{name: _typed(getattr(report, name), what) for name in _TYPED},
     )
 
 
-def _masked(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - any JSON value
+def masked(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - any JSON value
+    """The same JSON value, masked as a report is."""
     if isinstance(value, str) and "addresses" in what:
         return _ADDRESS.sub(_mask_if_address, value)
     if isinstance(value, Mapping):
         return {
-            key: USER if key == "user" and inner and "users" in what else _masked(inner, what)
+            key: USER if key == "user" and inner and "users" in what else masked(inner, what)
             for key, inner in value.items()
         }
-    return [_masked(inner, what) for inner in value] if isinstance(value, (list, tuple)) else value
+    return [masked(inner, what) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _typed(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - any value of the model
@@ -58,14 +59,14 @@ def _typed(value: Any, what: Collection[str]) -> Any:  # noqa: ANN401 - any valu
     if isinstance(value, Interface):
         return value._replace(link=_link(value.link)) if "addresses" in what else value
     if isinstance(value, tuple):
-        masked = (_typed(inner, what) for inner in value)
-        return value._make(masked) if hasattr(value, "_make") else tuple(masked)
+        parts = (_typed(inner, what) for inner in value)
+        return value._make(parts) if hasattr(value, "_make") else tuple(parts)
     if is_dataclass(value) and not isinstance(value, type):
         inner = {each.name: getattr(value, each.name) for each in fields(value)}
         if "users" in what and inner.get("user"):
             inner["user"] = USER
         return replace(value, **{name: _typed(each, what) for name, each in inner.items()})
-    return _masked(value, what) if isinstance(value, str) else value
+    return masked(value, what) if isinstance(value, str) else value
 
 
 def _link(link: Link) -> Link:

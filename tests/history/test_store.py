@@ -6,10 +6,20 @@ from dataclasses import replace
 import pytest
 
 from network_health import Settings
-from network_health.alerting import evaluate, step
+from network_health.alerting import Alert, evaluate, step
 from network_health.alerting.alert_state import AlertState
 from network_health.history import History, HistoryError, KeptAlert, KeptSettings, Store, schema
-from network_health.model import Connections, Interface, Link, ProcessSample, RankedProcess
+from network_health.model import (
+    Connections,
+    Failure,
+    Finding,
+    Interface,
+    Link,
+    ProcessDetails,
+    ProcessSample,
+    RankedProcess,
+)
+from network_health.reporting import redacted
 from tests.checked_host import CheckedHost, nic
 from tests.history.kept import EVER, FIRST, MB, counts, modes, rows, times, whole_report, written
 
@@ -271,3 +281,60 @@ def test_names_that_are_not_utf_8_are_kept(path):
     store.close()
     with History.open(path) as history:
         assert list(history.interfaces(*EVER)) == ["e\\udcfft"]
+
+
+SECRETS = ("10.77.66.55", "2001:db8:77::66", "alice")
+
+
+def secret_reports(host):
+    """Reports whose alert, evidence, failures, processes and links name addresses and a user."""
+    link = Link("eth0", up=True, ipv4=(SECRETS[0],), ipv6=(SECRETS[1],))
+    finding = Finding("connections", "host", "many", 9, 5, culprit=f" (80% to {SECRETS[0]})")
+    for number in range(40):
+        yield replace(
+            host.check(Interface(link, 1.0, 2.0), connections=number),
+            alerts=(Alert(finding, FIRST, 1.0, number, active=True),),
+            culprits={"connections": {"address": SECRETS[1], "user": SECRETS[2]}},
+            failures=(Failure("protocols", f"OSError: {SECRETS[0]}"),),
+            processes=(
+                RankedProcess(
+                    ProcessSample(7, f"nc {SECRETS[0]}", 1.0, 2.0, 3), 4.0, ProcessDetails(user=SECRETS[2])
+                ),
+            ),
+        )
+
+
+def found_in(path):
+    """The secrets that the bytes of the history, or of a file beside it, contain."""
+    content = b"".join(part.read_bytes() for part in path.parent.iterdir())
+    return [secret for secret in SECRETS if secret.encode() in content]
+
+
+def test_what_redact_masks_is_not_in_the_file(path):
+    """Not in a row, and not in a page that is free again."""
+    host = CheckedHost(
+        redact=["addresses", "users"], prometheus_listen=f"{SECRETS[0]}:9101", history=f"/home/{SECRETS[2]}/h"
+    )
+    store = Store(path, 64 * MB)
+    for report in secret_reports(host):
+        store.add(redacted(report, host.settings.redact), host.settings)
+    assert found_in(path) == []
+    store.close()
+    assert found_in(path) == []
+
+
+def test_redact_masks_what_was_kept_before_it_was_set(path):
+    """With the first check after it was set."""
+    host = CheckedHost()
+    store = Store(path, 64 * MB)
+    for report in secret_reports(host):
+        store.add(report, host.settings)
+    assert found_in(path) == list(SECRETS)
+    host.change(redact=["addresses", "users"])
+    store.add(redacted(next(secret_reports(host)), host.settings.redact), host.settings)
+    assert found_in(path) == []
+    store.close()
+    with History.open(path) as history:
+        (alert,) = history.alerts(*EVER)
+    assert alert.details == "many (80% to <address>)"
+    assert alert.culprits == {"address": "<address>", "user": "<user>"}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from network_health.history import FILE_NAME, History
 from network_health.swarm.agent_service import AgentService
 from network_health.swarm.packet_gate import PacketGate
 
@@ -197,3 +198,35 @@ def test_with_encryption_only_matrix_may_push(node):
     node.service.work({"conn_threshold": 5}, Sender("matrix"))
     assert node.service.monitor.settings.conn_threshold == 5
     assert node.logged[-1][1].endswith(" (pushed by 'matrix', which does not say which node asked for it)")
+
+
+def kept(folder):
+    """The times of the checks in the history of the agent in ``folder``; none without a file."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return []
+    with History.open(path) as history:
+        return [check.at for check in history.checks(0, 1e12)]
+
+
+def eventually_kept(folder, count):
+    """Whether the history has ``count`` checks within a minute."""
+    until_s = time.monotonic() + 60
+    while len(kept(folder)) != count and time.monotonic() < until_s:
+        time.sleep(0.05)
+    return len(kept(folder)) == count
+
+
+def test_the_history_is_turned_on_and_off_by_live_config(node, tmp_path):
+    """Off by default; each check since it was turned on is kept, and none since it was turned off."""
+    folder = tmp_path / "net-1"
+    node.service.work({}, None)
+    assert kept(folder) == []
+    for number in (1, 2):
+        node.service._schedule.due_s = time.monotonic()
+        node.service.work({"history": True}, None)
+        assert eventually_kept(folder, number)
+    node.service._schedule.due_s = time.monotonic()
+    node.service.work({"history": False}, None)
+    assert len(kept(folder)) == 2
+    assert [line for level, line in node.logged if level == "WARNING"] == []

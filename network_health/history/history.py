@@ -265,7 +265,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         except _DAMAGE as error:
             if db:
                 db.close()
-            if "immutable" in options or parts(path)[1].exists():
+            is_locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+            if "immutable" in options or is_locked or parts(path)[1].exists():
                 raise HistoryError(f"{path} cannot be read as a history: {error}") from error
             continue
         return db

@@ -15,6 +15,8 @@ from network_health.settings import Settings
 
 #: So that the checks of a day at the default interval are read one by one.
 _POINTS = 3000
+#: The checks of more interfaces are not read one by one: they would take too much memory.
+_MAX_EXACT = 20
 #: More than a sparkline has cells.
 PARTS = 240
 #: After so many intervals without a check the agent does not run.
@@ -61,6 +63,11 @@ class InterfaceValues:
     errors: Values
     drops: Values
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it had no traffic, errors or drops."""
+        return not any(values.highest for values in (*self.rates.values(), self.errors, self.drops))
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:
@@ -101,7 +108,9 @@ def overview(
     scale = _Scale(begin, until, kept, history.interval_s)
     basis = scale.last.rate_basis
     cost = history.cost(begin, until, _POINTS).get("total_ms")
-    by_interface = history.interfaces(begin, until, _POINTS)
+    by_interface = history.interfaces(begin, until, PARTS)
+    if len(by_interface) <= _MAX_EXACT:
+        by_interface = history.interfaces(begin, until, _POINTS)
     interfaces = [
         _interface(name, series, scale, "_peak" if basis == "peak" else "")
         for name, series in by_interface.items()

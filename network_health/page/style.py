@@ -64,10 +64,10 @@ def indented(lines: Sequence[str]) -> list[str]:
 
 
 def short_number(value: float | None) -> str:
-    """At most seven characters; two decimals of a small number, none of a whole one from 10 on."""
+    """At most seven characters; no decimals of a whole number, two of a small one."""
     if value is None:
         return "-"
-    if value == round(value) and 10 <= value < 999999.5:
+    if value == round(value) and value < 999999.5:
         return f"{value:.0f}"
     if value < 9.995:
         return f"{value:.2f}"

@@ -16,7 +16,7 @@ from network_health.page.style import MIN_WIDTH, Clock, Style, cropped, indented
 from network_health.reporting import BOLD, DIM, YELLOW, Cell, cell_width, sparkline, table
 
 #: More are counted.
-_MAX_INTERFACES, _MAX_STATES, _MAX_GAPS = 20, 6, 5
+_MAX_INTERFACES, _MAX_IDLE, _MAX_STATES, _MAX_GAPS = 20, 10, 6, 5
 _MAX_NAME = 15
 _HEAD = ("", "", "", ">average", ">95%", ">highest", ">at", ">limit")
 #: The column of the sparkline, which gets what the others leave of the line, and its least and most cells.
@@ -63,9 +63,11 @@ def _head(found: Overview, clock: Clock, style: Style) -> Iterator[str]:
 
 
 def _interfaces(found: Overview, clock: Clock, style: Style) -> Iterator[str]:
-    shown = found.interfaces[:_MAX_INTERFACES]
-    if not shown:
+    if not found.interfaces:
         return
+    idle = [values for values in found.interfaces if values.is_idle and len(found.interfaces) > 1]
+    busy = [values for values in found.interfaces if values not in idle]
+    shown = busy[:_MAX_INTERFACES]
     basis = "the highest second of a check" if found.rate_basis == "peak" else "the average of a check"
     yield style.title("Interfaces", f"Mbps, {basis}; a full bar is the limit, ! is above it")
     metrics = [
@@ -73,12 +75,16 @@ def _interfaces(found: Overview, clock: Clock, style: Style) -> Iterator[str]:
         for values in shown
         for direction, rates in values.rates.items()
     ]
-    yield from _table(metrics, clock, style)
+    if metrics:
+        yield from _table(metrics, clock, style)
     for values in shown:
         yield from _losses(values, clock, style)
-    if len(found.interfaces) > len(shown):
-        more = len(found.interfaces) - len(shown)
-        yield f"  and {more} more, further below their limits (--interface NAME)"
+    if len(busy) > len(shown):
+        yield f"  and {len(busy) - len(shown)} more, further below their limits (--interface NAME)"
+    if idle:
+        more = f" and {len(idle) - _MAX_IDLE} more" if len(idle) > _MAX_IDLE else ""
+        names = ", ".join(cropped(values.name, _MAX_NAME) for values in idle[:_MAX_IDLE])
+        yield from style.wrapped(f"without traffic: {names}{more}", "  ")
 
 
 def _table(metrics: Sequence[tuple[str, str, Values]], clock: Clock, style: Style) -> list[str]:

@@ -1,5 +1,6 @@
 """``network-health history``: the real command on real files."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -182,3 +183,15 @@ def test_the_agents_own_file_is_found(tmp_path):
     with pytest.raises(SwarmError) as error:
         history_path(None, tmp_path)
     assert str(error.value) == f"several agents of this host keep a history: name one of {one} (u), {two} (u)"
+
+
+def test_a_locked_file(kept, monkeypatch):
+    """A program that has the file alone is one sentence, after a bounded wait."""
+    monkeypatch.setattr("network_health.history.history._BUSY_S", 0.2)
+    with contextlib.closing(sqlite3.connect(kept, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        done = run_here("history", kept)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"network-health: {kept} ")
+    assert "locked" in done.stderr

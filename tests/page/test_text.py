@@ -196,11 +196,22 @@ def test_one_interface(recorded):
 
 def test_many_interfaces(recorded):
     """Those nearest to their limits are shown, the others counted."""
-    recorded.check(*(nic(f"veth{number}", tx=number) for number in range(50)))
+    recorded.check(*(nic(f"veth{number}", tx=number + 1) for number in range(50)))
     text = recorded.text()
     assert "  and 30 more, further below their limits (--interface NAME)" in text
     assert "veth49" in text
     assert "veth29 " not in text
+
+
+def test_idle_interfaces(recorded):
+    """Those without traffic share a line; a single one has its own."""
+    recorded.check(nic(tx=1), *(nic(f"ifb{number}") for number in range(12)))
+    text = recorded.text()
+    assert (
+        "  without traffic: ifb0, ifb1, ifb10, ifb11, ifb2, ifb3, ifb4, ifb5, ifb6, ifb7\n  and 2 more\n"
+        in text
+    )
+    assert "\n  ifb3  out " in recorded.text(interface="ifb3")
 
 
 def test_new_errors_and_drops(recorded):

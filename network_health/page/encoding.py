@@ -35,6 +35,7 @@ def _panel(panel: Panel, times: dict[str, int]) -> dict[str, Any]:
         "unit": panel.unit,
         "kind": panel.kind,
         "subject": panel.subject,
+        "total": panel.labels.index(panel.total) if panel.total in panel.labels else None,
         "labels": list(map(printable, panel.labels)),
         "limits": [{"label": each.label, "steps": each.steps} for each in panel.limits],
         "levels": [_level(level, panel.labels, times) for level in panel.levels],

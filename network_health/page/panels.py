@@ -10,7 +10,7 @@ containers there were. An unknown value stays unknown.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from network_health.history import History, KeptSettings, Series
@@ -56,7 +56,8 @@ class Panel:
     """One plot. ``levels`` has the curves by label, the finest resolution first.
 
     ``kind`` is how they are drawn: as lines, or one on top of the other. ``subject`` is the interface.
-    ``extra`` panels are drawn only if the reader asks for them.
+    ``extra`` panels are drawn only if the reader asks for them. ``total`` is the label of the sum of a stack,
+    whose highest values are drawn above it.
     """
 
     group: str
@@ -67,6 +68,7 @@ class Panel:
     kind: Literal["lines", "stack"] = "lines"
     subject: str = ""
     extra: bool = False
+    total: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -144,13 +146,20 @@ _LOSSES = (("errors", "Errors"), ("drops", "Drops"))
 
 
 def _connections(levels: Sequence[Mapping[str, Series]], changes: Sequence[KeptSettings]) -> Iterator[Panel]:
-    """The sockets by state, the most frequent at the bottom."""
+    """The sockets by state, the most frequent at the bottom, and their total."""
     states = [
-        {"UDP" if name == "NONE" else name: Curve(series) for name, series in level.items()}
-        for level in ({k: v for k, v in level.items() if k != "total"} for level in levels)
+        {
+            "UDP" if name == "NONE" else name: Curve(series)
+            for name, series in level.items()
+            if name != "total"
+        }
+        for level in levels
     ]
+    totals = [{"Total": Curve(level["total"])} if "total" in level else {} for level in levels]
+    curves = [{**of_state, **total} for of_state, total in zip(_ranked(states), totals, strict=True)]
     limit = _limit(changes, "conn_threshold", "Limit")
-    yield from _panels("Connections", "Connections by state", "sockets", _ranked(states), (limit,), "stack")
+    for panel in _panels("Connections", "Connections by state", "sockets", curves, (limit,), "stack"):
+        yield replace(panel, total="Total")
 
 
 def _protocols(levels: Sequence[Mapping[str, Series]], changes: Sequence[KeptSettings]) -> Iterator[Panel]:

@@ -53,7 +53,7 @@ function drawAlerts(view) {
 function place(element, begin, end, view) {
   if (end < view.from || begin > view.to) return false;
   const share = (at) => (Math.min(Math.max(at, view.from), view.to) - view.from) / (view.to - view.from);
-  element.style.left = `${share(begin) * 100}%`;
+  element.style.left = `min(${share(begin) * 100}%, 100% - 4px)`;
   element.style.width = `${(share(end) - share(begin)) * 100}%`;
   return true;
 }

@@ -67,6 +67,41 @@ function bestLevel(data, panel, from, to, most) {
   return coarsest;
 }
 
+/** A level of at most about `most` values between two times: several periods become one. */
+function thinned(level, from, to, most) {
+  const [first, last] = slice(level, from, to);
+  const many = Math.ceil((last - first) / most);
+  if (many <= 1) return level;
+  const starts = [];
+  let begin = -1;
+  for (let i = first - (first % many); i < last; i++) {
+    const isGap = level.curves.every((curve) => !curve || Number.isNaN(curve.average[i]));
+    if (isGap || begin < 0 || i % many === 0) starts.push(i);
+    begin = isGap ? -1 : i;
+  }
+  const ends = [...starts.slice(1), last];
+  const curves = level.curves.map((curve) => curve && {
+    ...curve,
+    average: Float64Array.from(starts, (start, n) => meanOf(curve.average, start, ends[n])),
+    highest: Float64Array.from(starts, (start, n) => highestOf(curve.highest, start, ends[n])),
+    peaks: true,
+  });
+  return { at: Float64Array.from(starts, (start) => level.at[start]), p: level.p * many, curves };
+}
+
+/** The mean of the known values; unknown if there are none. */
+function meanOf(values, first, last) {
+  let sum = 0, count = 0;
+  for (let i = first; i < last; i++) if (!Number.isNaN(values[i])) { sum += values[i]; count++; }
+  return count ? sum / count : NaN;
+}
+
+function highestOf(values, first, last) {
+  let highest = NaN;
+  for (let i = first; i < last; i++) if (!(highest >= values[i]) && !Number.isNaN(values[i])) highest = values[i];
+  return highest;
+}
+
 /** The part of a level between two times with one value more at either side. */
 function slice(level, from, to) {
   const first = Math.max(0, lowerBound(level.at, from) - 1);

@@ -1,7 +1,6 @@
 // Draws a panel with plotly: lines with a band up to the peaks, or areas one on top of the other.
 
 const MARGIN = { l: 56, r: 14, t: 8, b: 26 };
-const MOST_DRAWN = 1600;
 
 function themeColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -22,6 +21,7 @@ const ownColours = new Map();
 /** What occurs in several panels of a group, such as a process, has one colour in all of them. */
 function curveColour(colours, panel, index) {
   const label = panel.labels[index];
+  if (index === panel.total) return colours.text;
   if (label === "other") return colours.other;
   if (panel.group === "Interfaces") return colours.curves[index];
   if (!ownColours.has(panel.group)) ownColours.set(panel.group, new Map());
@@ -95,10 +95,11 @@ function limitAt(limit, at) {
 }
 
 /** What is drawn of a panel between two times: the traces and the highest value. */
-function traces(view, panel, hidden, colours) {
+function traces(view, panel, hidden, colours, width) {
   const { data, from, to } = view;
-  const level = bestLevel(data, panel, from, to, MOST_DRAWN);
-  if (level === null) return { level, drawn: [], top: 0 };
+  const best = bestLevel(data, panel, from, to, Infinity);
+  if (best === null) return { level: null, drawn: [], top: 0 };
+  const level = thinned(best, from, to, Math.max(width, 200));
   const [first, last] = slice(level, from, to);
   const half = level.p > data.interval ? level.p / 2 : 0;
   const middle = (i) => level.at[i] + half;
@@ -111,9 +112,10 @@ function traces(view, panel, hidden, colours) {
     .filter(({ curve, index }) => curve && !hidden.has(index))
     .map((each) => ({ ...each, colour: curveColour(colours, panel, each.index) }));
   if (panel.kind === "stack") {
-    const known = level.at.map((_, i) => shown.some(({ curve }) => !Number.isNaN(curve.average[i])));
+    const parts = shown.filter(({ index }) => index !== panel.total);
+    const known = level.at.map((_, i) => parts.some(({ curve }) => !Number.isNaN(curve.average[i])));
     let below = level.at.map((_, i) => (known[i] ? 0 : NaN));
-    for (const { label, curve, colour } of shown) {
+    for (const { label, curve, colour } of parts) {
       const above = sumOf(below, curve.average, known);
       const shape = points < 3 ? line(middle, first, last, above) : area(middle, first, last, below, above);
       drawn.push({ ...common, ...shape, name: label, mode: points < 3 ? "markers" : "lines", marker: { color: colour, size: 8 },
@@ -121,6 +123,10 @@ function traces(view, panel, hidden, colours) {
       below = above;
     }
     see(below);
+    for (const { label, curve, colour } of shown.filter(({ index }) => index === panel.total)) {
+      see(curve.highest);
+      drawn.push({ ...common, ...line(middle, first, last, curve.highest), name: label, mode: "lines", line: { width: 0.9, color: colour } });
+    }
     return { level, drawn, top };
   }
   for (const { label, curve, colour } of shown.filter(({ curve }) => curve.peaks)) {
@@ -153,7 +159,8 @@ function alertShapes(view, panel, colours) {
 function drawPlot(view, plot) {
   const { panel, element, hidden } = plot;
   const colours = palette();
-  const { level, drawn, top: highest } = traces(view, panel, hidden, colours);
+  const width = element.clientWidth - MARGIN.l - MARGIN.r;
+  const { level, drawn, top: highest } = traces(view, panel, hidden, colours, width);
   plot.level = level;
   let top = highest;
   plot.far = [];
@@ -166,7 +173,6 @@ function drawPlot(view, plot) {
     drawn.push({ ...curve, type: "scatter", hoverinfo: "skip", showlegend: false, name: limit.label, mode: "lines",
       line: { width: 1.4, dash: index ? "dot" : "dash", color: limitColour(colours, panel, index) } });
   });
-  const width = element.clientWidth - MARGIN.l - MARGIN.r;
   const [tickvals, ticktext] = axisTicks(view.from, view.to, Math.max(2, width / 86));
   const axis = { fixedrange: false, zeroline: false, color: colours.text, gridcolor: colours.grid, linecolor: colours.grid };
   const layout = {

@@ -77,12 +77,8 @@ function valueText(curve, index) {
 }
 
 function rangeText(curve, first, last) {
-  let sum = 0, count = 0, highest = NaN;
-  for (let i = first; i < last; i++) {
-    if (!Number.isNaN(curve.average[i])) { sum += curve.average[i]; count++; }
-    if (!(highest >= curve.highest[i]) && !Number.isNaN(curve.highest[i])) highest = curve.highest[i];
-  }
-  return count ? `avg ${shortNumber(sum / count)}, max ${shortNumber(highest)}` : "–";
+  const mean = meanOf(curve.average, first, last);
+  return Number.isNaN(mean) ? "–" : `avg ${shortNumber(mean)}, max ${shortNumber(highestOf(curve.highest, first, last))}`;
 }
 
 /** The index of the period at a time; -1 before the first one, and long after the last one. */

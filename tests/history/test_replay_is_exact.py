@@ -1,5 +1,6 @@
 """A replay gives the alerts that the history has from the agent itself; of summaries not fewer."""
 
+import contextlib
 import math
 import random
 import socket
@@ -8,12 +9,14 @@ from dataclasses import replace
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from network_health import Monitor, Settings
-from network_health.history import History, Recorder, Store, replayed
+from network_health import Monitor
+from network_health.history import FILE_NAME, History, Recorder, Store, replayed
 from network_health.model import PortUse, Protocols, Share
+from network_health.swarm.agent_service import AgentService
 from tests.alerting.test_alerting_properties import CHECK, CONFIG
 from tests.checked_host import CheckedHost, nic
 from tests.examples import examples
+from tests.swarm.test_agent_service import Node
 
 SHARES = st.none() | st.integers(0, 120).map(lambda used: Share(used, 100))
 PROTOCOLS = st.none() | st.builds(
@@ -57,7 +60,7 @@ def recorded(path, steps, config):
             )
         )
     recorder.close()
-    return path / "network-health-history.sqlite"
+    return path / FILE_NAME
 
 
 def kept_and_replayed(file):
@@ -92,25 +95,31 @@ def test_a_replay_is_exact(tmp_path_factory, steps, config):
     event("some alerts" if ended else "no alert that ended")
 
 
-def test_a_replay_of_the_real_monitor(tmp_path):
-    """Checks of this host, while sockets come and go above and below a limit."""
-    monitor = Monitor(Settings(history=True, rx_threshold_mbps=0, clear_percent=90, alert_after_checks=2))
-    recorder = Recorder(tmp_path, monitor.settings)
-    usual = sum(monitor.check().metrics["by_status"].values())
-    monitor.settings = replace(monitor.settings, conn_threshold=usual + 100)
-    recorder.apply(monitor.settings)
-    for wanted in (0, 300, 300, 300, 0, 0, 300, 0, 300, 300):
-        sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(wanted)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        recorder.add(monitor.check())
-        for each in sockets:
-            each.close()
-    recorder.close()
-    ended, ended_again, active, active_again = kept_and_replayed(tmp_path / "network-health-history.sqlite")
+def checked_with(service, sockets):
+    """One check of an agent, while so many UDP sockets more than before are open."""
+    with contextlib.ExitStack() as opened:
+        for _ in range(sockets):
+            opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", 0))
+        service._check()
+
+
+def test_a_replay_of_an_agents_file(tmp_path):
+    """Checks of this host by the agent's service, which is started again while an alert is pending."""
+    folder, node = tmp_path / "net-1", Node()
+    (folder / "queue").mkdir(parents=True)
+    usual = sum(Monitor().check().metrics["by_status"].values())
+    config = {"history": True, "conn_threshold": usual + 250, "clear_percent": 90, "alert_after_checks": 2}
+    for wanted in ((0, 500, 500, 0, 500), (500, 0, 0, 500, 500)):
+        service = node.service = AgentService(node, "net-1", tmp_path, folder, config, node.gate)
+        for sockets in wanted:
+            checked_with(service, sockets)
+        service._recorder.close()
+    ended, ended_again, active, active_again = kept_and_replayed(folder / FILE_NAME)
     assert ended_again == ended
     assert active_again == active
-    assert "connections" in {check for check, *_ in ended}
+    of_connections = [alert for alert in ended if alert[0] == "connections"]
+    assert [(end_reason, checks) for *_, end_reason, _, _, checks in of_connections] == [("normal", 2)] * 2
+    assert [check for check, *_ in active] == ["connections"]
 
 
 def test_a_replay_of_summaries_hides_nothing(tmp_path):

@@ -6,11 +6,15 @@ and reports the one of an earlier check.
 
 from __future__ import annotations
 
+import itertools
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bench.work import Counted, Work
@@ -133,6 +137,31 @@ def sample() -> Work:
         return Counted(len(monitor.interfaces.last.value.links), "once a second, between two checks")
 
     return Work(run, lambda: time.sleep(1 - _SAMPLED_S))
+
+
+def kept() -> Work:
+    """Keeping a check in the history: the mean of an hour of checks, with the summaries that it ends with."""
+    from network_health import Monitor, Settings
+    from network_health.history import FILE_NAME, Store
+
+    settings = Settings.from_mapping(HEALTHY)
+    monitor = Monitor(settings)
+    folder = tempfile.TemporaryDirectory()
+    store = Store(Path(folder.name) / FILE_NAME, settings.history_max_mb * 10**6)
+    checks = 3600 // settings.check_interval_sec
+    times = itertools.count(time.time(), settings.check_interval_sec)
+
+    def run() -> Counted:
+        report = monitor.check()
+        if report.interfaces is None or not Path(folder.name, FILE_NAME).exists():
+            raise RuntimeError("there is nothing to keep, or no file")
+        started = time.process_time()
+        for _ in range(checks):
+            store.add(replace(report, timestamp=next(times)), settings)
+        cpu_ms = (time.process_time() - started) * 1e3 / checks
+        return Counted(len(report.interfaces), "the mean of an hour of checks", cpu_ms)
+
+    return Work(run)
 
 
 def waking() -> Work:

@@ -44,7 +44,8 @@ HEADINGS = {
         "Between two readings each one carries one packet. `ip` and node_exporter read no addresses. This "
         "project reads names and addresses again only after a change, so it can need less time than the C "
         "program, which reads them in every run. *The sample of each second* is what the agent does between "
-        "two checks to find the highest second of each interface.",
+        "two checks to find the highest second of each interface. *Keeping a check in its history* is what "
+        "the setting `history` adds to a check, with its part of the summaries.",
     ),
     "alerts": (
         "An active alert",

@@ -130,6 +130,7 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "reading/interfaces": lambda: _reading("interfaces"),
     "sample/interfaces": checks.sample,
     "waking/interfaces": checks.waking,
+    "kept/interfaces": checks.kept,
     "reference/alerts": _reference_check,
     "ours/alerts": checks.healthy,
     "between/alerts": checks.between_lookups,
@@ -210,6 +211,7 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         _python("this project, reading alone", "reading", "interfaces"),
         _python("this project, the sample of each second", "sample", "interfaces"),
         _python("only waking up, as the agent does each second", "waking", "interfaces"),
+        _python("this project, keeping a check in its history", "kept", "interfaces"),
         Program("C program: dump of links and of addresses", "limit", "limit", ("limit_interfaces",)),
     ),
     "alerts": (

@@ -135,6 +135,17 @@ _TARGETS = (
         )
         for size, most in (("5", 1), ("200", 4))
     ),
+    *(
+        _Target(
+            *("interfaces", size, f"interfaces, {size}"),
+            f"keeping a check in the history: at most {most} ms of CPU",
+            most,
+            lambda result: result.cpu_ms("kept"),
+            False,
+            " ms",
+        )
+        for size, most in (("5", 2), ("200", 10))
+    ),
     _Target(*_ALERTS[0], _BETWEEN + _REFERENCE.format(25), 25, _less_than("reference", "between")),
     *(
         _Target(*each, _BETWEEN + _OF_HEALTHY, 1.3, _relative_to("ours", "between"), at_least=False)

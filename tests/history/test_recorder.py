@@ -339,7 +339,7 @@ host = CheckedHost(history=sys.argv[1])
 host.now_s += float(sys.argv[2])
 recorder = Recorder(Path("/"), host.settings)
 for number in range(100000):
-    report = whole_report(host, number % 50)
+    report = whole_report(host, number % 50, after_s=3.0)
     recorder.add(report)
     while recorder._writer._waiting or recorder._writer.busy_since_s:
         pass
@@ -351,7 +351,7 @@ def killed_runs(path, runs):
     """Kill a writer ``runs`` times after some checks each; returns how many checks it said were written."""
     chance, said = random.Random(1), []
     for number in range(runs):
-        command = [sys.executable, "-c", _WRITE, str(path), str(1000 * number)]
+        command = [sys.executable, "-c", _WRITE, str(path), str(800 * number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
             for _ in range(chance.randrange(1, 30)):
                 said.append(float(process.stdout.readline()))

@@ -125,7 +125,9 @@ class View {
     element.append(plot.cursor);
     element.on("plotly_relayout", (change) => {
       const from = change["xaxis.range[0]"], to = change["xaxis.range[1]"];
-      if (from !== undefined && to !== undefined) this.show(from, to);
+      if (from === undefined || to === undefined) return;
+      element.focus({ preventScroll: true });  // so that Escape goes back
+      this.show(from, to);
     });
     element.on("plotly_doubleclick", () => this.back());
     element.addEventListener("pointermove", (event) => this.point(this.timeAt(plot, event.clientX)));

@@ -18,6 +18,7 @@ need prometheus prometheus
 need promtool prometheus
 need prometheus-node-exporter prometheus-node-exporter
 need podman "podman runc netavark iptables"
+need chromium chromium
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing:$missing"

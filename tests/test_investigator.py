@@ -113,7 +113,7 @@ def test_an_incident_has_culprit_finding_duration_and_advice(swarm):
 def test_the_last_line_shows_what_was_before(swarm, tmp_path):
     """It has the file that the agent keeps in its own folder; of another name no file is looked up."""
     swarm.detective.path_resolution = {"comm_path": str(tmp_path / "comm")}
-    kept = tmp_path / "comm" / "net-health-1" / "network-health-history.sqlite"
+    kept = tmp_path / "comm" / "net-health-1" / "queue" / "network-health-history.sqlite"
     kept.parent.mkdir(parents=True)
     kept.touch()
     at_no_time = report("eth1 is down") | {"timestamp": 1e300}

@@ -87,7 +87,7 @@ class AgentService:
         self._refused = dict(outcome.refused)
         self.monitor.settings_errors = outcome.errors
         self._exporter = Exporter(node.log, self._warn)
-        self._recorder = Recorder(folder, outcome.settings, node.log, self._warn)
+        self._recorder = Recorder(queue, outcome.settings, node.log, self._warn)
         self._schedule = Schedule(time.monotonic() + 1, outcome.settings.check_interval_sec)
         self._delivery = OrderedDelivery(comm)
         self._receivers = Receivers(node.nodes_of_role, comm, self._warn)

@@ -1,4 +1,4 @@
-"""Continues what the agent left in the swarm's boot before: waiting reports, saved state, number of reports.
+"""Continues what the agent left in the swarm's boot before: waiting reports, saved state, history.
 
 The framework creates new folders at each boot of a swarm, ``/matrix/<universe>/<time>``, and leaves the old
 ones.

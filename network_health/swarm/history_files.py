@@ -1,7 +1,7 @@
 """Finds the histories that the agents of this host keep in their own folders, below ``/matrix``.
 
-An agent's folder is ``/matrix/<universe>/<time of the boot>/comm/<universal_id>``; an agent takes its history
-with it to the next boot.
+An agent's folder is ``/matrix/<universe>/<time of the boot>/comm/<universal_id>``. The history is in its
+``queue`` folder, because the agent takes what is there with it to the next boot.
 
 Guarantees: reads only the names of files. No link is followed. Nothing here raises.
 """
@@ -35,7 +35,7 @@ def history_files(root: Path = MATRIX) -> list[HistoryFile]:
     for universe in _folders(root):
         for boot in filter(lambda folder: _BOOT.fullmatch(folder.name), _folders(universe)):
             for node in _folders(boot / "comm"):
-                path = node / FILE_NAME
+                path = node / "queue" / FILE_NAME
                 if path.is_file() and not path.is_symlink():
                     found[universe.name, node.name] = HistoryFile(universe.name, node.name, path)
     return [found[key] for key in sorted(found)]

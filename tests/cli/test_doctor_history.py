@@ -103,7 +103,7 @@ def test_damaged_files(tmp_path):
 
 def test_the_files_of_this_host(tmp_path):
     """Those that agents keep in their own folders are found without any name."""
-    path = tmp_path / "u" / "20261125_100000" / "comm" / "net-1" / FILE_NAME
+    path = tmp_path / "u" / "20261125_100000" / "comm" / "net-1" / "queue" / FILE_NAME
     path.parent.mkdir(parents=True)
     recorded(path)
     assert [finding.state for finding in check_kept_histories(tmp_path)] == ["ok"]

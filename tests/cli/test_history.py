@@ -167,7 +167,7 @@ def test_a_running_agents_file(tmp_path):
 
 def agents_file(root, uid, universe="u"):
     """The history that an agent keeps in its own folder."""
-    path = root / universe / "20261125_100000" / "comm" / uid / FILE_NAME
+    path = root / universe / "20261125_100000" / "comm" / uid / "queue" / FILE_NAME
     path.parent.mkdir(parents=True)
     return recorded(path, 1)
 

@@ -202,7 +202,7 @@ def test_with_encryption_only_matrix_may_push(node):
 
 def kept(folder):
     """The times of the checks in the history of the agent in ``folder``; none without a file."""
-    path = folder / FILE_NAME
+    path = folder / "queue" / FILE_NAME
     if not path.exists():
         return []
     with History.open(path) as history:

@@ -4,8 +4,11 @@ import os
 
 import pytest
 
+from network_health.history import FILE_NAME, History, Store
 from network_health.swarm.earlier_boot import STATE, continue_earlier_boot
+from network_health.swarm.history_files import history_files
 from network_health.swarm.single_instance import LOCK, SingleInstance
+from tests.checked_host import CheckedHost, nic
 
 REPORT, NUMBER = "network-health-000000000007-12.report", "network-health-last-number"
 LEFT = {REPORT: "a report", NUMBER: "7", STATE: "a state", LOCK: ""}
@@ -24,6 +27,12 @@ def left(universe, boot, uid="net-1", files=LEFT):
         (queue / name).touch(0o600)
         (queue / name).write_text(text)
     return queue
+
+
+def made(universe):
+    """The queue of this boot's agent, whose folder the framework has made."""
+    (universe / NOW / "comm" / "net-1").mkdir(parents=True)
+    return queue_of(universe, NOW)
 
 
 def content(folder):
@@ -47,6 +56,25 @@ def test_reports_state_and_number_of_the_boot_before_go_on(tmp_path):
     assert found == {REPORT: "a report", NUMBER: "7", STATE: "a state"}
     assert content(before).keys() == {LOCK}
     assert lines == [("INFO", f"Continued from the swarm's boot before: 3 files of {before}")]
+
+
+def test_the_history_of_the_boot_before_goes_on(tmp_path):
+    """Also the checks of an agent that was killed, which are in the file beside it."""
+    before, host = left(tmp_path, BEFORE), CheckedHost()
+    killed = Store(before / FILE_NAME, 10**6)
+    killed.add(host.check(nic(tx=150)), host.settings)
+    found = {path.name for path in before.iterdir()} - {LOCK}
+    assert f"{FILE_NAME}-wal" in found
+    continue_earlier_boot(tmp_path / NOW / "comm", made(tmp_path), lambda line, level: None)
+    killed.close()
+    path = queue_of(tmp_path, NOW) / FILE_NAME
+    assert [kept.path for kept in history_files(tmp_path.parent)] == [path]
+    store = Store(path, 10**6)
+    store.add(host.check(nic(tx=150)), host.settings)
+    store.close()
+    with History.open(path) as history:
+        (alert,) = history.alerts(0, 1e12)
+        assert (len(list(history.checks(0, 1e12))), alert.begin, alert.end) == (2, history.first_at, None)
 
 
 def test_the_latest_boot_that_had_this_agent_counts(tmp_path):

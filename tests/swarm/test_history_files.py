@@ -6,7 +6,7 @@ from network_health.swarm.history_files import HistoryFile, history_files
 
 def kept(root, *parts):
     """The path of a history that an agent has begun."""
-    path = root.joinpath(*parts, FILE_NAME)
+    path = root.joinpath(*parts, "queue", FILE_NAME)
     path.parent.mkdir(parents=True)
     path.touch()
     return path
@@ -31,7 +31,7 @@ def test_links_and_other_folders_are_ignored(tmp_path):
     (tmp_path / "matrix" / "u" / "latest").symlink_to("20261125_100000")
     (tmp_path / "matrix" / "spawn.log").touch()
     kept(tmp_path / "matrix", "u", "backup", "comm", "net-1")
-    planted = tmp_path / "matrix" / "u" / "20261125_100000" / "comm" / "net-2" / FILE_NAME
+    planted = tmp_path / "matrix" / "u" / "20261125_100000" / "comm" / "net-2" / "queue" / FILE_NAME
     planted.parent.mkdir(parents=True)
     planted.symlink_to(path)
     assert history_files(tmp_path / "matrix") == [HistoryFile("u", "net-1", path)]

@@ -27,7 +27,7 @@ def command(report: dict[str, Any], nodes: object) -> str:
         since = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(timestamp - _DAY_S))
     name = agent(report)
     if isinstance(nodes, str) and _NODE.fullmatch(name):
-        path = os.path.join(nodes, name, _FILE_NAME)
+        path = os.path.join(nodes, name, "queue", _FILE_NAME)
         if os.path.isfile(path):
             return f"What was before: network-health history {shlex.quote(path)} --since {since}"
     return f"What was before, if the agent keeps a history: network-health history --since {since}"

@@ -3,7 +3,7 @@
 Guarantees:
 - The values are those that `alerting.evaluate` compares with the limits.
 - One value counts for five minutes, the highest of its checks: a limit is breached by a single check. The
-  value of a longer summary counts for each five minutes of it.
+  value of a longer period counts for each five minutes of it.
 - Where nothing was measured, nothing is counted: a time without checks is no time with zeros.
 """
 
@@ -110,7 +110,7 @@ class Observed:
     """Collects what was normal; `add` takes the checks in the order in which they were recorded.
 
     Args:
-        present: the settings in force: which rate is compared with the limits, and how often.
+        present: the settings in force, which say which rate is compared with the limits.
         in_a_row: so many checks in a row must be above a limit.
     """
 
@@ -124,7 +124,6 @@ class Observed:
             | {"rate_basis": present.rate_basis},
         )
         self._in_a_row = in_a_row
-        self._interval_s = present.check_interval_sec
         self._values: dict[tuple[str, str], _Values] = {}
         self._speeds: dict[str, int] = {}
         self._periods = _Values()
@@ -135,7 +134,7 @@ class Observed:
         """Take the values of the next check."""
         self._cover(check)
         period, number = math.floor(check.at / PERIOD_S), self.coverage.checks + self.coverage.summaries
-        count = max(1, round(check.period_s / PERIOD_S)) if check.is_summary else 1
+        count = max(1, round(check.period_s / PERIOD_S))
         self._periods.add(0.0, number, period, count)
         for finding in evaluate(check.snapshot, self._settings):
             key = finding.check, finding.subject
@@ -167,13 +166,12 @@ class Observed:
 
     def _cover(self, check: KeptCheck) -> None:
         known, before = self.coverage, self._before
-        lasts_s = check.period_s if check.is_summary else self._interval_s
+        lasts_s = check.period_s
         gap_s = 0.0
         if before:
             since_s = check.at - before.at
-            expected_s = before.period_s if before.is_summary else self._interval_s
-            if since_s > max(PERIOD_S, 2 * expected_s):
-                gap_s = since_s - expected_s
+            if since_s > max(PERIOD_S, 2 * before.period_s):
+                gap_s = since_s - before.period_s
             elif since_s >= 0:
                 lasts_s = since_s
         self._before = check

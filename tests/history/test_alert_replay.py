@@ -63,7 +63,9 @@ def test_checks_in_a_row_over_a_time_without_checks():
     """The agent keeps the count of breached checks while it does not run, and so does the replay."""
     settings = Settings(alert_after_checks=2)
     checks = [kept(0, connections=1500), kept(9000, connections=1500), kept(9030, connections=10)]
-    assert found(replayed(checks, settings)) == [("host", 0, 9030, 1500)]
+    alerts = replayed(checks, settings)
+    assert found(alerts) == [("host", 0, 9030, 1500)]
+    assert alerts[0].lasted_s == 9030
     assert replayed([checks[0], kept(9000, connections=10), kept(9030, connections=1500)], settings) == ()
 
 
@@ -107,10 +109,9 @@ def test_checks_in_a_row_in_a_summary():
 
 
 def test_from_summaries_to_checks():
-    """An alert that is active at the last summary goes on in the checks."""
-    checks = [
-        *rates(10.0, 500.0, period_s=300.0),
-        *(kept(600 + 30 * number, nic(tx=rate)) for number, rate in enumerate((200.0, 300.0, 10.0))),
-    ]
-    (alert,) = replayed(checks, Settings(alert_after_checks=3))
-    assert (alert.began - EPOCH, alert.ended - EPOCH, alert.reason) == (300, 660, "normal")
+    """An alert that is active at the last summary goes on in the checks, and ends there as normal."""
+    summaries = rates(10.0, 500.0, period_s=300.0)
+    for values, end in (((200.0, 300.0, 10.0), 660), ((10.0,), 600)):
+        checks = [kept(600 + 30 * number, nic(tx=rate)) for number, rate in enumerate(values)]
+        (alert,) = replayed([*summaries, *checks], Settings(alert_after_checks=3))
+        assert (alert.began - EPOCH, alert.ended - EPOCH, alert.reason) == (300, end, "normal")

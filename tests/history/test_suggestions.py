@@ -65,6 +65,15 @@ def test_an_hour_counts_as_twelve_periods():
     assert (normal.periods, normal.median, normal.highest) == (2 * PERIODS, 1.0, 100.0)
 
 
+def test_a_limit_of_an_agent_that_seldom_checks():
+    """A check each hour counts as much as a summary of an hour, and there is no gap between two."""
+    checks = rates(*[100.0] * 24, step_s=3600.0, period_s=3600.0)
+    checks += [replace(check, at=check.at + DAY_S, is_summary=False) for check in checks]
+    found = advice(checks)
+    assert found.suggestions[0].normal[0].periods == 2 * PERIODS
+    assert (found.coverage.covered_s, found.coverage.gaps) == (2 * DAY_S, 0)
+
+
 def test_a_limit_that_is_too_low():
     """It is raised above what is normal, rounded to two digits."""
     found = suggested(day(lambda n: 1300 + n % 10), "conn_threshold")

@@ -1,7 +1,7 @@
 // The range that all plots show, and what changes it: buttons, dragging, the keyboard.
 
 const SHORTEST = 5 * MINUTE;
-const KEY_MOVES = { "+": "in", "=": "in", "-": "out", Escape: "back" };
+const KEY_MOVES = { "+": "in", "=": "in", "-": "out" };
 
 class View {
   constructor(data) {
@@ -202,6 +202,7 @@ function watchControls(view) {
   for (const button of document.querySelectorAll("[data-move]")) {
     button.addEventListener("click", () => view.move(button.dataset.move));
   }
+  addEventListener("keydown", (event) => { if (event.key === "Escape") view.back(); });
   let width = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth === width) return;

@@ -20,7 +20,7 @@ from bench import agent, document, exporter, plot, sandbox
 from bench.programs import BUILD
 from bench.results import LoadResult
 from bench.samples import FULL, QUICK
-from bench.targets import CALLS, MIX, NAMESPACES
+from bench.targets import CALLS, MIX, NAMESPACES, PAGE_DAYS
 from network_health.swarm import SwarmError
 
 C_PROGRAMS = (
@@ -41,6 +41,7 @@ LOADS = {
     "alerts": ("36000", "100000", "descriptors:3000"),
     "namespaces": NAMESPACES,
     "calls": (CALLS,),
+    "page": (PAGE_DAYS,),
 }
 QUICK_LOADS = {
     "connections": ("0", "1000", "2000", "mix:400+600", "half-closed:1000"),
@@ -49,6 +50,7 @@ QUICK_LOADS = {
     "alerts": ("1000", "descriptors:50"),
     "namespaces": ("5+20",),
     "calls": ("1000",),
+    "page": ("1",),
 }
 AGENT_SOCKETS = "2000"
 AGENT_LOAD = "on a host with 100 sleeping processes, 2,000 sockets and 3 interfaces"

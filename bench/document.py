@@ -76,6 +76,14 @@ HEADINGS = {
         "of its programs in these calls, by the kernel's own statistics, which are off in the other rows. "
         "The column of the C program is relative to the calls alone.",
     ),
+    "page": (
+        "The page of a history",
+        "The load is a history of a host with five interfaces at the default interval, with alerts and their "
+        "culprits. The alerts of the history, and of the page, are counted. The CPU time is that of the "
+        "command, and of all processes of Chromium; the columns about memory do not include them. The wall "
+        "time of Chromium is from the begin of the navigation until all plots on a screen of 1280 by 900 "
+        "pixels are drawn.",
+    ),
 }
 
 TARGETS = """\

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import activity, calls, namespaces
+from bench import activity, calls, history_page, namespaces
 from bench.programs import BUILD
 
 PAIRS_PER_PROCESS = 5000
@@ -26,7 +26,15 @@ FIRST_PORT = 20000
 TIME_WAIT_BATCH_S = 40
 #: What each process has open in the load ``descriptors:N``.
 DESCRIPTORS = 64
-SLACK = {"connections": 8, "processes": 8, "interfaces": 0, "alerts": 8, "namespaces": 8, "calls": 0}
+SLACK = {
+    "connections": 8,
+    "processes": 8,
+    "interfaces": 0,
+    "alerts": 8,
+    "namespaces": 8,
+    "calls": 0,
+    "page": 0,
+}
 
 
 @dataclass
@@ -57,6 +65,8 @@ def build(kind: str, size: str) -> Load:
         pids = _wait_ready(_launch([str(BUILD / "hold_namespaces"), number, sockets]))
         namespaces.connect([int(pid) for pid in pids.split()])
         return Load(lambda: int(number) * int(sockets))
+    if kind == "page":
+        return Load(history_page.record(int(size)))
     if kind == "calls":
         os.environ[calls.CALLS] = size
         return Load(lambda: int(size))

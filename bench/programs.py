@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import calls, checks, namespaces
+from bench import calls, checks, history_page, namespaces
 from bench.work import Counted, Work
 
 BUILD = Path(__file__).parent / "build"
@@ -147,6 +147,8 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "attached/calls": calls.attached,
     "counted/calls": calls.counted,
     "detached/calls": calls.detached,
+    "made/page": history_page.made,
+    "opened/page": history_page.opened,
 }
 
 
@@ -243,5 +245,9 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         _python("**this project**, `bpf` in these calls", "counted", "calls"),
         _python("calls after `bpf` was detached", "detached", "calls"),
         _python("the calls alone", "limit", "calls"),
+    ),
+    "page": (
+        _python("**this project**, `network-health page`", "made", "page"),
+        _python("Chromium, until all plots on the screen are drawn", "opened", "page"),
     ),
 }

@@ -17,6 +17,7 @@ _TITLES = {
     "alerts": "{} sockets, 1,000 processes",
     "namespaces": "{} other network namespaces with {} sockets each",
     "calls": "{} calls that send or receive",
+    "page": "{} days",
     "descriptors": "2,000 sockets, {} processes with 64 descriptors each",
 }
 

@@ -56,6 +56,22 @@ def _relative_to(role: str, measured: str = "ours") -> Callable[[LoadResult], fl
     return ratio
 
 
+def _wall_s(role: str) -> Callable[[LoadResult], float | None]:
+    """The wall-clock time of that role, in seconds."""
+
+    def seconds(result: LoadResult) -> float | None:
+        row = result.row(role)
+        return row.wall_ms / 1e3 if row and row.wall_ms and not row.miscounts else None
+
+    return seconds
+
+
+def _page_mb(result: LoadResult) -> float | None:
+    """The size of the page, which is in the note of its row."""
+    row = result.row("made")
+    return float(row.note.split()[0]) if row and not row.failed else None
+
+
 def lookups_in_an_hour() -> tuple[int, int]:
     """Of an unchanged alert, the lookups and the checks of its first hour with the default settings."""
     settings, kept = Settings(), KeptAnswers()
@@ -98,6 +114,7 @@ MIX = "mix:18000+29000"
 #: Of the other network namespaces: their number, and the sockets in each.
 NAMESPACES = ("100+20", "100+360")
 CALLS = "20000"
+PAGE_DAYS = "30"
 _FULL = ("connections", "100000", "connections, 100,000 sockets")
 _MIXED = ("connections", MIX, "connections, mostly in TIME_WAIT")
 _PROCESSES = ("processes", "3000", "processes, 3,000")
@@ -186,6 +203,9 @@ _TARGETS = (
         _relative_to("limit", "detached"),
         at_least=False,
     ),
+    _Target("page", PAGE_DAYS, "the page", "made in less than 3 s", 3, _wall_s("made"), False, " s"),
+    _Target("page", PAGE_DAYS, "the page", "opened in less than 2 s", 2, _wall_s("opened"), False, " s"),
+    _Target("page", PAGE_DAYS, "the page", "less than 6 MB", 6, _page_mb, False, " MB"),
 )
 
 

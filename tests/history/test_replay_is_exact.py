@@ -114,7 +114,7 @@ def test_a_replay_of_an_agents_file(tmp_path):
         for sockets in wanted:
             checked_with(service, sockets)
         service._recorder.close()
-    ended, ended_again, active, active_again = kept_and_replayed(folder / FILE_NAME)
+    ended, ended_again, active, active_again = kept_and_replayed(folder / "queue" / FILE_NAME)
     assert ended_again == ended
     assert active_again == active
     of_connections = [alert for alert in ended if alert[0] == "connections"]

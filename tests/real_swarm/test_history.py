@@ -40,7 +40,7 @@ def test_a_killed_agent_continues_its_history():
     )
     directive = matrix(holder("catcher-1"), node("boss-1", "commander"), agent)
     with one_socket(), Swarm(directive, encryption=False, extra_agents=CATCHER | COMMANDER) as swarm:
-        path = swarm.comm / UID / FILE_NAME
+        path = swarm.comm / UID / "queue" / FILE_NAME
 
         def kept():
             if not path.exists():

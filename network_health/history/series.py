@@ -18,6 +18,11 @@ from network_health.history.schema import CHECKS, FIVE_MINUTES, HOURS, LEVELS, L
 
 #: A level is coarse enough if it still gives a third of the points.
 _SHARE = 3
+#: A level, the next coarser one, and the first check that the finer one still has.
+_OLDER = (
+    (CHECKS, FIVE_MINUTES, "SELECT min(sequence) FROM checks"),
+    (FIVE_MINUTES, HOURS, "SELECT first_check FROM five_minutes ORDER BY sequence LIMIT 1"),
+)
 #: Weight (number of checks), average, highest, p95.
 _Value = tuple[float, float | None, float | None, float | None]
 #: By subject (empty for the host) and metric: the values by the begin of their period.
@@ -47,13 +52,12 @@ def choose_range(db: sqlite3.Connection, since: float, until: float, points: int
     level = next(
         (each for each in (HOURS, FIVE_MINUTES) if length_s / each.period_s >= points / _SHARE), CHECKS
     )
+    for finer, coarser, first in _OLDER:
+        older = f"SELECT 1 FROM {coarser.table} WHERE last_check < ({first}) AND at > ? AND at < ? LIMIT 1"
+        if level is finer and db.execute(older, (since - coarser.period_s, until)).fetchone():
+            level = coarser  # a part of the range is only kept in longer periods
     if level is CHECKS and count <= points:
-        earlier = (
-            "SELECT 1 FROM five_minutes WHERE last_check < (SELECT min(sequence) FROM checks) "
-            "AND at > ? AND at < ? LIMIT 1"
-        )
-        if not db.execute(earlier, (since - FIVE_MINUTES.period_s, until)).fetchone():
-            return Range(since, until, 0.0, interval_s, level)
+        return Range(since, until, 0.0, interval_s, level)
     # Periods begin at multiples of the step: the range can touch one more than fit into it.
     step_s = math.ceil(length_s / (points - 1))
     if level.period_s:

@@ -338,3 +338,16 @@ def test_redact_masks_what_was_kept_before_it_was_set(path):
         (alert,) = history.alerts(*EVER)
     assert alert.details == "many (80% to <address>)"
     assert alert.culprits == {"address": "<address>", "user": "<user>"}
+
+
+def test_a_range_across_48_hours_has_no_false_gap(path):
+    """What is only kept as five minutes sets the periods of the whole range."""
+    host = CheckedHost()
+    store = Store(path, 64 * MB)
+    for _ in range(6000):
+        store.add(host.check(nic(tx=1.0), connections=3), host.settings)
+    store.close()
+    with History.open(path) as history:
+        total = history.connections(history.last_at - 49.5 * 3600, history.last_at - 47 * 3600)["total"]
+    assert total.period_s == 300
+    assert set(total.average) == {3.0}

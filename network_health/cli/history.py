@@ -64,17 +64,20 @@ def _run(options: argparse.Namespace) -> int:
     now = time.time()
     asked = read_range(options, now)
     width = min(shutil.get_terminal_size().columns, _MAX_WIDTH)
-    with open_history(options.file) as history:
-        found = overview(history, asked.since, asked.until, now, options.interface)
-    if options.interface is not None and not found.interfaces and not found.alerts:
-        raise SwarmError(f"the range has no interface {options.interface!r}: it has {_listed(found.names)}")
-    if options.json:
-        print(json.dumps(as_plain(found, alerts_only=options.alerts), indent=2, allow_nan=False))
-        return 0
     # The font of the Linux console (TERM=linux) lacks most block characters.
     theme = Theme(sys.stdout.encoding or "ascii", has_blocks=os.environ.get("TERM") != "linux")
     style = Style(width, Painter(use_colour(sys.stdout)), theme.levels)
-    print(as_text(found, style, alerts_only=options.alerts), end="")
+    with open_history(options.file) as history:
+        found = overview(history, asked.since, asked.until, now, options.interface)
+        if options.interface is not None and not found.interfaces and not found.alerts:
+            raise SwarmError(
+                f"the range has no interface {options.interface!r}: it has {_listed(found.names)}"
+            )
+        if options.json:
+            text = json.dumps(as_plain(found, alerts_only=options.alerts), indent=2, allow_nan=False) + "\n"
+        else:
+            text = as_text(found, style, alerts_only=options.alerts)
+    print(text, end="")
     return 0
 
 

@@ -13,6 +13,8 @@ from network_health.cli.parser import Parser
 from network_health.history import History, HistoryError
 from network_health.swarm import MATRIX, SwarmError, history_files
 
+#: What values of other types, or without a bound, raise wherever they are used.
+_CAUSED_BY_VALUES = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
 _TURN_ON = 'add "history": true to the config of its node in the directive'
 
 
@@ -56,6 +58,12 @@ def open_history(file: Path | None) -> Iterator[History]:
     """
     try:
         with History.open(history_path(file)) as history:
-            yield history
+            try:
+                yield history
+            except _CAUSED_BY_VALUES as error:
+                damage = history.find_damage()
+                if damage is None:  # the program is at fault
+                    raise
+                raise HistoryError(f"{history.path} cannot be read as a history: {damage}") from error
     except HistoryError as error:
         raise SwarmError(str(error)) from error

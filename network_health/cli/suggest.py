@@ -80,13 +80,14 @@ def _run(options: argparse.Namespace) -> int:
             present = in_force[-1].settings if in_force else Settings()
             advice = advise(history.checks, (span.since, span.until), present, chosen)
             recorded = len(history.alerts(span.since, span.until))
+            if options.json:
+                text = json.dumps(advice_json(advice, recorded), indent=2, allow_nan=False) + "\n"
+            else:
+                painter = Painter(use_colour(sys.stdout))
+                text = advice_text(advice, recorded, painter, chosen=chosen is not None)
     except TooLittleHistory as error:
         raise SwarmError(_too_little(error.coverage)) from None
-    if options.json:
-        print(json.dumps(advice_json(advice, recorded), indent=2))
-    else:
-        painter = Painter(use_colour(sys.stdout))
-        print(advice_text(advice, recorded, painter, chosen=chosen is not None), end="")
+    print(text, end="")
     return 0
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from network_health.history import schema
+from network_health.history.damage import find_damage
 from network_health.history.file_access import parts
 from network_health.history.kept import HistoryError, KeptAlert, KeptCheck, KeptSettings, Series
 from network_health.history.replay import kept_checks
@@ -80,6 +81,10 @@ class History:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def find_damage(self) -> str | None:
+        """Read the whole file: what is wrong with it, or ``None``; for a reader that has failed."""
+        return find_damage(self._db)
 
     @property
     def first_at(self) -> float | None:
@@ -280,5 +285,5 @@ def _settings(text: str) -> Settings:
 def _json(text: str | None) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return None if text is None else json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

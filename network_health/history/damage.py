@@ -13,7 +13,7 @@ from network_health.history import schema
 from network_health.history.schema import LEVELS, SUBJECTS
 
 #: The end of the year 9998, as far as every time zone can write.
-_LAST_TIME = 253370764800
+LAST_TIME = 253370764800
 #: More than any counter of the kernel; sums and products of it are finite.
 _HIGHEST = 1e20
 _TIMES = frozenset({"at", "began", "ended"})
@@ -59,7 +59,7 @@ def _is_wrong(column: str) -> str:
     if column in _TEXTS:
         wrong = f"typeof({column}) != 'text'"
     else:
-        low, high = (0, _LAST_TIME) if column in _TIMES else (-_HIGHEST, _HIGHEST)
+        low, high = (0, LAST_TIME) if column in _TIMES else (-_HIGHEST, _HIGHEST)
         wrong = f"typeof({column}) NOT IN ('integer', 'real') OR {column} NOT BETWEEN {low} AND {high}"
     missing = int(column in _ALWAYS)
     return f"CASE WHEN {column} IS NULL THEN {missing} ELSE {wrong} END"

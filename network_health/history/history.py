@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from network_health.history import schema
-from network_health.history.damage import find_damage
+from network_health.history.damage import LAST_TIME, find_damage
 from network_health.history.file_access import parts
 from network_health.history.kept import HistoryError, KeptAlert, KeptCheck, KeptSettings, Series
 from network_health.history.replay import kept_checks
@@ -87,10 +87,15 @@ class History:
         return find_damage(self._db)
 
     @property
+    def size_bytes(self) -> int:
+        """The size of the file, with what SQLite keeps beside it while it is written."""
+        return sum(part.stat().st_size for part in parts(self.path) if part.exists())
+
+    @property
     def first_at(self) -> float | None:
         """The begin of the earliest check or summary; ``None`` if there is none."""
-        times = [self._rows(f"SELECT min(at) FROM {level.table}")[0][0] for level in schema.LEVELS]
-        return min((at for at in times if at is not None), default=None)
+        rows = [self._rows(f"SELECT min(at) FROM {level.table}")[0] for level in schema.LEVELS]
+        return min((self._time(at) for (at,) in rows if at is not None), default=None)
 
     @property
     def last_at(self) -> float | None:
@@ -98,8 +103,13 @@ class History:
         for level in schema.LEVELS:
             rows = self._rows(f"SELECT at FROM {level.table} ORDER BY sequence DESC LIMIT 1")
             if rows:
-                return float(rows[0][0])
+                return self._time(rows[0][0])
         return None
+
+    def _time(self, at: Any) -> float:  # noqa: ANN401 - any value of SQLite
+        if not isinstance(at, (int, float)) or not 0 <= at <= LAST_TIME:
+            raise HistoryError(f"{self.path} cannot be read as a history: a check has no valid time")
+        return float(at)
 
     @property
     def interval_s(self) -> float:

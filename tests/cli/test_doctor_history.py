@@ -1,6 +1,7 @@
 """``network-health doctor`` checks the history: is it on, can it be written, does it grow."""
 
 import shutil
+import sqlite3
 import time
 
 import pytest
@@ -71,6 +72,37 @@ def test_a_file_that_grows(tmp_path):
     assert kept.says.startswith(f"{path}: 0.")
     assert kept.says.endswith(f"; to read it: network-health history {path}")
     assert findings(history=str(path))[1:] == [("ok", kept.says, "")]
+
+
+def test_the_size_of_a_file_that_is_written(tmp_path):
+    """What SQLite keeps beside it is counted, too: a new history is in there for its first megabyte."""
+    path = tmp_path / "a.sqlite"
+    host = CheckedHost()
+    host.epoch = time.time() - host.now_s - 30
+    store = Store(path, 64 * 10**6)
+    try:
+        for _ in range(20):
+            store.add(host.check(nic(), after_s=0), host.settings)
+        (kept,) = check_kept(path)
+    finally:
+        store.close()
+    assert kept.state == "ok"
+    assert float(kept.says.removeprefix(f"{path}: ").partition(" MB")[0]) > 0.1, kept.says
+
+
+@pytest.mark.parametrize("value", ["'x'", "x'00'", "-1", "1e300", "9e999"])
+def test_a_file_with_invalid_times(tmp_path, value):
+    """It is a fault like any damaged file, and the other checks of the doctor go on."""
+    path = recorded(tmp_path / "a.sqlite")
+    db = sqlite3.connect(path)
+    db.execute(f"UPDATE checks SET at = {value}")
+    db.commit()
+    db.close()
+    (kept,) = check_kept(path)
+    assert (kept.state, kept.says) == (
+        "fault",
+        f"{path} cannot be read as a history: a check has no valid time",
+    )
 
 
 def test_a_file_that_does_not_grow(tmp_path):

@@ -6,7 +6,6 @@ Guarantees: nothing is written.
 from __future__ import annotations
 
 import glob
-import os
 import shlex
 import shutil
 import time
@@ -64,8 +63,8 @@ def check_kept_histories(root: Path = MATRIX) -> Iterator[Finding]:
 def check_kept(path: Path) -> Iterator[Finding]:
     """Findings about one file: can it be read, does it grow, was a damaged one set aside."""
     try:
-        size_mb = os.path.getsize(path) / 1e6
         with History.open(path) as history:
+            size_mb = history.size_bytes / 1e6
             first_at, last_at, interval_s = history.first_at, history.last_at, history.interval_s
     except (HistoryError, OSError) as error:
         yield fault(_SUBJECT, str(error), "run this as root or as the swarm's user, or move the file away")

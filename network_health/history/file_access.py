@@ -6,12 +6,20 @@ where other users can create one.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
+from types import ModuleType
 
 from network_health.history.kept import HistoryError
 from network_health.settings import Settings
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # a system without flock
+    fcntl = None
 
 FILE_NAME = "network-health-history.sqlite"
 
@@ -45,6 +53,29 @@ def require_writable(path: Path) -> None:
         _require_own(part)
     flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     os.close(os.open(path, flags, 0o600))
+
+
+def lock(path: Path) -> io.FileIO:
+    """Take the lock of the one writer; it is held until the result is closed.
+
+    SQLite has other locks, which it takes for each transaction. They would let two agents write one file by
+    turns, and each would end the other's alerts.
+
+    Raises:
+        HistoryError: another process, or another `Store`, has it.
+        OSError: the file cannot be opened.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = io.FileIO(os.open(path, flags))
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise HistoryError(f"{path} is written by another agent: give each agent a file of its own") from None
+    except OSError:  # a file system without flock
+        return handle
+    return handle
 
 
 def _require_own(path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from network_health.history import retention, schema
 from network_health.history.alert_rows import AlertRows
-from network_health.history.file_access import identity, require_writable
+from network_health.history.file_access import identity, lock, require_writable
 from network_health.history.kept import HistoryError
 from network_health.history.masking import forget, mask_earlier
 from network_health.history.rows import CheckRows, check_rows
@@ -50,11 +50,16 @@ class Store:
         require_writable(path)
         self.path, self.max_bytes = path, max_bytes
         self._identity = identity(path)
-        self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        self._lock = lock(path)
         try:
-            self._prepare()
+            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
         except BaseException:
-            self._db.close()
+            self._lock.close()
             raise
 
     def _prepare(self) -> None:
@@ -134,7 +139,10 @@ class Store:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        try:
+            self._db.close()
+        finally:
+            self._lock.close()
 
     def _close_period(self, level: Level, sequence: int, at: float) -> None:
         """Write the summary of the checks before ``sequence``, if a new period begins with it."""

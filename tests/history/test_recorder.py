@@ -257,6 +257,27 @@ def test_what_is_no_database_is_set_aside(agent, content):
     assert times(agent.path) == [FIRST, FIRST + 30, FIRST + 60]
 
 
+def test_two_agents_with_one_file(agent):
+    """The first one writes it, alone; the second says so once, and takes over when the first has ended."""
+    agent.check()
+    second = Agent(agent.path.parent)
+    for _ in range(3):
+        second.check()
+        agent.check()
+    assert agent.warnings == []
+    assert second.warnings == [
+        f"The history {agent.path} is not written: {agent.path} is written by another agent: give each agent "
+        "a file of its own. Checks and reports go on."
+    ]
+    agent.end()
+    assert times(agent.path) == [FIRST, FIRST + 30, FIRST + 60, FIRST + 90]
+    second.check()
+    second.check()
+    second.end()
+    assert second.log == [f"The history {agent.path} is written again; no check is missing"]
+    assert len(times(agent.path)) == 9
+
+
 def test_an_empty_or_cut_file(agent):
     """An empty file becomes a history; half of one is set aside."""
     agent.path.write_bytes(b"")

@@ -22,7 +22,9 @@ _DAY_S = 86400.0
 
 
 def coverage_text(coverage: Coverage) -> str:
-    """How much history there is: ``30 days``, or the hours if it is less than two days."""
+    """How much history there is: ``30 days``, or hours or minutes if it is less than two days."""
+    if coverage.covered_s < 3600:
+        return f"{coverage.covered_s / 60:.0f} minutes"
     if coverage.covered_s < 2 * _DAY_S:
         return f"{coverage.covered_s / 3600:.1f} hours"
     return f"{coverage.covered_s / _DAY_S:.0f} days"

@@ -98,11 +98,11 @@ class _Handler(QuietHandler):
     def _answer(self) -> None:
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 or not _is_address(hosts[0]):
-            explain = "Open the page by an IP address or as localhost."
+            explain = "Open the page by an IP address or as localhost"
             self.send_error(HTTPStatus.FORBIDDEN, "Unknown host", explain)
             return
         if self.path != "/":
-            self.send_error(HTTPStatus.NOT_FOUND, explain="The page is at /.")
+            self.send_error(HTTPStatus.NOT_FOUND, explain="The page is at /")
             return
         page = self.server.page()
         if isinstance(page, HistoryError):

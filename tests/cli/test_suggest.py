@@ -112,6 +112,8 @@ def test_too_little(kept, tmp_path):
         "--set NAME=VALUE replays a value all the same\n"
     )
     assert run_here("suggest", kept, "--since", "12h", "--set", "conn_threshold=5").returncode == 0
+    done = run_here("suggest", kept, "--since", "30m")
+    assert "this range has 30 minutes of history" in done.stderr or "has 29 minutes" in done.stderr
     done = run_here("suggest", kept, "--since", "2020-01-01", "--until", "2020-02-01")
     assert (done.returncode, done.stderr) == (
         1,

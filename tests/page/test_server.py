@@ -108,6 +108,7 @@ def test_there_is_nothing_else(where, path):
 
     assert status == 404
     assert PAGE not in body
+    assert b"The page is at /.<" in body
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
 
@@ -142,6 +143,7 @@ def test_a_name_that_resolves_to_this_host(where, host):
 
     assert status == 403
     assert PAGE not in body
+    assert b"or as localhost.<" in body
 
 
 @pytest.mark.parametrize(

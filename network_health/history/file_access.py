@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from network_health.history.kept import HistoryError
+from network_health.history.schema import APPLICATION_ID
 from network_health.settings import Settings
 
 fcntl: ModuleType | None
@@ -22,6 +23,8 @@ except ImportError:  # a system without flock
     fcntl = None
 
 FILE_NAME = "network-health-history.sqlite"
+#: Where SQLite keeps the id of the program that a file belongs to; see the file format of SQLite.
+_ID = slice(68, 72)
 
 
 def history_path(settings: Settings, folder: Path) -> Path | None:
@@ -29,6 +32,16 @@ def history_path(settings: Settings, folder: Path) -> Path | None:
     if isinstance(settings.history, str):
         return Path(settings.history)
     return folder / FILE_NAME if settings.history else None
+
+
+def is_own(path: Path) -> bool:
+    """Whether the file was made as a history, by its name or by its content, also if it is damaged.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return path.name == FILE_NAME or file.read(_ID.stop)[_ID] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def parts(path: Path) -> tuple[Path, Path, Path]:

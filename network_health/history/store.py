@@ -125,7 +125,7 @@ class Store:
                 if is_new_mask:
                     mask_earlier(db, settings.redact)
                 self._keep_settings(rows.at, settings)
-                retention.remove_expired(db, rows.at)
+                retention.remove_expired(db, min(rows.at, self._at_before(sequence, rows.at)))
                 retention.remove_oldest(db, self.max_bytes)
         except BaseException:
             self._open, self._next, self._settings = opened, next_before, settings_before
@@ -136,6 +136,13 @@ class Store:
         if is_new_mask:
             forget(db)
         retention.shrink(db, self.max_bytes)
+
+    def _at_before(self, sequence: int, at: float) -> float:
+        """The time of the check before: a clock that is wrong for one check makes nothing expire."""
+        row = self._db.execute(
+            "SELECT at FROM checks WHERE sequence < ? ORDER BY sequence DESC LIMIT 1", (sequence,)
+        )
+        return float((row.fetchone() or (at,))[0])
 
     def close(self) -> None:
         """Close the file."""

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from network_health.history.file_access import parts
+from network_health.history.file_access import is_own, parts
 from network_health.history.kept import HistoryError
 from network_health.history.rows import CheckRows
 from network_health.history.store import Store
@@ -138,6 +138,13 @@ class Writer:
     def _set_aside(self, reason: str) -> None:
         """Give the damaged file another name; the next check begins a new one."""
         self._fail(f"the file is damaged ({reason})")
+        try:
+            if not is_own(self.path):  # the path of a setting may be that of any file
+                self.problem = f"{self.path} is not a history ({reason}), and is not changed"
+                return
+        except OSError as error:
+            self.problem = f"the file is damaged ({reason}) and cannot be read: {error}"
+            return
         now_s = time.monotonic()
         if self._aside_s is not None and now_s - self._aside_s < _ASIDE_EVERY_S:
             return

@@ -257,6 +257,20 @@ def test_what_is_no_database_is_set_aside(agent, content):
     assert times(agent.path) == [FIRST, FIRST + 30, FIRST + 60]
 
 
+def test_a_file_of_another_kind_is_not_touched(tmp_path):
+    """The path in the settings may be a mistake: a text keeps its name and its content."""
+    path = tmp_path / "hosts"
+    path.write_text("127.0.0.1 localhost\n" * 100)
+    agent = Agent(tmp_path, history=str(path))
+    for _ in range(2):
+        agent.check()
+    agent.end()
+    assert path.read_text() == "127.0.0.1 localhost\n" * 100
+    assert [each.name for each in tmp_path.iterdir()] == ["hosts"]
+    (warning,) = agent.warnings
+    assert f"{path} is not a history (file is not a database), and is not changed" in warning
+
+
 def test_two_agents_with_one_file(agent):
     """The first one writes it, alone; the second says so once, and takes over when the first has ended."""
     agent.check()

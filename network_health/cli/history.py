@@ -33,7 +33,7 @@ _EPILOG = (
 
 exit status:
   0  the history was read; the range may have no checks
-  1  there is no history, or it cannot be read; the message says why
+  1  there is no history, it cannot be read, or the range is invalid
   2  the command line is invalid"""
 )
 

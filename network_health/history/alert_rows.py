@@ -19,6 +19,8 @@ from network_health.reporting import safe_text
 
 #: Characters of a sentence, and of the evidence as JSON.
 _MAX_DETAILS, _MAX_CULPRITS = 2000, 4000
+#: Of longer evidence, so many entries of each list are kept.
+_SHORTER = 5, 2, 1
 _SEVERITIES = ("WARNING", "CRITICAL")
 _Key = tuple[str, str]
 
@@ -136,10 +138,23 @@ def _details(alert: Alert) -> str:
 
 
 def _culprits(alert: Alert, evidence: Mapping[str, Any]) -> str | None:
-    """The evidence about this alert as JSON; ``None`` if there is none, or it is too long."""
+    """The evidence about this alert as JSON, of long lists the first entries; ``None`` if there is none."""
     found = evidence.get(alert.finding.check)
     if isinstance(found, list):
         subject = safe_text(alert.finding.subject)
         found = next((each for each in found if each.get("iface", subject) == subject), None)
+    if not found:
+        return None
     text = json.dumps(found)
-    return text if found and len(text) <= _MAX_CULPRITS else None
+    for most in _SHORTER:
+        if len(text) <= _MAX_CULPRITS:
+            return text
+        text = json.dumps({**_shortened(found, most), "is_shortened": True})
+    return text if len(text) <= _MAX_CULPRITS else None
+
+
+def _shortened(value: Any, most: int) -> Any:  # noqa: ANN401 - any JSON value
+    """The same value with at most ``most`` entries in each list."""
+    if isinstance(value, Mapping):
+        return {key: _shortened(inner, most) for key, inner in value.items()}
+    return [_shortened(inner, most) for inner in value[:most]] if isinstance(value, list) else value

@@ -212,6 +212,21 @@ def test_an_alert_is_one_row(path):
         assert history.alerts(*EVER, interface="eth1") == ()
 
 
+def test_of_long_evidence_the_first_entries_are_kept(path):
+    """The largest culprits come first in each list; the rest would need too much space."""
+    host = CheckedHost()
+    processes = [{"name": f"worker-{n}", "peers": ["10.0.0.1:443"] * 50} for n in range(100)]
+    store = Store(path, 64 * MB)
+    for report in host.rates(50.0, 150.0):
+        evidence = {"tx_rate": [{"iface": "eth0", "processes": processes}]}
+        store.add(replace(report, culprits=evidence), host.settings)
+    store.close()
+    with History.open(path) as history:
+        (alert,) = history.alerts(*EVER)
+    kept = [{"name": f"worker-{n}", "peers": ["10.0.0.1:443"] * 5} for n in range(5)]
+    assert alert.culprits == {"iface": "eth0", "processes": kept, "is_shortened": True}
+
+
 def test_an_agent_that_starts_again_continues_the_alert(path):
     """The row stays open; if the next agent does not know the alert, it ended with the last check."""
     host = CheckedHost()

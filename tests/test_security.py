@@ -14,6 +14,7 @@ from network_health.alerting import AlertState
 from network_health.delivery.outbox import Outbox
 from network_health.delivery.saved_state import MonitorState, SavedState
 from network_health.export.textfile import write_textfile
+from network_health.history import Store
 from network_health.swarm import SingleInstance
 from tests.tree import DOCS
 
@@ -36,17 +37,18 @@ def mode_of(path):
 def test_files_have_the_modes_of_the_page(open_mask, tmp_path):
     """Each kind of file, made by what makes it; none is there that the page does not have."""
     queue = tmp_path / "queue"
-    queue.mkdir()
+    queue.mkdir(mode=0o700)
     (queue / "network-health-000000000001-1.report").touch(mode=0o600)  # damaged: it is empty
     outbox = Outbox(queue, agent="a", boot_id="b", log=lambda line: None)
     outbox.add({"severity": "WARNING", "metrics": {}}, ["nobody"])
     SavedState(queue / "network-health-state.json", "b", print).save(MonitorState(None, AlertState()))
     SingleInstance(queue, print).acquire()
+    Store(queue / "network-health-history.sqlite", 1 << 20).close()
     rows = dict(re.findall(r"\| `(network-health-\S+)` .+? \| (\d{4}) \|", PAGE))
     found = {path.name: mode_of(path) for path in queue.iterdir()}
-    assert len(found) == len(rows) == 5
+    assert len(found) == len(rows) == 6
     for name, mode in rows.items():
-        (seen,) = (found[file] for file in found if re.fullmatch(name.replace("*", r"[0-9-]+"), file))
+        (seen,) = (found[file] for file in found if re.fullmatch(name.replace("*", r"[0-9-]*"), file))
         assert seen == mode, name
     write_textfile(tmp_path / "a.prom", b"")
     assert f"the file that it names | {mode_of(tmp_path / 'a.prom')} |" in PAGE

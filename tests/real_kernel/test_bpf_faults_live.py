@@ -135,6 +135,7 @@ def test_a_full_map(host):
     # Other processes of this kernel may have taken the few places first.
     named = [(each["name"], each["percent"] < 10) for each in rate["processes"]]
     assert named in ([("many", True)], [])
-    assert content["metrics"]["top_network"][-1]["is_whole"] is False
+    if named:
+        assert content["metrics"]["top_network"][-1]["is_whole"] is False
     reason = r"bpf: [\d,]+ bytes on this host have no process: too many processes and peers"
     assert re.fullmatch(reason, content["metrics"]["culprits"]["failure"])

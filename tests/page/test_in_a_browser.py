@@ -13,7 +13,7 @@ from tests.history.fabricated import DAY_S, END, HOUR_S
 from tests.page import browser as browsers
 from tests.page.browser import needs_browser
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
 #: What the buttons show, in seconds.
 RANGES = {

@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 
 import hypothesis
 import pytest
@@ -93,3 +94,13 @@ def namespace():
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def central_europe(monkeypatch):
+    """A host in a time zone whose clocks are set back on the last Sunday of October, 03:00 -> 02:00."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()

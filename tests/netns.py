@@ -88,3 +88,14 @@ def _answer(write_end, work):
     with os.fdopen(write_end, "wb") as pipe:
         pipe.write(answer)
     os._exit(0)
+
+
+def behind_a_host(namespace):
+    """A host that forwards between eth0, to the network, and v-box, to a container; and these two."""
+    host, outside, box = namespace(), namespace(), namespace()
+    veth(host, outside, ("eth0", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
+    veth(host, box, ("v-box", "eth0"), ("10.9.0.1/24", "10.9.0.2/24"))
+    host.sysctl("net.ipv4.ip_forward", 1)
+    box.ip("route", "add", "default", "via", "10.9.0.1")
+    outside.ip("route", "add", "default", "via", "10.8.0.1")
+    return host, outside, box

@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from network_health.alerting import peer_findings
 from network_health.attribution import peak_culprits, retransmit_culprits
 from network_health.attribution.call_lookups import Answers, CallLookups
 from network_health.attribution.evidence import Culprits, address_text
 from network_health.attribution.forwarded_lookups import ForwardedLookups
+from network_health.attribution.improver import Attributed, Improver
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.lookup import CHECKS, SEARCH_S, Lookup
 from network_health.attribution.loss_lookups import RETRANSMITS
@@ -32,24 +32,8 @@ from network_health.sources.linux import OwnerFinder, read_descriptor_count, rea
 #: A lookup ends by itself after this time, before it is left behind as a failure.
 _MAX_S = 9.0
 
-Attributed = tuple[tuple[Finding, ...], Attribution]
-
 #: Findings that are reported with the traffic of each process.
 _TRAFFIC_CHECKS = RATES.keys() | {"connections"}
-
-
-class Improver(Protocol):
-    """Finds culprits that the host's own sockets do not explain: in other namespaces, of other hosts."""
-
-    def improved(
-        self,
-        found: Attributed | None,
-        findings: Sequence[Finding],
-        snapshot: Snapshot,
-        settings: Settings,
-        started_s: float,
-    ) -> Attributed | None:
-        """``found``, the result for ``findings``, with further culprits. The check began at ``started_s``."""
 
 
 class Attributor:
@@ -81,9 +65,10 @@ class Attributor:
             found = self._attribute(findings, snapshot, settings)
         finally:
             self._losses.end_check(snapshot, settings)
+        own = improved = found or (tuple(findings), Attribution())
         for improver in self._improvers:
-            found = improver.improved(found, findings, snapshot, settings, started_s)
-        return found
+            improved = improver.improved(improved, snapshot, settings, started_s)
+        return found if improved is own else improved
 
     def close(self) -> None:
         """Stop receiving closed sockets."""

@@ -19,15 +19,14 @@ from network_health.attribution.evidence import Culprits, clause
 from network_health.attribution.forwarded_flows import Part
 from network_health.attribution.forwarded_ways import ForwardedTraffic, read_places, read_ways
 from network_health.attribution.forwarded_window import ForwardedWindow
+from network_health.attribution.improver import Attributed
 from network_health.attribution.interface_paths import DIRECTIONS, ROUTES_DISAGREE, Crossings
 from network_health.attribution.interface_traffic import Addresses, read_routed
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.rate_lookups import RATES
-from network_health.model import Attribution, Finding, Snapshot
+from network_health.model import Finding, Snapshot
 from network_health.settings import Settings
 from network_health.sources import Answer, Isolated, linux
-
-Attributed = tuple[tuple[Finding, ...], Attribution]
 
 SAMPLE_S = 1.0
 #: No sample is started later than this after the start of the lookups of a check: with two listings of many
@@ -50,15 +49,10 @@ class ForwardedLookups:
         self._isolated = Isolated[list[tuple[Finding, Culprits]]]("forwarded", _MAX_S)
 
     def improved(
-        self,
-        found: Attributed | None,
-        findings: Sequence[Finding],
-        snapshot: Snapshot,
-        settings: Settings,
-        started_s: float,
-    ) -> Attributed | None:
-        """``found`` with what was forwarded; see `attributor.Improver`."""
-        known, attribution = found or (tuple(findings), Attribution())
+        self, found: Attributed, snapshot: Snapshot, settings: Settings, started_s: float
+    ) -> Attributed:
+        """``found`` with what was forwarded; see `improver.Improver`."""
+        known, attribution = found
         wanted = [
             each
             for each in known

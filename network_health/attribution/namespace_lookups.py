@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from network_health.attribution.evidence import MIN_PERCENT, Culprits
+from network_health.attribution.improver import Attributed
 from network_health.attribution.kept_answers import KeptAnswers
 from network_health.attribution.lookup import Lookup
 from network_health.attribution.loss_readings import LossReadings
@@ -26,7 +27,6 @@ from network_health.model import Attribution, Finding, Namespace, Snapshot
 from network_health.settings import Settings
 from network_health.sources import Answer, Isolated, linux
 
-Attributed = tuple[tuple[Finding, ...], Attribution]
 #: Answers, and what is known with them.
 _Found = tuple[list[tuple[Finding, Culprits]], Attribution]
 
@@ -49,15 +49,10 @@ class NamespaceLookups:
         self._isolated = Isolated[_Found]("namespaces", _MAX_S)
 
     def improved(
-        self,
-        found: Attributed | None,
-        findings: Sequence[Finding],
-        snapshot: Snapshot,
-        settings: Settings,
-        started_s: float,
-    ) -> Attributed | None:
-        """``found``, the result for ``findings``, with the culprits that are in other namespaces."""
-        known, attribution = found or (tuple(findings), Attribution())
+        self, found: Attributed, snapshot: Snapshot, settings: Settings, started_s: float
+    ) -> Attributed:
+        """``found`` with the culprits that are in other namespaces; see `improver.Improver`."""
+        known, attribution = found
         seen = snapshot.namespaces.entries if snapshot.namespaces else ()
         is_on = settings.process_network != "off" and bool(seen)
         unexplained = {

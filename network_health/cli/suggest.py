@@ -127,7 +127,7 @@ def _chosen(words: Sequence[str]) -> dict[str, Any] | None:
     return chosen or None
 
 
-def _value(name: str, text: str | None) -> Any:  # noqa: ANN401 - what the rule returns
+def _value(name: str, text: str | None) -> object:
     """The value as JSON, or else as a flag of ``check`` has it.
 
     Raises:

@@ -51,7 +51,7 @@ class BoundedServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
             time.sleep(_PAUSE_S)
             raise
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base has it
+    def process_request(self, request: Any, client_address: object) -> None:  # noqa: ANN401 - a socket; datagrams are not served
         """Serve a client in a thread of its own."""
         with self._lock:
             if len(self._clients) >= MAX_CLIENTS:
@@ -61,7 +61,7 @@ class BoundedServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
             self._clients[request] = time.monotonic()
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as the base has it
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - a socket; datagrams are not served
         """Disconnect a client that was served."""
         with self._lock:
             self._clients.pop(request, None)
@@ -79,7 +79,7 @@ class BoundedServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
                 if now_s - since_s >= min_age_s:
                     _disconnect(client)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base has it
+    def handle_error(self, request: object, client_address: object) -> None:
         """Ignore errors of a client's connection; the base class prints them."""
 
 
@@ -90,7 +90,7 @@ class QuietHandler(BaseHTTPRequestHandler):
         """The header ``Server``, without the Python version, which could help an attacker."""
         return "network_health"
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401 - as the base has it
+    def log_message(self, format: str, *args: object) -> None:
         """Log nothing; the base class writes each request to stderr."""
 
 

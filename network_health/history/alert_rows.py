@@ -149,11 +149,12 @@ def _culprits(alert: Alert, evidence: Mapping[str, Any]) -> str | None:
     for most in _SHORTER:
         if len(text) <= _MAX_CULPRITS:
             return text
-        text = json.dumps({**_shortened(found, most), "is_shortened": True})
+        lists = {key: _shortened(inner, most) for key, inner in found.items()}
+        text = json.dumps({**lists, "is_shortened": True})
     return text if len(text) <= _MAX_CULPRITS else None
 
 
-def _shortened(value: Any, most: int) -> Any:  # noqa: ANN401 - any JSON value
+def _shortened(value: object, most: int) -> object:
     """The same value with at most ``most`` entries in each list."""
     if isinstance(value, Mapping):
         return {key: _shortened(inner, most) for key, inner in value.items()}

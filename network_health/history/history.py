@@ -106,7 +106,7 @@ class History:
                 return self._time(rows[0][0])
         return None
 
-    def _time(self, at: Any) -> float:  # noqa: ANN401 - any value of SQLite
+    def _time(self, at: object) -> float:
         if not isinstance(at, (int, float)) or not 0 <= at <= LAST_TIME:
             raise HistoryError(f"{self.path} cannot be read as a history: a check has no valid time")
         return float(at)
@@ -292,7 +292,7 @@ def _settings(text: str) -> Settings:
     return SettingsOutcome.of(_json(text)).settings
 
 
-def _json(text: str | None) -> Any:  # noqa: ANN401 - any JSON value
+def _json(text: str | None) -> object:
     try:
         return None if text is None else json.loads(text)
     except (ValueError, RecursionError):

@@ -63,9 +63,9 @@ class KeptCheck:
     """One check, as `alerting.evaluate` takes it; ``period_s`` is the length of a summary, or
     the interval between checks that was set last.
 
-    A kept check gives the same findings as the check itself. A summary stands for all checks of its period
-    and has the highest value of each metric, so that it is breached if any of them was. ``status`` and
-    ``severity`` are those of the report; of a summary the most severe ones.
+    A kept check gives the same findings as the check itself. A summary has the highest value of each metric
+    in its period, so that it is breached if any check of the period was. ``status`` and ``severity`` are
+    those of the report; of a summary the most severe ones.
     """
 
     at: float

@@ -12,6 +12,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from network_health.history.kept import Series
 from network_health.history.schema import CHECKS, FIVE_MINUTES, HOURS, LEVELS, Level, Subjects
@@ -41,7 +42,7 @@ class Range:
 
     @property
     def period_s(self) -> float:
-        """The time that one point stands for."""
+        """The time that one point covers."""
         return max(self.step_s or self.interval_s, self.level.period_s)
 
 
@@ -70,35 +71,49 @@ def levels_of_range(db: sqlite3.Connection, preferred: Level) -> Iterator[tuple[
     at = LEVELS.index(preferred)
     first_check = last_check = None
     for level in LEVELS[at:]:
-        first, last, begin, end = _extent(db, level)
-        if first_check is not None and begin is not None:
-            column = "last_check" if level.period_s else "sequence"
-            before = f"SELECT max(sequence) FROM {level.table} WHERE {column} < ?"
-            last = db.execute(before, (first_check,)).fetchone()[0]
-        if begin is None or last is None or first is None:
-            continue
-        yield level, first, last
-        first_check = begin if first_check is None else min(first_check, begin)
-        last_check = end if last_check is None else max(last_check, end or 0)
+        part = _part(db, level, before=first_check)
+        if part:
+            yield level, part.first, part.last
+            first_check = part.first_check if first_check is None else min(first_check, part.first_check)
+            last_check = max(last_check or 0, part.last_check)
     for level in reversed(LEVELS[:at]):
-        first, last, begin, end = _extent(db, level)
-        if last_check is not None and begin is not None:
-            column = "first_check" if level.period_s else "sequence"
-            after = f"SELECT min(sequence) FROM {level.table} WHERE {column} > ?"
-            first = db.execute(after, (last_check,)).fetchone()[0]
-        if first is None or last is None or end is None:
-            continue
-        yield level, first, last
-        last_check = end if last_check is None else max(last_check, end)
+        part = _part(db, level, after=last_check)
+        if part:
+            yield level, part.first, part.last
+            last_check = max(last_check or 0, part.last_check)
 
 
-def _extent(db: sqlite3.Connection, level: Level) -> tuple[int | None, int | None, int | None, int | None]:
-    """The first and last sequence of a level, and those of the checks that it covers."""
+class _Part(NamedTuple):
+    """The first and last sequence of a part of a level, and the first and last check of the whole level."""
+
+    first: int
+    last: int
+    first_check: int
+    last_check: int
+
+
+def _part(
+    db: sqlite3.Connection, level: Level, before: int | None = None, after: int | None = None
+) -> _Part | None:
+    """What a level has ``before`` a check, or ``after`` one; ``None`` if it has nothing there."""
     first, last = db.execute(f"SELECT min(sequence), max(sequence) FROM {level.table}").fetchone()
-    if first is None or level is CHECKS:
-        return first, last, first, last
-    checks = f"SELECT first_check, last_check FROM {level.table} WHERE sequence = ?"
-    return first, last, db.execute(checks, (first,)).fetchone()[0], db.execute(checks, (last,)).fetchone()[1]
+    if first is None:
+        return None
+    begin, end = ("first_check", "last_check") if level.period_s else ("sequence", "sequence")
+    column = f"FROM {level.table} WHERE sequence = ?"
+    first_check = db.execute(f"SELECT {begin} {column}", (first,)).fetchone()[0]
+    last_check = db.execute(f"SELECT {end} {column}", (last,)).fetchone()[0]
+    if before is not None:
+        sql = f"SELECT max(sequence) FROM {level.table} WHERE {end} < ?"
+        last = db.execute(sql, (before,)).fetchone()[0]
+    if after is not None:
+        sql = f"SELECT min(sequence) FROM {level.table} WHERE {begin} > ?"
+        first = db.execute(sql, (after,)).fetchone()[0]
+    return (
+        None
+        if None in (first, last, first_check, last_check)
+        else _Part(first, last, first_check, last_check)
+    )
 
 
 def read_values(

@@ -11,7 +11,7 @@ Guarantees:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -132,7 +132,7 @@ def rounded_up(value: float) -> float:
     return _rounded(value, math.ceil)
 
 
-def _rounded(value: float, direction: Any) -> float:  # noqa: ANN401 - math.floor or math.ceil
+def _rounded(value: float, direction: Callable[[float], int]) -> float:
     if value <= 0:
         return 0
     exponent = math.floor(math.log10(value)) - 1

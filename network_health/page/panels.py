@@ -23,7 +23,7 @@ _MAX_POINTS, _MIN_POINTS, _INTERFACE_POINTS = 1500, 200, 12_000
 _OTHER_POINTS = 800
 #: So many interfaces are drawn at once; more, up to the second number, when the reader asks for them.
 _SHOWN_INTERFACES, _MAX_INTERFACES = 8, 50
-#: So many processes or containers are told apart in one plot.
+#: One plot has curves of at most so many processes or containers.
 _MAX_LABELS = 12
 
 _MBPS_PER_BYTE = 8 / 1e6

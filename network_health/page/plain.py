@@ -36,8 +36,7 @@ def as_plain(found: Overview, *, alerts_only: bool = False) -> dict[str, Any]:
         }
         plain["connections"] = {state: _values(values) for state, values in found.connections.items()}
     plain["alerts"] = [asdict(alert) for alert in found.alerts]
-    finite: dict[str, Any] = _finite(plain)
-    return finite
+    return {name: _finite(part) for name, part in plain.items()}
 
 
 def _values(values: Values) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def _values(values: Values) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _finite(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

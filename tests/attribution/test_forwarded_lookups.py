@@ -45,8 +45,8 @@ class Kernel:
 def improved(found, findings=None, settings=None, lookups=None):
     """The clause of the only finding, the evidence about its interface, and the failure."""
     lookups = lookups or forwarded_lookups.ForwardedLookups()
-    findings = findings or [rate()]
-    result = lookups.improved(found, findings, SNAPSHOT, settings or Settings(), time.monotonic())
+    found = found or ((*(findings or [rate()]),), Attribution())
+    result = lookups.improved(found, SNAPSHOT, settings or Settings(), time.monotonic())
     if result is found:
         return None
     (finding,), attribution = result

@@ -1,7 +1,6 @@
 """``--since`` and ``--until``: durations, dates, time zones, and what is no time."""
 
 import argparse
-import time
 from datetime import datetime, timezone
 
 import pytest
@@ -16,14 +15,7 @@ from network_health.swarm import SwarmError
 NOW = 1_795_608_000.0
 
 
-@pytest.fixture(autouse=True)
-def _central_europe(monkeypatch):
-    """A host in a time zone whose clocks are set back on 2026-10-25, 03:00 -> 02:00."""
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("central_europe")
 
 
 def read(*words):

@@ -1,7 +1,6 @@
 """The history as text: a golden page, and each thing that it has to say."""
 
 import json
-import time
 from dataclasses import replace
 
 import pytest
@@ -16,14 +15,7 @@ MIDNIGHT = 1_700_002_800.0
 PLAIN = Style(80, Painter(on=False), BLOCK_LEVELS)
 
 
-@pytest.fixture(autouse=True)
-def _central_europe(monkeypatch):
-    """A host in a time zone whose clocks are set back on 2023-10-29, 03:00 -> 02:00."""
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("central_europe")
 
 
 class Recorded:

@@ -108,7 +108,7 @@ def require_reduced(content, reason):
 
 @needs_tracepoints
 def test_a_full_map(host):
-    """Bytes that have no place in the map are nobody's: what is named is a part, and the report says so."""
+    """Bytes for which the map is full are unattributed, and the report says so."""
     here, other = host
 
     def flood():

@@ -227,7 +227,7 @@ def _wait_for_flow(router):
 _LIMIT = "rate", "10mbit", "burst", "5k", "limit", "10000"
 
 
-def test_a_flow_that_is_dropped_accuses_nobody(routed):
+def test_a_dropped_flow_is_not_named(routed):
     """Tracked packets that the router drops have not left it."""
     router, near, far = routed
     router.tool("tc", "qdisc", "add", "dev", "uplink", "root", "tbf", *_LIMIT)
@@ -237,7 +237,7 @@ def test_a_flow_that_is_dropped_accuses_nobody(routed):
     assert "forwarded from" not in clauses(content)["uplink"]
 
 
-def test_a_flow_that_is_filtered_accuses_nobody(routed):
+def test_a_filtered_flow_is_not_named(routed):
     """It is tracked with its bytes, and no more of it leaves; the host itself sends as much."""
     router, near, far = routed
     sender = Sender("push", FAR, 20, udp=True)

@@ -14,7 +14,7 @@ import pytest
 from network_health import Monitor, Settings
 from network_health.attribution import namespace_lookups
 from tests.containers import container
-from tests.netns import run, veth
+from tests.netns import behind_a_host, run
 from tests.real_kernel.paced import Sender, listening, started
 from tests.scenarios.viewers import in_a_pid_namespace, with_hidden_processes
 from tests.seccomp import SETNS, deny
@@ -26,14 +26,8 @@ SETTINGS = Settings.from_mapping({"rx_threshold_mbps": 1, "tx_threshold_mbps": 1
 
 @pytest.fixture
 def routed(namespace):
-    """A host that forwards between eth0, to the network, and v-box, to a container."""
-    host, outside, box = namespace(), namespace(), namespace()
-    veth(host, outside, ("eth0", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
-    veth(host, box, ("v-box", "eth0"), ("10.9.0.1/24", "10.9.0.2/24"))
-    host.sysctl("net.ipv4.ip_forward", 1)
-    box.ip("route", "add", "default", "via", "10.9.0.1")
-    outside.ip("route", "add", "default", "via", "10.8.0.1")
-    return host, outside, box
+    """A host that forwards for a container."""
+    return behind_a_host(namespace)
 
 
 def finding_of_veth(prepare=lambda: None, meanwhile=lambda: None):

@@ -11,7 +11,7 @@ from network_health import Monitor, Settings
 from network_health.attribution import namespace_traffic
 from network_health.attribution.traffic_window import TrafficWindows
 from network_health.sources.linux import call_in_namespace, read_namespaces
-from tests.netns import veth
+from tests.netns import behind_a_host, veth
 from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, named, started
 
 pytestmark = pytest.mark.root
@@ -20,14 +20,8 @@ SHARE = 12
 
 @pytest.fixture
 def routed(namespace):
-    """A host that forwards between eth0, to the network, and v-box, to a container."""
-    host, outside, box = namespace(), namespace(), namespace()
-    veth(host, outside, ("eth0", "p"), ("10.8.0.1/24", "10.8.0.2/24"))
-    veth(host, box, ("v-box", "eth0"), ("10.9.0.1/24", "10.9.0.2/24"))
-    host.sysctl("net.ipv4.ip_forward", 1)
-    box.ip("route", "add", "default", "via", "10.9.0.1")
-    outside.ip("route", "add", "default", "via", "10.8.0.1")
-    return host, outside, box
+    """A host that forwards for a container."""
+    return behind_a_host(namespace)
 
 
 def masked(clause):

@@ -6,11 +6,12 @@ its cookie and its final byte counts, but no inode. `ClosedSockets.take` reads a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 
 from network_health.model import Socket
-from network_health.sources.linux import inet_diag, sockets
+from network_health.sources.linux import inet_diag, netlink, sockets
 
 _GROUPS = 1 << 0 | 1 << 2  # SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY
 _SO_RCVBUFFORCE = 33
@@ -29,17 +30,10 @@ class ClosedSockets:
     """
 
     def __init__(self) -> None:
-        self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, inet_diag.PROTOCOL)
-        try:
-            try:
-                self._kernel.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
-            except PermissionError:  # without CAP_NET_ADMIN net.core.rmem_max is the limit
-                self._kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-            self._kernel.setblocking(False)
-            self._kernel.bind((0, _GROUPS))
-        except OSError:
-            self._kernel.close()
-            raise
+        self._kernel = netlink.subscribe(inet_diag.PROTOCOL, _GROUPS, _BUFFER_BYTES)
+        with contextlib.suppress(PermissionError):  # without CAP_NET_ADMIN net.core.rmem_max is the limit
+            self._kernel.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+        self._kernel.setblocking(False)
 
     def take(self) -> tuple[list[Socket], bool]:
         """The sockets closed since the last call; the flag is false if some of them are missing.

@@ -16,7 +16,7 @@ _GROUPS = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFA
 _NEWLINK, _DELLINK = 16, 17
 _LINK = struct.Struct("=BxxxiII")  # ifinfomsg: family, index, flags, change
 _IFLA_STATS64 = 23
-#: About a thousand announcements; net.core.rmem_max may make it less.
+#: About a thousand announcements.
 _BUFFER_BYTES = 1 << 20
 #: While one read takes announcements, more may come.
 _MAX_DATAGRAMS = 4096
@@ -29,14 +29,7 @@ def subscribe() -> socket.socket:
     Raises:
         OSError: the kernel denies access.
     """
-    announcements = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE)
-    try:
-        announcements.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-        announcements.bind((0, _GROUPS))
-    except OSError:
-        announcements.close()
-        raise
-    return announcements
+    return netlink.subscribe(_NETLINK_ROUTE, _GROUPS, _BUFFER_BYTES)
 
 
 def added_links(announcements: socket.socket, known: set[int]) -> dict[int, bytes]:

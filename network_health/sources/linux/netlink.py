@@ -180,6 +180,24 @@ def attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
 
 
+def subscribe(protocol: int, groups: int, buffer_bytes: int) -> socket.socket:
+    """A socket that receives what the kernel announces to multicast groups, in its own network namespace.
+
+    net.core.rmem_max may make the buffer smaller.
+
+    Raises:
+        OSError: the kernel denies access.
+    """
+    announcements = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+    try:
+        announcements.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+        announcements.bind((0, groups))
+    except OSError:
+        announcements.close()
+        raise
+    return announcements
+
+
 def _connect(protocol: int) -> socket.socket:
     """A socket that receives only from the kernel."""
     kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)

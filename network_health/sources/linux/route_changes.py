@@ -55,14 +55,8 @@ class RouteChanges:
     """
 
     def __init__(self) -> None:
-        self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE)
-        try:
-            self._kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-            self._kernel.setblocking(False)
-            self._kernel.bind((0, _GROUPS))
-        except OSError:
-            self._kernel.close()
-            raise
+        self._kernel = netlink.subscribe(_NETLINK_ROUTE, _GROUPS, _BUFFER_BYTES)
+        self._kernel.setblocking(False)
 
     def take(self) -> ChangedRoutes:
         """What has changed since the last call.

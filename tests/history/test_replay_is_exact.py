@@ -6,6 +6,7 @@ import random
 import socket
 from dataclasses import replace
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -122,6 +123,7 @@ def test_a_replay_of_an_agents_file(tmp_path):
     assert [check for check, *_ in active] == ["connections"]
 
 
+@pytest.mark.slow
 def test_a_replay_of_summaries_hides_nothing(tmp_path):
     """Each alert of the agent is in one of the replay, also those about drops that depend on a time."""
     host, source = CheckedHost(check_interval_sec=60), random.Random(14)

@@ -145,6 +145,7 @@ def test_a_clock_that_is_in_the_future_for_one_check_removes_nothing(path):
     assert len(times(path)) == 41
 
 
+@pytest.mark.slow
 def test_the_size_holds_and_the_oldest_goes_first(path):
     """Checks go before the summaries of five minutes, these before hours; the newest is always there."""
     host = CheckedHost()
@@ -165,6 +166,7 @@ def test_the_size_holds_and_the_oldest_goes_first(path):
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
+@pytest.mark.slow
 def test_a_smaller_limit_shrinks_the_file(path):
     """Part by part, so that no check takes long."""
     host = written(path, 3000)

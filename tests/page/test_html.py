@@ -76,18 +76,18 @@ def hashed(text):
 
 
 @pytest.fixture(scope="module")
-def two_days(tmp_path_factory):
-    """The page of two days, with alerts."""
-    return page(tmp_path_factory.mktemp("two"), 2 * DAY_S)
+def half_a_day(tmp_path_factory):
+    """The page of twelve hours, with alerts."""
+    return page(tmp_path_factory.mktemp("half"), 12 * HOUR_S)
 
 
-def test_the_policy_allows_the_pages_own_scripts_and_styles_alone(two_days):
+def test_the_policy_allows_the_pages_own_scripts_and_styles_alone(half_a_day):
     """By the hashes of what is in the page; nothing may be loaded, and no form be sent."""
-    script = two_days.all("script")[-1][1]
-    ((_, style),) = two_days.all("style")
-    assert two_days.policy == {
+    script = half_a_day.all("script")[-1][1]
+    ((_, style),) = half_a_day.all("style")
+    assert half_a_day.policy == {
         "default-src": "'none'",
-        "script-src": f"{hashed(two_days.unpacked('library'))} {hashed(script)}",
+        "script-src": f"{hashed(half_a_day.unpacked('library'))} {hashed(script)}",
         "style-src": f"{hashed(style)} {hashed('')}",
         "img-src": "data:",
         "base-uri": "'none'",
@@ -95,20 +95,20 @@ def test_the_policy_allows_the_pages_own_scripts_and_styles_alone(two_days):
     }
 
 
-def test_nothing_in_the_page_refers_to_another_place(two_days):
+def test_nothing_in_the_page_refers_to_another_place(half_a_day):
     """Links lead into the page; there is no style, event handler or other address in an attribute."""
-    attributes = [(name, value) for _, each in two_days.tags for name, value in each.items()]
+    attributes = [(name, value) for _, each in half_a_day.tags for name, value in each.items()]
     assert {value for name, value in attributes if name in ("src", "href")} == {"data:,", "#content"}
     assert not [name for name, _ in attributes if name == "style" or name.startswith("on")]
-    own = "".join(text for attributes, text in two_days.all("script") if "id" not in attributes)
+    own = "".join(text for attributes, text in half_a_day.all("script") if "id" not in attributes)
     assert not re.search(r"https?:|fetch\(|XMLHttpRequest|innerHTML|eval\(|import\(", own)
 
 
-def test_the_plots_have_the_values_that_are_kept(two_days):
+def test_the_plots_have_the_values_that_are_kept(half_a_day):
     """The finest resolution of an interface is what the history has of the last hours."""
-    data = json.loads(two_days.unpacked("data"))
+    data = json.loads(half_a_day.unpacked("data"))
     (panel,) = (each for each in data["panels"] if each["title"] == "eth0")
-    with History.open(two_days.history) as history:
+    with History.open(half_a_day.history) as history:
         series = history.interfaces(END - 12 * HOUR_S + 30, END + 30)["eth0"]
     level = panel["levels"][0]
     times = numbers(data["times"][level["t"]])
@@ -125,6 +125,7 @@ def test_the_plots_have_the_values_that_are_kept(two_days):
     assert [value for _, value in panel["limits"][0]["steps"]] == [500]
 
 
+@pytest.mark.slow
 def test_limits_are_those_of_their_time(tmp_path):
     """The connection limit was raised four days before the end."""
     data = json.loads(page(tmp_path, 4.2 * DAY_S).unpacked("data"))
@@ -134,12 +135,12 @@ def test_limits_are_those_of_their_time(tmp_path):
     assert second[0] == pytest.approx(END - 4 * DAY_S, abs=HOUR_S)
 
 
-def test_each_alert_is_in_the_page_with_its_sentence(two_days):
+def test_each_alert_is_in_the_page_with_its_sentence(half_a_day):
     """In text that also a browser without JavaScript shows."""
-    data = json.loads(two_days.unpacked("data"))
-    shown = [attributes["id"] for attributes, _ in two_days.all("details") if "id" in attributes]
+    data = json.loads(half_a_day.unpacked("data"))
+    shown = [attributes["id"] for attributes, _ in half_a_day.all("details") if "id" in attributes]
     assert shown == [f"alert-{number}" for number in reversed(range(len(data["alerts"])))]
-    sentences = [text for attributes, text in two_days.all("bdi") if attributes.get("class") == "sentence"]
+    sentences = [text for attributes, text in half_a_day.all("bdi") if attributes.get("class") == "sentence"]
     assert sentences == [alert[5] for alert in reversed(data["alerts"])]
     assert any("backup-agent[4711]" in sentence for sentence in sentences)
 
@@ -153,10 +154,10 @@ def test_only_the_range_is_in_the_page(tmp_path):
     assert [len(panel["levels"]) for panel in data["panels"]] == [1] * len(data["panels"])
 
 
-def test_names_are_text(tmp_path, two_days):
+def test_names_are_text(tmp_path, half_a_day):
     """Names with markup add no element, and marks of direction are not in the page."""
     hostile = page(tmp_path, 2 * HOUR_S, fabricated.Host(fabricated.HOSTILE))
-    assert len(hostile.all("script")) == len(two_days.all("script"))
+    assert len(hostile.all("script")) == len(half_a_day.all("script"))
     assert not hostile.all("img")
     titles = [text for _, text in hostile.all("bdi")]
     assert '"><img src=x onerror="document.title=\'harmed\'">' in titles

@@ -5,99 +5,21 @@ interface; a process that is not in the list must not be named with 10 % or more
 """
 
 import contextlib
-import math
-import os
 import re
-import signal
-import socket
 import time
 from functools import partial
 
 import pytest
 
-from network_health import Monitor, Settings
-from network_health.attribution import interface_traffic, kept_answers, namespace_lookups
-from network_health.attribution.interface_paths import RECEIVED, SENT, Crossings
-from network_health.attribution.namespace_traffic import sample_together
-from network_health.attribution.namespace_ways import read_ways
-from network_health.collectors import observe_namespaces
-from network_health.model import FlowTuple
-from network_health.sources import linux
 from tests import nftables
 from tests.containers import docker, new_cgroup
-from tests.netns import run, veth
+from tests.netns import veth
+from tests.real_kernel.container_host import HIGHER, OUTSIDE, Host, all_masked, assert_named, sending
 from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, named, started
 from tests.real_kernel.test_interface_culprits_live import add
 from tests.tracepoints import needs_tracepoints
 
 pytestmark = pytest.mark.root
-
-#: Shares are of bytes with headers, and the sending is not exactly steady. On a busy host the bytes of
-#: sockets are those of a shorter time than the bytes of interfaces, so that the shares are lower.
-HIGHER, LOWER = 12, 40
-OUTSIDE = "10.8.0.2"
-
-
-class Host:
-    """A host with eth0 to ``outside``, and the bridge br0 with two containers, which it forwards for.
-
-    Between eth0 and ``outside`` is a switch: no process is at the other end of eth0.
-    """
-
-    def __init__(self, namespace, nat=False):
-        self.host, self.outside, self.one, self.two, switch = (namespace() for _ in range(5))
-        add(switch, "name br0 type bridge")
-        for end, name, address in ((self.host, "eth0", "10.8.0.1/24"), (self.outside, "p", f"{OUTSIDE}/24")):
-            switch.ip("link", "add", f"to-{name}", "type", "veth", "peer", "name", name, "netns", end.name)
-            switch.ip("link", "set", f"to-{name}", "master", "br0", "up")
-            end.ip("addr", "add", address, "dev", name)
-            end.ip("link", "set", name, "up")
-        add(self.host, "name br0 type bridge", address="10.9.0.1/24")
-        for n, box in enumerate((self.one, self.two), 1):
-            self.join(box, f"v{n}", f"10.9.0.{n + 1}/24")
-        self.host.sysctl("net.ipv4.ip_forward", 1)
-        if nat:
-            self.host.call(nftables.masquerade, "10.9.0.0")
-        else:
-            self.outside.ip("route", "add", "default", "via", "10.8.0.1")
-
-    def join(self, box, name, address):
-        """Connect a container with the bridge."""
-        self.host.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", box.name)
-        self.host.ip("link", "set", name, "master", "br0", "up")
-        box.ip("addr", "add", address, "dev", "eth0")
-        box.ip("link", "set", "eth0", "up")
-        box.ip("route", "add", "default", "via", "10.9.0.1")
-
-
-@contextlib.contextmanager
-def sending(box, *senders):
-    """The senders run in a container, and are connected: the first packets over a new link may be lost."""
-    with started(box, *(each.run for each in senders)):
-        connected = [] if all(each.udp for each in senders) else senders
-        while len(box.tool("ss", "-Htn", "state", "established").splitlines()) < len(connected):
-            time.sleep(0.02)
-        yield
-
-
-def masked(clause):
-    """The clause without numbers that differ from run to run."""
-    return re.sub(r"\d+%", "N%", re.sub(r"\[\d+\]", "[PID]", clause))
-
-
-def all_masked(content, direction):
-    return {name: masked(clause) for name, clause in clauses(content, direction).items()}
-
-
-def assert_named(content, expected, direction="outbound"):
-    """Exactly these processes are named, with these shares, for each interface over its limit."""
-    found = named(content, direction)
-    assert {name: set(shares) for name, shares in found.items()} == {
-        name: set(shares) for name, shares in expected.items()
-    }, content["details"]
-    for name, shares in expected.items():
-        for process, share in shares.items():
-            assert share - LOWER <= found[name][process] <= share + HIGHER, content["details"]
 
 
 @pytest.mark.parametrize("nat", [False, True])
@@ -296,140 +218,6 @@ def test_the_datagrams_of_a_container(namespace):
     assert re.fullmatch(rf"\d+% not TCP: [\d,]+ UDP datagrams/s in namespace {it.one.name}", found)
 
 
-def first_lookup(prepare=lambda: None, **limits):
-    """The content of the check that looks the culprits up."""
-    prepare()
-    settings = {"tx_threshold_mbps": 1, "rx_threshold_mbps": 1, "conn_threshold": 10**6, **limits}
-    monitor = Monitor(Settings.from_mapping(settings))
-    time.sleep(0.5)
-    return monitor.check().as_content()
-
-
-def test_the_processes_of_containers_among_those_with_most_bytes(namespace):
-    """They have their namespace and protocol; each byte counts once, although it crosses three interfaces."""
-    it = Host(namespace, nat=True)
-    with listening(it.outside), sending(it.one, Sender("backup", OUTSIDE, 20)):
-        metrics = it.host.call(first_lookup)["metrics"]
-    backup, others = metrics["top_network"]
-    assert (backup["name"], backup["namespace"], backup["protocol"]) == (
-        "backup",
-        f"namespace {it.one.name}",
-        "tcp",
-    )
-    assert others["name"] == "unattributed"
-    assert backup["net_tx_bytes"] > others["net_tx_bytes"] + others["net_rx_bytes"]
-    assert 50 < metrics["coverage_percent"] <= 100
-
-
-@pytest.mark.parametrize("receives", [False, True])
-def test_the_bytes_of_a_container_on_the_uplink(namespace, receives):
-    """They equal what the sender counted, within 2 %, on each interface that they crossed."""
-    it, size = Host(namespace, nat=True), 8_000_000
-    far = it.outside if receives else it.one
-
-    def transfer():
-        server = socket.create_server((OUTSIDE if receives else "10.9.0.2", 7000))
-        end = server.accept()[0]
-        time.sleep(1)
-        end.sendall(bytes(size))
-        time.sleep(60)
-
-    def read():
-        end = socket.create_connection((OUTSIDE if receives else "10.9.0.2", 7000))
-        while end.recv(1 << 20):
-            pass
-
-    def watch():
-        seen = observe_namespaces(linux.NamespaceReader().read(), list(linux.read_links().values()))
-        (box,) = [each for each in seen.entries if each.label.endswith(it.one.name)]
-        links = {link.name: index for index, link in linux.read_links().items()}
-        window, others, failures = sample_together([box], 4.0, math.inf, with_calls=False)
-        routed = interface_traffic.read_routed([], window.rerouted)
-        ways = {}
-        for way, traffic in read_ways(others, routed.paths, window.rerouted):
-            ways.setdefault(way, []).extend(traffic)
-        found = {}
-        for direction, names in ((SENT, ("eth0", "br0", "v1")), (RECEIVED, ("eth0", "br0", "v1"))):
-            crossings = Crossings(direction, ways, routed.paths, window.carried)
-            for name in names:
-                of_link = crossings.of(links[name])[0]
-                found[name, direction] = sum(
-                    sum(each.bytes_of(traffic, direction) for traffic, _ in each.traffic) - each.elsewhere
-                    for each in of_link
-                )
-        return found, failures
-
-    it.outside.ip("route", "add", "10.9.0.0/24", "via", "10.8.0.1")  # the container is a server, too
-    with started(far, transfer):
-        while ":7000 " not in far.tool("ss", "-Hltn"):
-            time.sleep(0.02)
-        with started(it.one if receives else it.outside, read):
-            while ":7000 " not in far.tool("ss", "-Htn", "state", "established"):
-                time.sleep(0.02)
-            found, failures = it.host.call(watch)
-    sent, back = (RECEIVED, SENT) if receives else (SENT, RECEIVED)
-    crossed = {("eth0", sent): size, ("br0", back): size, ("v1", back): size}
-    assert failures == []
-    assert {key: found[key] for key in crossed} == pytest.approx(crossed, rel=0.02)
-    assert max(found[key] for key in found.keys() - crossed.keys()) < 0.02 * size
-
-
-def test_a_container_that_ends_with_an_active_alert(namespace):
-    """Its veth is gone within a second: nothing of its namespace is kept from the lookups before."""
-    it = Host(namespace, nat=True)
-
-    def watch():
-        monitor = Monitor(Settings(rx_threshold_mbps=1, tx_threshold_mbps=1, conn_threshold=10**6))
-        time.sleep(0.5)
-        found = [clauses(monitor.check().as_content()).get("eth0", "") for _ in range(2)]
-        run("umount", "--lazy", f"/run/netns/{it.one.name}")
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        ended_s = time.monotonic()
-        while "v1" in [name for _, name in socket.if_nameindex()]:
-            time.sleep(0.01)
-            assert time.monotonic() < ended_s + 60
-        return found, time.monotonic() - ended_s
-
-    with listening(it.outside), sending(it.one, Sender("backup", OUTSIDE, 20)):
-        pids = [*map(int, run("ip", "netns", "pids", it.one.name).split())]
-        found, gone_after_s = it.host.call(watch)
-    assert [masked(clause) for clause in found] == [
-        f"N% by backup[PID] in namespace {it.one.name} to {OUTSIDE}:{PORT}"
-    ] * 2
-    assert gone_after_s < 1
-
-
-def test_what_no_container_explains_is_not_looked_up_in_each_check(namespace):
-    """The bytes are of a packet socket: the first check compares the veths, the next ones do not."""
-    it = Host(namespace, nat=True)
-
-    def flood():
-        end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        end.bind(("eth0", 0))
-        while True:
-            for _ in range(50):
-                end.send(b"\xff" * 12 + b"\x88\xb5" + bytes(1000))
-            time.sleep(0.02)
-
-    def watch():
-        readings, choose = [], namespace_lookups.chosen
-        namespace_lookups.chosen = lambda *given: readings.append(1) or choose(*given)
-        kept_answers._CHANGE = 1000  # the rate is not steady
-        monitor = Monitor(Settings(tx_threshold_mbps=1, rx_threshold_mbps=10**6, conn_threshold=10**6))
-        time.sleep(0.5)
-        counts = []
-        for _ in range(3):
-            details = monitor.check().details
-            counts.append(len(readings))
-            time.sleep(0.3)
-        return counts, details.startswith("eth0 outbound")
-
-    with listening(it.two), started(it.host, flood):
-        found = it.host.call(watch)
-    assert found == ([1, 1, 1], True)
-
-
 def test_an_upload_beside_a_download_of_another_container(namespace):
     """The table of tracked connections says that the upload is not redirected to the other container."""
     it = Host(namespace, nat=True)
@@ -438,29 +226,6 @@ def test_an_upload_beside_a_download_of_another_container(namespace):
         excluded = ["br0", "v*"]
         content = check(it.host, [], namespaces="auto", rx_threshold_mbps=10**6, exclude_interfaces=excluded)
     assert_named(content, {"eth0": {"up": 100}})
-
-
-def test_redirected_connections(namespace):
-    """Where the packets of a connection go, in both directions; unknown if the kernel does not track it."""
-    it = Host(namespace, nat=True)
-    it.host.call(nftables.publish, "10.99.0.1", PORT, OUTSIDE, PORT)
-
-    def connect(address):
-        end = socket.create_connection((address, PORT))
-        ends[address] = end  # stays open
-        return end.getsockname()[1]
-
-    ends = {}
-    with listening(it.outside):
-        plain, redirected = it.one.call(lambda: [connect("10.8.0.2"), connect("10.99.0.1")])
-        one, outside, published = map(socket.inet_aton, ("10.9.0.2", OUTSIDE, "10.99.0.1"))
-        flows = [
-            FlowTuple(one, outside, plain, PORT),
-            FlowTuple(one, published, redirected, PORT),
-            FlowTuple(outside, socket.inet_aton("10.8.0.1"), PORT, redirected),
-            FlowTuple(one, outside, 1, PORT),
-        ]
-        assert it.host.call(linux.read_destinations, flows) == [outside, outside, one, None]
 
 
 def test_a_download_beside_an_upload_of_another_container(namespace):

@@ -108,12 +108,9 @@ class Writer:
         except (HistoryError, OSError) as error:
             self._fail(str(error))
         except sqlite3.Error as error:
-            if _is_damage(error):
-                self._set_aside(str(error))
-            else:
-                self._fail(str(error))
+            self._fail(str(error), is_damage=_is_damage(error))
         except (TypeError, ValueError, OverflowError) as error:  # a value that was never written
-            self._set_aside(f"{type(error).__name__}: {error}")
+            self._fail(f"{type(error).__name__}: {error}", is_damage=True)
         else:
             self.problem = None
 
@@ -125,9 +122,10 @@ class Writer:
         self._store.max_bytes = self.max_bytes
         return self._store
 
-    def _fail(self, problem: str) -> None:
+    def _fail(self, reason: str, is_damage: bool = False) -> None:
         self._close()
-        self.problem = problem
+        # assigned once: a check logs what it sees here at any moment
+        self.problem = self._set_aside(reason) if is_damage else reason
 
     def _close(self) -> None:
         store, self._store = self._store, None
@@ -135,19 +133,16 @@ class Writer:
             with contextlib.suppress(sqlite3.Error):
                 store.close()
 
-    def _set_aside(self, reason: str) -> None:
-        """Give the damaged file another name; the next check begins a new one."""
-        self._fail(f"the file is damaged ({reason})")
+    def _set_aside(self, reason: str) -> str | None:
+        """Give the damaged file another name; the next check begins a new one. Returns why it cannot."""
         try:
             if not is_own(self.path):  # the path of a setting may be that of any file
-                self.problem = f"{self.path} is not a history ({reason}), and is not changed"
-                return
+                return f"{self.path} is not a history ({reason}), and is not changed"
         except OSError as error:
-            self.problem = f"the file is damaged ({reason}) and cannot be read: {error}"
-            return
+            return f"the file is damaged ({reason}) and cannot be read: {error}"
         now_s = time.monotonic()
         if self._aside_s is not None and now_s - self._aside_s < _ASIDE_EVERY_S:
-            return
+            return f"the file is damaged ({reason})"
         self._aside_s = now_s
         aside = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
         try:
@@ -158,13 +153,12 @@ class Writer:
             for path in earlier[:-_KEPT_ASIDE]:
                 path.unlink()
         except OSError as error:
-            self.problem = f"the file is damaged ({reason}) and cannot be set aside: {error}"
-            return
-        self.problem = None
+            return f"the file is damaged ({reason}) and cannot be set aside: {error}"
         self._has_new = True  # what waits belongs into the new one
         self.notes.append(
             f"The history {self.path} was damaged ({reason}): it is now {aside.name}, and a new one begins"
         )
+        return None
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -154,7 +154,7 @@ def test_each_report_of_an_outage_arrives(swarm, number):
     theirs, ours = (reports[count:] for reports, count in zip(contents(swarm), counts, strict=True))
     during = [content for content in ours if began < content["timestamp"] < ended]
     assert len(during) >= OUTAGE_S // COMMON["check_interval_sec"] - 1
-    assert len(ours) >= len(theirs)
+    assert len(ours) >= len(theirs) - 1  # they check at different moments
     assert {content["severity"] for content in during} == {"INFO"}
 
 

@@ -144,9 +144,7 @@ class Monitor:
         findings = alerting.evaluate(snapshot, settings)
         snapshot, findings = self._attribute(snapshot, findings, settings, started_s)
         self._alerts, verdict = alerting.step(self._alerts, findings, snapshot, settings, started_s)
-        report = build_report(
-            snapshot, verdict, self.settings_errors, culprits_in_details=settings.culprits_in_details
-        )
+        report = build_report(snapshot, verdict, settings, self.settings_errors)
         return redacted(report, settings.redact)
 
     def _collect(self, timestamp: float, started_s: float) -> Snapshot:

@@ -47,7 +47,7 @@ class CheckedHost:
         )
         findings = evaluate(snapshot, self.settings)
         self.state, verdict = step(self.state, findings, snapshot, self.settings, self.now_s)
-        return build_report(snapshot, verdict)
+        return build_report(snapshot, verdict, self.settings)
 
     def rates(self, *rates, **more):
         """The reports of one check for each outbound rate of eth0."""

@@ -16,10 +16,9 @@ from network_health import Monitor, Report, Settings
 from network_health.cli import nagios
 from network_health.cli.host_options import add_host_options, read_host_options
 from network_health.cli.parser import Parser, examples
-from network_health.cli.rendering import page
 from network_health.cli.text import print_errors, use_colour
 from network_health.export import Exporter
-from network_health.reporting import Painter
+from network_health.reporting import Painter, text_page
 
 _SECONDS = 1.0
 
@@ -101,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(content, indent=2))
     else:
-        print(page(content, settings, Painter(use_colour(sys.stdout))), end="")
+        print(text_page(content, settings, Painter(use_colour(sys.stdout))))
     print_errors("network-health check", export_errors)
     return status
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from network_health.cli.metrics import Content, Metric, report_metrics
+from network_health.reporting import Content, Metric, report_metrics
 from network_health.settings import Settings
 
 UNKNOWN = 3

@@ -12,8 +12,7 @@ import pytest
 
 from network_health import Monitor
 from network_health.cli.nagios import UNKNOWN, exit_status, status_line
-from network_health.cli.rendering import page
-from network_health.reporting import Painter
+from network_health.reporting import Painter, text_page
 from network_health.settings import Settings
 from tests.cli.command import at_a_terminal, inside, run
 from tests.isolated import outside
@@ -304,7 +303,7 @@ def test_the_page_has_no_control_characters():
         culprits={"connections": {evil: evil, "ports": [{"port": 5, "name": evil}]}},
         failures=[{"collector": evil, "reason": evil}],
     )
-    shown = page(content, Settings(), Painter(on=False))
+    shown = text_page(content, Settings(), Painter(on=False))
     assert all(char.isprintable() or char == "\n" for char in shown)
     assert "Busiest on the network  40.0 % of the bytes have a known owner" in shown
     assert re.search(r"^ +unattributed +1\.50 +0\.00$", shown, re.MULTILINE)
@@ -318,5 +317,5 @@ def test_the_page_cuts_lists_of_addresses():
     culprits = {"connections": {"sources": addresses}}
     content["metrics"] = dict(content["metrics"], interfaces=[link], culprits=culprits)
     first = "10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4"
-    shown = page(content, Settings(), Painter(on=False))
+    shown = text_page(content, Settings(), Painter(on=False))
     assert re.findall(rf"{first}(.*)", shown) == [" (2996 more)", " (2995 more)"]

@@ -14,7 +14,7 @@ from network_health.alerting.protocol_limits import is_known, protocol_findings
 from network_health.collectors.collector import MIN_WINDOW_S
 from network_health.collectors.protocols import observe_protocols
 from network_health.model import PortUse, ProtocolCounters, ProtocolReading, Protocols, Share, SoftnetCounters
-from network_health.reporting.report import protocol_metrics
+from network_health.reporting.builder import protocol_metrics
 from network_health.sources.linux import ephemeral_ports, proc_net, sysctl
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.sources.linux.protocols import counters

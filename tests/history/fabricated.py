@@ -148,7 +148,7 @@ class Host:
         evidence = {finding.check: self.evidence(finding) for finding in findings if finding.breached}
         snapshot = replace(snapshot, attribution=Attribution(evidence))
         self.state, verdict = step(self.state, findings, snapshot, settings, at)
-        return build_report(snapshot, verdict)
+        return build_report(snapshot, verdict, settings)
 
     def snapshot(self, at: float, failed: Sequence[str] = ()) -> Snapshot:
         """Everything that a check reads."""

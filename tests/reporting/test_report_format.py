@@ -9,8 +9,8 @@ import pytest
 from network_health import Monitor, Settings
 from network_health.delivery.outbox import Outbox
 from network_health.model import Interface, Link, Namespace, Namespaces, Protocols, Share
+from network_health.reporting.builder import interface_metrics, protocol_metrics
 from network_health.reporting.namespaces import namespace_metrics
-from network_health.reporting.report import interface_metrics, protocol_metrics
 from tests.reporting.loss_evidence import loss_evidence
 from tests.reporting.owner_evidence import owner_evidence, shared_traffic, whole_traffic
 from tests.reporting.report_format import allows, documented, fields_of

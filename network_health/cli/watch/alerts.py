@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from network_health.cli.metrics import Content
 from network_health.cli.watch.layout import Block, heights, wrapped
 from network_health.cli.watch.theme import ALERT, DIM, Theme
+from network_health.reporting import Content
 
 #: At most this many culprits of a kind are named.
 _MAX_CULPRITS = 3

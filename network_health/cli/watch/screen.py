@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from network_health.cli.metrics import Content, compared_rate
 from network_health.cli.watch.alerts import age, block, notices
 from network_health.cli.watch.layout import Block, cropped, heights
 from network_health.cli.watch.state import ORDER_KEYS, HostData, Order, State
 from network_health.cli.watch.tables import LISTS, connections, interfaces, processes
 from network_health.cli.watch.theme import ALERT, DIM, SELECTED, Theme
+from network_health.reporting import Content, compared_rate
 from network_health.settings import Settings
 
 _SEVERITIES = {

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from network_health import Report
-from network_health.cli.metrics import Content
 from network_health.cli.watch.history import SLOT_S, History
+from network_health.reporting import Content
 
 Order = Literal["cpu", "memory", "network"]
 

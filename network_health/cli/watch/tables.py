@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from network_health.cli.metrics import Content, compared_rate, connection_states
 from network_health.cli.watch.history import SLOTS, Direction, History
 from network_health.cli.watch.layout import Cell, cropped, line, wrapped
 from network_health.cli.watch.state import Order
 from network_health.cli.watch.theme import ALERT, DIM, HEAD, SPARK, Theme
-from network_health.reporting import sparkline
+from network_health.reporting import Content, compared_rate, connection_states, sparkline
 from network_health.settings import Settings
 
 _VALUE_WIDTH = 8

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from network_health.reporting import PROTOCOL_LIMITS
+from network_health.reporting.protocol_limits import PROTOCOL_LIMITS
 from network_health.settings import Settings
 
 #: The content of a report, or a part of it.

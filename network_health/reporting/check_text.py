@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
-from network_health.cli.metrics import Content, compared_rate, connection_states, protocol_metrics
-from network_health.reporting import (
+from network_health.reporting.limited_metrics import (
+    Content,
+    compared_rate,
+    connection_states,
+    protocol_metrics,
+)
+from network_health.reporting.terminal import (
     BOLD,
     DIM,
     GREEN,
@@ -24,7 +29,7 @@ from network_health.settings import Settings
 _SEVERITY_COLOURS = {"INFO": GREEN, "WARNING": YELLOW, "CRITICAL": RED}
 
 
-def page(content: Content, settings: Settings, painter: Painter) -> str:
+def text_page(content: Content, settings: Settings, painter: Painter) -> str:
     """The report, one block after another; a block without metrics is left out."""
     metrics = content["metrics"]
     known = f"{metrics.get('coverage_percent', 0)} % of the bytes have a known owner"
@@ -38,13 +43,13 @@ def page(content: Content, settings: Settings, painter: Painter) -> str:
         _culprits(metrics, painter),
         _cost(metrics, painter),
     )
-    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
+    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines)
 
 
 def _verdict(content: Content, painter: Painter) -> Iterator[str]:
     severity = content["severity"]
-    colour = _SEVERITY_COLOURS[severity]
-    clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(content["timestamp"]))
+    colour = _SEVERITY_COLOURS.get(severity, "")
+    clock = datetime.fromtimestamp(content["timestamp"]).strftime("%Y-%m-%d %H:%M:%S")
     yield f"{painter.paint(severity, colour)}  {painter.paint(content['status'], BOLD)}  {clock}"
     for finding in printable(content["details"]).split("; "):
         yield f"  {painter.paint(finding, colour if severity != 'INFO' else '')}"
@@ -161,13 +166,13 @@ def _culprits(metrics: Content, painter: Painter) -> Iterator[str]:
 
 
 def _cost(metrics: Content, painter: Painter) -> Iterator[str]:
-    check = metrics["check"]
-    readers = check["readers"]
-    parts = [
-        f"{name} {ms:.1f}" + (f" by {printable(readers[name])}" if name in readers else "")
-        for name, ms in check["collectors"].items()
-    ]
-    yield painter.paint(f"The check took {check['total_ms']:.1f} ms ({', '.join(parts)}).", DIM)
+    if check := metrics.get("check"):
+        readers = check["readers"]
+        parts = [
+            f"{name} {ms:.1f}" + (f" by {printable(readers[name])}" if name in readers else "")
+            for name, ms in check["collectors"].items()
+        ]
+        yield painter.paint(f"The check took {check['total_ms']:.1f} ms ({', '.join(parts)}).", DIM)
     for failure in metrics.get("failures", ()):
         sentence = f"{failure['collector']} failed: {failure['reason']}"
         yield painter.paint(printable(sentence), YELLOW)

@@ -1,0 +1,55 @@
+"""A report as text: `repr` is one line, `str` the page of ``network-health check``."""
+
+import subprocess
+import sys
+
+from network_health import Report, Settings
+from network_health.reporting import Painter, text_page
+from tests.checked_host import CheckedHost, nic
+
+PAGE = """\
+WARNING  network_issue  2023-11-14 23:37:10
+  eth0 outbound 250.5 Mbps > 200 Mbps
+
+Interfaces  limits: 200 Mbps out, 100 Mbps in
+  name  state  out Mbps  in Mbps  speed  new errors  new drops  addresses
+  eth0  up       250.50     0.00      -           0          0
+
+Connections 7  limit: 1000
+  state        sockets
+  ESTABLISHED        7
+
+The check took 0.0 ms ()."""
+
+
+def test_the_page_of_a_report():
+    """It has the limits that the report was compared with, and prints without an empty line at its end."""
+    code = (
+        "from tests.checked_host import CheckedHost, nic\n"
+        "print(CheckedHost(tx_threshold_mbps=200).check(nic(tx=250.5), connections=7))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"TZ": "UTC"}
+    )
+    assert done.stdout == f"{PAGE}\n"
+
+
+def test_the_page_is_that_of_the_command():
+    """It is what ``check`` prints where there are no colours."""
+    report = CheckedHost(conn_threshold=5).check(nic(), connections=7)
+    assert str(report) == text_page(report.as_content(), Settings(conn_threshold=5), Painter(on=False))
+
+
+def test_a_report_without_metrics_has_a_page():
+    """One that another program made, with a severity of its own."""
+    lines = str(Report("custom", "NOTICE", "first; second", {}, 1_700_000_000.0)).splitlines()
+    assert [lines[0].split()[:2], *lines[1:]] == [["NOTICE", "custom"], "  first", "  second"]
+
+
+def test_a_repr_is_one_line():
+    """Severity, status, time and details, without control characters; long details are cut."""
+    report = CheckedHost(conn_threshold=5).check(nic(), connections=7)
+    sentence = "High connection count: 7 > 5"
+    assert repr(report) == f"<Report WARNING network_issue 2023-11-14T23:37:10Z: {sentence}>"
+    long = repr(Report("healthy", "INFO", "a\nb" + "c" * 1000, {}, 0.0))
+    assert long == f"<Report INFO healthy 1970-01-01T00:00:00Z: a?b{'c' * 156}…>"

@@ -128,6 +128,21 @@ class Monitor:
         if self.interfaces.last:
             self._reported = reported_counters(self.interfaces.last.value)
 
+    def expect_configured_links(self) -> None:
+        """Report a link that is down already, if its UP flag is set and it has an address or a default route.
+
+        Without this only a link that was seen up is reported. Link-local addresses do not count.
+        """
+        last = self.interfaces.last
+        if last is None:
+            return
+        read = next((each.default_routes for each in self._readers if each.name == last.reader), None)
+        try:
+            default_routes = read() if read else frozenset[str]()
+        except (OSError, ValueError):
+            default_routes = frozenset()
+        self._alerts = alerting.expect_configured_links(self._alerts, last.value.links, default_routes)
+
     def sample(self) -> None:
         """Read the counters of the interfaces, for their peaks; call it once a second between two checks.
 

@@ -4,7 +4,7 @@ In: a `Snapshot` and the `Settings`. Out: the findings of one check (`evaluate`,
 alerts are active, new or resolved (`step`, which returns a `Verdict`).
 """
 
-from network_health.alerting.alert_state import AlertState, initial_state, step
+from network_health.alerting.alert_state import AlertState, expect_configured_links, initial_state, step
 from network_health.alerting.plain_state import from_plain, to_plain
 from network_health.alerting.protocol_limits import peer_findings
 from network_health.alerting.sentences import finding_sentences, resolved_sentences
@@ -18,6 +18,7 @@ __all__ = [
     "Verdict",
     "duration_text",
     "evaluate",
+    "expect_configured_links",
     "finding_sentences",
     "from_plain",
     "initial_state",

@@ -20,7 +20,7 @@ Guarantees:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from network_health.alerting import link_state, namespace_limits, protocol_limits
@@ -28,7 +28,7 @@ from network_health.alerting.link_state import LinkStates
 from network_health.alerting.sentences import LAST_KNOWN, finding_sentences, resolved_sentences
 from network_health.alerting.verdict import Alert, ResolvedAlert, ResolveReason, Verdict
 from network_health.collectors import is_excluded
-from network_health.model import Failure, Finding, Interface, Snapshot
+from network_health.model import Failure, Finding, Interface, Link, Snapshot
 from network_health.settings import Settings
 
 _COLLECTORS = {"connections": "connections", namespace_limits.CHECK: "namespaces"}
@@ -51,6 +51,13 @@ class AlertState:
 def initial_state(interfaces: Sequence[Interface], settings: Settings, now_s: float) -> AlertState:
     """The state before the first check: no alert, and the links as they are at ``now_s``."""
     return AlertState(links=link_state.update(LinkStates(), interfaces, settings, now_s))
+
+
+def expect_configured_links(
+    state: AlertState, links: Sequence[Link], default_routes: Collection[str]
+) -> AlertState:
+    """The state in which links that are configured are expected to be up; see `link_state.expecting`."""
+    return replace(state, links=link_state.expecting(state.links, links, default_routes))
 
 
 def step(

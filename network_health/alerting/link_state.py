@@ -1,7 +1,8 @@
 """Tracks links from check to check and finds those that are down, flapping or gone. Pure.
 
 Guarantees:
-- A link is reported as down only if it was seen up: by this monitor, or by the one whose state it continues.
+- A link is reported as down only if it was seen up, by this monitor or by the one whose state it continues,
+  or if it was configured at the start (`expecting`).
   Its operational state decides; if that is unknown, its UP flag. A link that an administrator took down is
   down as well.
 - A removed link is not down. A removed physical link (no kind, not ``lo``, its index under no other name) is
@@ -18,8 +19,9 @@ Guarantees:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 from network_health.alerting.verdict import duration_text
 from network_health.collectors import is_excluded
@@ -89,6 +91,25 @@ def update(
         if name not in present and link.index not in indexes and not is_excluded(name, excluded)
     ]
     return LinkStates(now_s, present, dict(gone[-MAX_GONE:]))
+
+
+def expecting(states: LinkStates, links: Sequence[Link], default_routes: Collection[str]) -> LinkStates:
+    """The state in which the configured ones of ``links`` are expected to be up.
+
+    A link is configured if it is administratively up and has an address or a default route. Link-local
+    addresses do not count: the kernel keeps one on every link that once had a carrier.
+    """
+    expected = {
+        link.name: replace(states.present[link.name], seen_up=True)
+        for link in links
+        if link.admin_up and link.name in states.present
+        if link.name in default_routes or not all(map(_is_link_local, (*link.ipv4, *link.ipv6)))
+    }
+    return replace(states, present={**states.present, **expected})
+
+
+def _is_link_local(address: str) -> bool:
+    return ip_address(address).is_link_local
 
 
 def findings(states: LinkStates) -> Iterator[Finding]:

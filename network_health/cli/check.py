@@ -45,8 +45,11 @@ notes:
   check: --alert-after-checks counts as 1.
   Metrics for Prometheus are written only with the flag --prometheus-textfile: that setting in
   the file of --config is for the agent. A single check does not listen on a port.
-  With --nagios each interface has five metrics. Nagios cuts a plugin's output at 8 KiB, which is
-  about 70 interfaces: with more, exclude those of containers (--exclude-interfaces 'veth*')."""
+  A link that is down already is a finding if it is set up and has an address or a default route;
+  bridges and link-local addresses do not count.
+  With --nagios each interface has five metrics, and the sums over all interfaces are all_tx_mbps,
+  all_rx_mbps, all_tx_errs, all_rx_errs and all_drops. The line stays below 4 KiB: if not all fit,
+  those with a finding come first, then those with the highest rates. U is an unknown value."""
 )
 
 
@@ -71,10 +74,12 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
 def one_check(settings: Settings, seconds: float) -> Report:
     """The report of the next ``seconds``; never raises.
 
-    Errors and drops from before are left out: a command that runs often would report them each time.
+    Errors and drops from before are left out: a command that runs often would report them each time. A link
+    that is down already is reported if it is configured: no earlier check has seen it up.
     """
     monitor = Monitor(replace(settings, alert_after_checks=1))
     monitor.skip_earlier_errors()
+    monitor.expect_configured_links()
     due_s = time.monotonic() + seconds
     while (left_s := due_s - time.monotonic()) > 0:
         monitor.sample()

@@ -4,19 +4,24 @@ From the Monitoring Plugins' development guidelines: one line on stdout, ``STATU
 metric ``'label'=value[unit];warn;crit;min;max``; exit status 0, 1, 2 or 3.
 
 Guarantees: no name on the host, such as one with a ``|`` in it, breaks this format. An unknown value is
-``U``, never 0.
+``U``, never 0. The line is shorter than 4 KiB, in any encoding: where there are more findings or interfaces
+than fit, the first findings and the worst interfaces are printed, and the sums are still those of all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from network_health.reporting import Content, Metric, report_metrics
+from network_health.reporting import Content, Metric, compared_rate, host_metrics, link_metrics, link_totals
 from network_health.settings import Settings
 
 UNKNOWN = 3
 _STATUSES = {"INFO": 0, "WARNING": 1, "CRITICAL": 2}
 _NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+#: What transports such as NSCA cut; with the end of the line.
+_MAX_BYTES = 4096
+_MAX_TEXT_BYTES = 1500
+_MAX_SENTENCE_BYTES = 600
 
 
 def exit_status(content: Content) -> int:
@@ -30,13 +35,35 @@ def status_line(content: Content, settings: Settings, status: int, errors: Seque
     If each breach is CRITICAL at once, the limit is printed as the critical limit, too.
     """
     critical = settings.critical_after_checks == 1
-    performance = " ".join(_performance(metric, critical) for metric in report_metrics(content, settings))
-    return f"NETWORK {_NAMES[status]} - {_text('; '.join((*errors, content['details'])))} | {performance}"
+    links = content["metrics"].get("interfaces", ())
+    sums = list(link_totals(links, settings)) if links else []
+    fixed = _joined((*sums, *host_metrics(content, settings)), critical)
+    start = f"NETWORK {_NAMES[status]} - {_text((*errors, *content['details'].split('; ')))} | "
+    left = _MAX_BYTES - 1 - _size(start) - _size(fixed)
+    shown = {}
+    alerted = {alert["subject"] for alert in content["metrics"].get("alerts", ())}
+    for number in sorted(range(len(links)), key=lambda number: _rank(links[number], alerted, settings)):
+        text = _joined(link_metrics(links[number], settings), critical) + " "
+        left -= _size(text)
+        if left < 0:
+            break
+        shown[number] = text
+    return f"{start}{''.join(shown[number] for number in sorted(shown))}{fixed}"
 
 
 def unknown_line(reasons: Sequence[str]) -> str:
     """The one line if there was no check."""
-    return f"NETWORK UNKNOWN - {_text('; '.join(reasons))}"
+    return f"NETWORK UNKNOWN - {_text(reasons)}"
+
+
+def _rank(link: Content, alerted: Collection[str], settings: Settings) -> tuple[bool, float]:
+    """The worst interface is the lowest: with an alert, then with the highest rate."""
+    rate = max(compared_rate(link, "tx", settings) or 0.0, compared_rate(link, "rx", settings) or 0.0)
+    return link["iface"] not in alerted, -rate
+
+
+def _joined(metrics: Iterable[Metric], critical: bool) -> str:
+    return " ".join(_performance(metric, critical) for metric in metrics)
 
 
 def _performance(metric: Metric, critical: bool) -> str:
@@ -54,5 +81,28 @@ def _number(value: float) -> str:
     return f"{value:.5f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def _text(text: str) -> str:
-    return "".join("/" if char == "|" else char if char.isprintable() else " " for char in text)
+def _text(sentences: Sequence[str]) -> str:
+    """The first sentences, and the number of those that do not fit; a long one is cut."""
+    shown: list[str] = []
+    left = _MAX_TEXT_BYTES
+    for sentence in sentences:
+        clean = "".join("/" if char == "|" else char if char.isprintable() else " " for char in sentence)
+        clean = _cut(clean)
+        left -= _size(clean) + 2
+        if left < 0:
+            return "; ".join((*shown, f"{len(sentences) - len(shown)} more findings"))
+        shown.append(clean)
+    return "; ".join(shown)
+
+
+def _cut(text: str) -> str:
+    if _size(text) <= _MAX_SENTENCE_BYTES:
+        return text
+    while _size(text) > _MAX_SENTENCE_BYTES - 4:
+        text = text[: len(text) * 9 // 10]
+    return text + " ..."
+
+
+def _size(text: str) -> int:
+    """The bytes of a text in the encoding that needs the most: ASCII, with escapes."""
+    return len(text.encode("ascii", "backslashreplace"))

@@ -51,7 +51,8 @@ class Link:
 
     ``kind`` is the kernel's link kind (``veth``, ``bridge``, ``vlan``, ``bond``, …). It is ``""`` for
     physical interfaces and loopback, and ``None`` if it cannot be read. ``rx_nohandler`` is the number of
-    frames that arrived at the inactive port of a bond or team and that no handler took.
+    frames that arrived at the inactive port of a bond or team and that no handler took. ``admin_up`` is
+    whether an administrator has set the interface up, with or without a carrier.
 
     ``master`` is the index of the bridge, bond, team or VRF that the interface is a port of. ``lower`` is the
     index of the interface that carries its packets again, in the same network namespace, as that of a vlan.
@@ -84,6 +85,7 @@ class Link:
     peer_namespace: int | None = None
     peer_index: int | None = None
     lower_elsewhere: tuple[int, int] | None = None
+    admin_up: bool | None = None
 
     @property
     def key(self) -> LinkKey:

@@ -16,7 +16,9 @@ from network_health.reporting.limited_metrics import (
     Metric,
     compared_rate,
     connection_states,
-    report_metrics,
+    host_metrics,
+    link_metrics,
+    link_totals,
 )
 from network_health.reporting.protocol_limits import PROTOCOL_LIMITS
 from network_health.reporting.redact import masked, redacted
@@ -58,14 +60,16 @@ __all__ = [
     "compared_rate",
     "connection_metrics",
     "connection_states",
+    "host_metrics",
     "inline",
     "interface_metrics",
+    "link_metrics",
+    "link_totals",
     "masked",
     "outline",
     "printable",
     "process_metrics",
     "redacted",
-    "report_metrics",
     "safe_text",
     "sparkline",
     "table",

@@ -5,7 +5,7 @@ Guarantees: an unknown value is ``None``, never 0. Every limit of `Settings` has
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from network_health.settings import Settings
 
 #: The content of a report, or a part of it.
 Content = Mapping[str, Any]
+_COUNTERS = ("tx_errs", "rx_errs", "drops")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,32 @@ class Metric:
     limit: float | None = None
 
 
-def report_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
-    """The metrics of a report that can be drawn as a graph."""
+def link_metrics(link: Content, settings: Settings) -> Iterator[Metric]:
+    """The metrics of one of ``metrics.interfaces``."""
+    name = link["iface"]
+    known = dict(link) | dict.fromkeys(link.get("unknown", ()))
+    yield Metric(f"{name}_tx_mbps", compared_rate(link, "tx", settings), "", settings.tx_threshold_mbps)
+    yield Metric(f"{name}_rx_mbps", compared_rate(link, "rx", settings), "", settings.rx_threshold_mbps)
+    for counter in _COUNTERS:
+        yield Metric(f"{name}_{counter}", known[counter], "c")
+
+
+def link_totals(links: Sequence[Content], settings: Settings) -> Iterator[Metric]:
+    """The number of ``links``, and the sums of their metrics; a sum with an unknown part is unknown.
+
+    What two of them carry, such as a bridge and its port, counts twice.
+    """
+    yield Metric("interfaces", len(links))
+    for same in zip(*(link_metrics(link, settings) for link in links), strict=True):
+        values = [metric.value for metric in same if metric.value is not None]
+        total = sum(values) if len(values) == len(same) else None
+        # The kernel allows no interface of the name "all".
+        yield Metric(f"all{same[0].name.removeprefix(links[0]['iface'])}", total, same[0].unit)
+
+
+def host_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
+    """The metrics of a report that are not those of an interface."""
     metrics = content["metrics"]
-    for link in metrics.get("interfaces", ()):
-        name = link["iface"]
-        known = dict(link) | dict.fromkeys(link.get("unknown", ()))
-        yield Metric(f"{name}_tx_mbps", compared_rate(link, "tx", settings), "", settings.tx_threshold_mbps)
-        yield Metric(f"{name}_rx_mbps", compared_rate(link, "rx", settings), "", settings.rx_threshold_mbps)
-        for counter in ("tx_errs", "rx_errs", "drops"):
-            yield Metric(f"{name}_{counter}", known[counter], "c")
     if "total_connections" in metrics:
         yield Metric("connections", metrics["total_connections"], "", settings.conn_threshold)
     if metrics.get("namespaces"):

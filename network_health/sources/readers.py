@@ -39,6 +39,8 @@ class Readers:
     counters: Callable[[], CounterReading] | None = None
     #: ``None`` if the system has no network namespaces.
     namespaces: Callable[[], Namespaces] | None = None
+    #: The names of the interfaces with a default route; ``None`` if they cannot be read.
+    default_routes: Callable[[], frozenset[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +104,5 @@ def _kernel() -> Readers:
         protocols=linux.read_protocols,
         counters=linux.CounterReader().read,
         namespaces=linux.NamespaceReader().read,
+        default_routes=linux.read_default_routes,
     )

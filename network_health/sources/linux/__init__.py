@@ -12,6 +12,7 @@ from network_health.sources.linux.connection_counts import read_connections
 from network_health.sources.linux.conntrack import read_conntrack_sources, tracks_connections
 from network_health.sources.linux.conntrack_destinations import read_destinations
 from network_health.sources.linux.conntrack_flows import FlowListing, is_accounting, read_flows
+from network_health.sources.linux.default_routes import read_default_routes
 from network_health.sources.linux.forwarding_table import read_bridge_ports, read_unicast_addresses
 from network_health.sources.linux.half_open import read_half_open
 from network_health.sources.linux.interface_addresses import (
@@ -106,6 +107,7 @@ __all__ = [
     "read_connections_from_proc",
     "read_conntrack_sources",
     "read_container_and_unit",
+    "read_default_routes",
     "read_descriptor_count",
     "read_destinations",
     "read_flows",

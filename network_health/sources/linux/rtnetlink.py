@@ -37,7 +37,7 @@ _STATS_MESSAGE = struct.Struct(f"=IHH12xI4xHH{_COUNTERS.size}s")
 _STATS_HEADER = netlink.HEADER.size + _STATS.size
 _NOHANDLER = struct.Struct("=184xQ")  # rtnl_link_stats64: rx_nohandler
 
-_IFF_RUNNING = 0x40
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO = 1, 3, 4, 16, 18
 _IFLA_CARRIER_CHANGES = 35
 _OF_A_LINK = {
@@ -155,6 +155,7 @@ class LinkReader:
                 peer_namespace=link.peer_namespace,
                 peer_index=link.peer_index,
                 lower_elsewhere=link.lower_elsewhere,
+                admin_up=link.admin_up,
             )
             self._links[index] = counters, link
         return link
@@ -196,6 +197,7 @@ def parse_links(datagram: bytes, links: dict[int, Link]) -> bool:
         links[index] = Link(
             name=os.fsdecode(name),
             up=bool(flags & _IFF_RUNNING),
+            admin_up=bool(flags & _IFF_UP),
             index=index,
             mtu=_number(found.get(_IFLA_MTU), 4),
             kind=link_kind,

@@ -1,8 +1,8 @@
 """network_health: watches a host's network, and names the culprit of each alert.
 
-monitor = Monitor(Settings.from_mapping({"conn_threshold": 2000}))   # takes the first sample
-report = monitor.check()                                             # never raises
-report.severity, report.details, report.as_content()
+with Monitor(Settings(conn_threshold=2000)) as monitor:  # takes the first sample
+    for report in monitor.checks(10):  # one every 10 seconds
+        print(report)  # the page of `network-health check`
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from network_health.reporting import Report
     from network_health.settings import Settings, SettingsError, SettingsOutcome
 
-__all__ = ["Monitor", "Report", "Settings", "SettingsError", "SettingsOutcome"]
+__all__ = ["Monitor", "Report", "Settings", "SettingsError", "SettingsOutcome", "__version__"]
+
+__version__ = "0.1.0"
 
 _HOMES = {
     "Monitor": "monitor",
@@ -24,6 +26,10 @@ _HOMES = {
     "SettingsError": "settings",
     "SettingsOutcome": "settings",
 }
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> object:

@@ -1,35 +1,36 @@
 """Runs one check of the host: collect, evaluate, attribute, alert, report.
 
 Guarantees: `Monitor.check` never raises. Collectors are independent: one that fails or times out affects
-neither the others nor the reading that its next run compares with.
+neither the others nor the reading that its next run compares with. A monitor may be used by several threads.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from network_health import alerting
 from network_health.collectors import (
+    MIN_WINDOW_S,
     Collector,
-    Peaks,
+    PeakSamples,
     observe_interfaces,
     observe_namespaces,
     observe_protocols,
     process_candidates,
     reported_counters,
+    snapshot_of,
     top_processes,
     with_history,
 )
-from network_health.delivery import MonitorState
+from network_health.delivery import MonitorState, Schedule
 from network_health.model import (
     Attribution,
-    Cost,
-    CounterReading,
     Finding,
     Interface,
     LinkReading,
@@ -40,8 +41,8 @@ from network_health.model import (
     Snapshot,
 )
 from network_health.reporting import Report, build_report, redacted
-from network_health.settings import Settings
-from network_health.sources import Answer, Background, Isolated, Outcome, Readers, available_readers
+from network_health.settings import Settings, allowed, number
+from network_health.sources import Answer, Isolated, Outcome, Readers, available_readers
 
 if TYPE_CHECKING:
     from network_health.attribution import Attributor
@@ -49,12 +50,17 @@ if TYPE_CHECKING:
 #: A collector that takes longer than this is reported as a failure and left behind.
 COLLECTOR_TIMEOUT_S = 10.0
 
+_INTERVAL = number("a number of seconds from 0.1 to 86400", minimum=MIN_WINDOW_S, maximum=86400)
+
 T = TypeVar("T")
 Attributed = tuple[tuple[Finding, ...], Attribution] | None
 
 
 class Monitor:
-    """Monitors this host. The constructor takes the first sample, so that the first check has rates.
+    """Monitors this host. The constructor takes the first sample: `check` compares with it.
+
+    `close`, or the end of a ``with`` block, closes what is open between two checks: sockets of the kernel,
+    BPF programs and a thread.
 
     Args:
         settings: the limits; the attribute ``settings`` may be replaced between checks.
@@ -63,6 +69,9 @@ class Monitor:
         readers: in order of preference; default: those of this system.
         attributor: finds the culprits; default: the kernel's on Linux, none if ``readers`` is given.
         collector_timeout_s: how long one collector may take.
+
+    Raises:
+        TypeError: ``settings`` are no `Settings`.
     """
 
     def __init__(
@@ -74,15 +83,12 @@ class Monitor:
         attributor: Attributor | None = None,
         collector_timeout_s: float = COLLECTOR_TIMEOUT_S,
     ) -> None:
-        if not isinstance(settings, Settings | None):
-            raise TypeError(
-                f"Monitor takes Settings, not {type(settings).__name__}: give Settings(...) or "
-                "Settings.from_mapping(...)"
-            )
-        self.settings = settings or Settings()
+        self.settings = Settings() if settings is None else settings
         self.settings_errors: tuple[str, ...] = ()
         self._reported = saved.reported if saved else None
         self._attributor = attributor or (None if readers else _kernel_attributor())
+        if self._attributor:  # the kernel does not detach BPF programs of a monitor that nobody closed
+            weakref.finalize(self, self._attributor.close)
         self._run_attribution = Isolated[Attributed]("culprits", collector_timeout_s)
         readers = self._readers = tuple(readers or available_readers())
         with_protocols = [reader for reader in readers if reader.protocols]
@@ -104,29 +110,61 @@ class Monitor:
             with_protocols,
             collector_timeout_s,
         )
-        self._samples = Background[Answer[CounterReading]]("interface-counters")
-        self._peaks: Answer[Peaks] | None = None
+        self._peaks = PeakSamples(readers)
         with_namespaces = [reader for reader in readers if reader.namespaces]
         self.namespaces = with_namespaces and Collector(
             "namespaces", self._read_namespaces, _latest, with_namespaces, collector_timeout_s
         )
         interfaces = self.interfaces.run().value or ()
-        self._start_peaks()
+        self._peaks.start(self.interfaces.last)
         self.processes.run()
         if self.protocols:
             self.protocols.run()
         started_s = time.monotonic()
         self._alerts = saved.alerts if saved else alerting.initial_state(interfaces, self.settings, started_s)
+        #: Reentrant, because a signal handler may check in the thread of a check that it has interrupted.
+        self._lock = threading.RLock()
+
+    @property
+    def settings(self) -> Settings:
+        """The limits of the next check."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        if not isinstance(settings, Settings):
+            raise TypeError(
+                f"Monitor takes Settings, not {type(settings).__name__}: give Settings(...) or "
+                "Settings.from_mapping(...)"
+            )
+        self._settings = settings
 
     @property
     def state(self) -> MonitorState:
         """What the next monitor of this host continues from."""
-        return MonitorState(self._reported, self._alerts)
+        with self._lock:
+            return MonitorState(self._reported, self._alerts)
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is open between two checks. A later check opens it again."""
+        with self._lock:
+            self._peaks.close()
+            for each in self._readers:
+                each.close()
+            if self._attributor:
+                self._attributor.close()
 
     def skip_earlier_errors(self) -> None:
         """Do not report the interface errors counted up to the last sample."""
-        if self.interfaces.last:
-            self._reported = reported_counters(self.interfaces.last.value)
+        with self._lock:
+            if self.interfaces.last:
+                self._reported = reported_counters(self.interfaces.last.value)
 
     def expect_configured_links(self) -> None:
         """Report a link that is down already, if its UP flag is set and it has an address or a default route.
@@ -141,19 +179,53 @@ class Monitor:
             default_routes = read() if read else frozenset[str]()
         except (OSError, ValueError):
             default_routes = frozenset()
-        self._alerts = alerting.expect_configured_links(self._alerts, last.value.links, default_routes)
+        links = last.value.links
+        with self._lock:
+            self._alerts = alerting.expect_configured_links(self._alerts, links, default_routes)
 
     def sample(self) -> None:
         """Read the counters of the interfaces, for their peaks; call it once a second between two checks.
 
-        Never raises, and does not wait for the reading.
+        Never raises, and waits for nothing: during a check there is no sample.
         """
-        self._take_samples()
-        if self._sample:
-            self._samples.start(self._sample)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._peaks.sample()
+            finally:
+                self._lock.release()
+
+    def checks(self, interval_s: float | None = None) -> Iterator[Report]:
+        """Endless: a check every ``interval_s`` seconds, the first after one interval, with peaks.
+
+        The default is the setting ``check_interval_sec``. The time of a check, and of the loop's body, is not
+        added. Checks that are missed meanwhile are skipped. Nothing runs on when the loop is left.
+
+        Raises:
+            SettingsError: ``interval_s`` is not allowed.
+        """
+        interval_s = self.settings.check_interval_sec if interval_s is None else interval_s
+        seconds = allowed("interval_s", interval_s, _INTERVAL)
+        return self._scheduled(Schedule(time.monotonic() + seconds, seconds))
+
+    def _scheduled(self, schedule: Schedule) -> Iterator[Report]:
+        while True:
+            while (left_s := schedule.due_s - time.monotonic()) > 0:
+                self.sample()
+                time.sleep(min(left_s, 1.0))
+            schedule.started(time.monotonic())
+            yield self.check()
 
     def check(self) -> Report:
-        """One check: collect, evaluate, attribute, alert, report. Never raises."""
+        """One check: collect, evaluate, attribute, alert, report. Never raises.
+
+        Rates, CPU shares and new errors are those since the previous check, or since the constructor. So wait
+        before it: after less than 0.1 s rates are unknown, which is ``None`` in ``interfaces`` and 0 in
+        ``metrics``. During a check of another thread it waits for that one.
+        """
+        with self._lock:
+            return self._check()
+
+    def _check(self) -> Report:
         timestamp, started_s, settings = time.time(), time.monotonic(), self.settings
         snapshot = self._collect(timestamp, started_s)
         findings = alerting.evaluate(snapshot, settings)
@@ -166,44 +238,11 @@ class Monitor:
         namespaces = None if self.settings.namespaces == "off" else self.namespaces
         collectors = self.interfaces, self.connections, self.processes, self.protocols, namespaces
         outcomes: dict[str, Outcome[Any]] = {each.name: each.run() for each in collectors if each}
-        values = {name: outcome.value for name, outcome in outcomes.items()}
-        if values["interfaces"] is not None:
+        interfaces = outcomes["interfaces"].value
+        if interfaces is not None:
             self.skip_earlier_errors()
-            values["interfaces"] = self._with_peaks(values["interfaces"])
-        return Snapshot(
-            timestamp=timestamp,
-            interfaces=values["interfaces"],
-            connections=values["connections"],
-            top_processes=values["processes"],
-            failures=tuple(outcome.failure for outcome in outcomes.values() if outcome.failure),
-            cost=Cost(
-                total_ms=(time.monotonic() - started_s) * 1e3,
-                collectors_ms={name: outcome.ms for name, outcome in outcomes.items()},
-                readers={name: outcome.reader for name, outcome in outcomes.items() if outcome.reader},
-            ),
-            protocols=values.get("protocols"),
-            namespaces=values.get("namespaces"),
-        )
-
-    def _take_samples(self) -> None:
-        for sample in self._samples.take():
-            if self._peaks and self._peaks.reader == sample.reader:
-                self._peaks.value.add(sample.value)
-
-    def _with_peaks(self, interfaces: tuple[Interface, ...]) -> tuple[Interface, ...]:
-        """Add the peaks since the previous check, and begin those of the next one."""
-        self._take_samples()
-        peaks, last = self._peaks, self.interfaces.last
-        if peaks and last and peaks.reader == last.reader:
-            interfaces = peaks.value.finish(last.value, interfaces)
-        self._start_peaks()
-        return interfaces
-
-    def _start_peaks(self) -> None:
-        last = self.interfaces.last
-        self._peaks = Answer(Peaks(last.value), last.reader) if last else None
-        read = next((each.counters for each in self._readers if last and each.name == last.reader), None)
-        self._sample = partial(_answer, read, last.reader) if last and read else None
+            interfaces = self._peaks.finish(self.interfaces.last, interfaces)
+        return snapshot_of(timestamp, interfaces, outcomes, (time.monotonic() - started_s) * 1e3)
 
     def _attribute(
         self, snapshot: Snapshot, findings: tuple[Finding, ...], settings: Settings, started_s: float
@@ -247,10 +286,6 @@ class Monitor:
         if reader.protocols is None:
             raise LookupError(f"{reader.name} has no protocol counters")
         return reader.protocols(self.settings.ephemeral_port_threshold_percent is not None)
-
-
-def _answer(read: Callable[[], CounterReading], reader: str) -> Answer[CounterReading]:
-    return Answer(read(), reader)
 
 
 def _latest(_: T | None, now: T, __: Readers) -> T:

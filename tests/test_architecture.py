@@ -75,7 +75,7 @@ def imports(tree):
 def of_library(tree):
     """(module below network_health, name) of what a module imports of the library."""
     for module, name in imports(tree):
-        if name is None and module == "network_health":
+        if module == "network_health" and name in (None, "__version__"):
             continue
         if module == "network_health":
             yield (name, None) if name in MODULES else (TOP[name], name)

@@ -12,15 +12,15 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from network_health import __version__
 from network_health.cli import check, completion, demo, doctor, history, install, page, suggest
 from network_health.cli.flags import unknown_arguments
 from network_health.cli.parser import Parser, commands, examples
 from network_health.cli.text import print_errors
 from network_health.cli.watch import command as watch
-from network_health.swarm import DISTRIBUTION, SwarmError
+from network_health.swarm import SwarmError
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,20 +35,13 @@ def build_parser() -> argparse.ArgumentParser:
             "network-health COMMAND --help   # show the options of one command",
         ),
     )
-    parser.add_argument("--version", action="version", version=f"network-health {_version()}")
+    parser.add_argument("--version", action="version", version=f"network-health {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (check, watch, history, page, suggest, doctor, install, demo, completion):
         command.add_to(subparsers)
     for subparser in commands(parser).values():
         subparser.set_defaults(parser=subparser)
     return parser
-
-
-def _version() -> str:
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

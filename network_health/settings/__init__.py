@@ -3,7 +3,7 @@
 In: the directive's ``config`` block. Out: `Settings`, and one sentence for each mistake in the block.
 """
 
-from network_health.settings.mistakes import SettingsError, shown
+from network_health.settings.mistakes import SettingsError, allowed, shown
 from network_health.settings.rules import NotAllowed, Rule, endpoint, number
 from network_health.settings.settings import Settings, SettingsOutcome
 
@@ -13,6 +13,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SettingsOutcome",
+    "allowed",
     "endpoint",
     "number",
     "shown",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from network_health.settings import rules
 
@@ -26,6 +27,18 @@ class SettingsError(ValueError):
 def mistake(key: str, value: object, rule: rules.Rule) -> str:
     """The sentence for a value that is not allowed."""
     return f"{key}: {shown(value)} is not allowed; give {rule.allowed}"
+
+
+def allowed(name: str, value: object, rule: rules.Rule) -> Any:  # noqa: ANN401 - what the rule reads
+    """The value of an argument, as ``rule`` reads it.
+
+    Raises:
+        SettingsError: the rule does not allow it.
+    """
+    try:
+        return rule.read(value)
+    except rules.NotAllowed:
+        raise SettingsError((mistake(name, value, rule),)) from None
 
 
 def unknown_keys(keys: Sequence[object], known: tuple[str, ...]) -> Iterator[str]:

@@ -24,6 +24,9 @@ from network_health.sources.readers import Answer
 
 T = TypeVar("T")
 
+#: How long to wait for the last reading of a thread; one that does not end then is left behind.
+_MAX_JOIN_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
@@ -107,6 +110,7 @@ class Background(Generic[T]):
     def __init__(self, name: str) -> None:
         self._name = name
         self._thread: _Readings[T] | None = None
+        self._end: weakref.finalize[..., Background[T]] | None = None
 
     def start(self, read: Callable[[], T]) -> None:
         """Begin one more reading, unless the last one has not ended; never raises."""
@@ -117,7 +121,8 @@ class Background(Generic[T]):
             except RuntimeError:  # the system's limit of threads or of memory is reached
                 return
             self._thread = thread
-            weakref.finalize(self, thread.tasks.put, None)  # the thread must not outlive its owner
+            # The thread must not outlive its owner.
+            self._end = weakref.finalize(self, thread.tasks.put, None)
         if not self._thread.is_reading:
             self._thread.is_reading = True
             self._thread.tasks.put(read)
@@ -126,6 +131,13 @@ class Background(Generic[T]):
         """The results since the last call, the oldest first."""
         while self._thread and self._thread.results:
             yield self._thread.results.popleft()
+
+    def close(self) -> None:
+        """End the thread, after the reading that it is making; the next reading starts another one."""
+        if self._thread and self._end:
+            self._end()
+            self._thread.join(_MAX_JOIN_S)
+        self._thread = None
 
 
 class _Readings(threading.Thread, Generic[T]):

@@ -41,6 +41,8 @@ class Readers:
     namespaces: Callable[[], Namespaces] | None = None
     #: The names of the interfaces with a default route; ``None`` if they cannot be read.
     default_routes: Callable[[], frozenset[str]] | None = None
+    #: Close what is open from one reading to the next; the next reading opens it again.
+    close: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +97,21 @@ def boot_id() -> str:
 def _kernel() -> Readers:
     from network_health.sources import linux  # imported here, because it needs Linux
 
+    links, counters = linux.LinkReader(), linux.CounterReader()
+
+    def close() -> None:
+        links.close()
+        counters.close()
+
     return Readers(
         name="kernel",
-        links=linux.LinkReader().read,
+        links=links.read,
         connections=linux.read_connections,
         processes=linux.ProcessReader().read,
         process_details=linux.read_process_details,
         protocols=linux.read_protocols,
-        counters=linux.CounterReader().read,
+        counters=counters.read,
         namespaces=linux.NamespaceReader().read,
         default_routes=linux.read_default_routes,
+        close=close,
     )

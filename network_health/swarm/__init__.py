@@ -22,14 +22,12 @@ from network_health.swarm.installation import Outcome, install, uninstall
 from network_health.swarm.log_line import log_line
 from network_health.swarm.matrix_root import MATRIX, claim, release
 from network_health.swarm.packet_gate import PacketGate
-from network_health.swarm.payload import DISTRIBUTION
 from network_health.swarm.single_instance import SingleInstance
 from network_health.swarm.untrusted_file import read_bytes
 from network_health.swarm.workspace import Workspace, pointed_at
 
 __all__ = [
     "AGENT",
-    "DISTRIBUTION",
     "MATRIX",
     "AgentService",
     "HistoryFile",

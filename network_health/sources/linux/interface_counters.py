@@ -33,3 +33,7 @@ class CounterReader:
         self._known = now
         counters: dict[LinkKey, Counters] = {index: known[1] for index, known in now.items()}
         return CounterReading(at_s, until_s, counters)
+
+    def close(self) -> None:
+        """Close the socket; the next read has a new one."""
+        self._kernel.close()

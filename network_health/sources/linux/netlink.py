@@ -89,6 +89,12 @@ class KeptSocket:
         self._kernel = kernel
         return result
 
+    def close(self) -> None:
+        """Close the socket; the next dump has a new one."""
+        if self._kernel is not None:
+            self._kernel.close()
+        self._kernel = None
+
 
 @contextmanager
 def exchange(protocol: int) -> Iterator[Callable[[int, bytes], bytes]]:

@@ -16,6 +16,7 @@ from network_health.swarm.booting import Swarm
 from network_health.swarm.breach import Breach
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.inbox import Inbox
+from network_health.swarm.matrix_root import require_writable
 from network_health.swarm.payload import payload_root
 
 DETECTIVE, AGENT = "forensic-1", "net-health-1"
@@ -31,8 +32,10 @@ def run_demo(out: TextIO) -> None:
     """Run the demonstration and write its progress to ``out``; takes less than 90 s.
 
     Raises:
-        SwarmError: a step missed its deadline; everything is removed by then.
+        SwarmError: this user may not boot a swarm, and nothing is written; or a step missed its deadline, and
+            everything is removed by then.
     """
+    require_writable()
     started_s = time.monotonic()
     screen = _Screen(out)
     sockets = _count_sockets()
@@ -62,7 +65,8 @@ def demo_directive(conn_threshold: int) -> Content:
 
 
 def _show(screen: _Screen, inbox: Inbox, threshold: int, sockets: int) -> None:
-    _await_report(screen, inbox, lambda report: not _breached(report), "a first report")
+    first = _await_report(screen, inbox, lambda report: not _breached(report), "a first report")
+    sockets = first["metrics"].get("total_connections", sockets)  # fewer or more than before the boot
     connections = (threshold - sockets + _EXCESS) // 2
     screen.line(f"\nOpening {connections} loopback connections; the limit is {threshold} sockets.\n")
     with Breach(connections):

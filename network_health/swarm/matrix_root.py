@@ -31,18 +31,29 @@ class Claim:
     found_spawn_log: bool
 
 
+def require_writable() -> None:
+    """Check that this user may keep a universe in ``/matrix``; nothing is created.
+
+    Raises:
+        SwarmError: ``/matrix`` cannot be written; the message has the command to run instead.
+    """
+    folder = MATRIX if os.path.exists(MATRIX) else MATRIX.parent
+    is_log_denied = os.path.exists(_SPAWN_LOG) and not os.access(_SPAWN_LOG, os.W_OK)
+    if is_log_denied or not os.access(folder, os.W_OK | os.X_OK):
+        raise SwarmError(_advice(PermissionError(folder)))
+
+
 def claim(universe: str) -> Claim:
     """Create ``/matrix/<universe>``, and ``/matrix`` if it does not exist.
 
     Raises:
         SwarmError: ``/matrix`` cannot be written; the message has the command to run instead.
     """
+    require_writable()
     for _ in range(3):  # another universe may remove an empty /matrix between the two steps
         try:
             _create_root()
             found_spawn_log = _SPAWN_LOG.exists()
-            if found_spawn_log and not os.access(_SPAWN_LOG, os.W_OK):
-                raise PermissionError(_SPAWN_LOG)
             folder = MATRIX / universe
             folder.mkdir()
             return Claim(folder, found_spawn_log)

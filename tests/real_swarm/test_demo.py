@@ -152,7 +152,9 @@ def test_a_step_that_does_not_happen_is_said(monkeypatch):
 
 
 def test_without_the_right_to_write_matrix_it_says_what_helps(capfd):
-    """One sentence, with the command."""
+    """One sentence with the command, before anything else."""
     assert as_nobody(lambda: main(["demo"])) == "1"
-    (sentence,) = capfd.readouterr().err.splitlines()
+    written = capfd.readouterr()
+    assert written.out == ""
+    (sentence,) = written.err.splitlines()
     assert re.search(r"cannot write: run `sudo .+`$", sentence)

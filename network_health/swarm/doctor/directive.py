@@ -99,7 +99,7 @@ def _choice(folder: Path) -> Finding:
 
 
 def check_places(path: Path) -> Iterator[Finding]:
-    """Whether the directive boots unencrypted: for that, the framework's package must contain it, too."""
+    """How the directive boots: encrypted, unless the framework's package contains it, too."""
     framework = framework_folder()
     if path.suffix != ".py" or framework is None:
         return
@@ -108,9 +108,9 @@ def check_places(path: Path) -> Iterator[Finding]:
         yield ok("boot", f"{path.stem} boots unencrypted: the framework has a directive of the same name")
         return
     file, encrypted = shlex.quote(str(path)), shlex.quote(str(path.with_suffix(".json")))
-    yield note(
+    yield ok(
         "boot",
-        f"{path.stem} boots only encrypted: an unencrypted one must also be in {in_package.parent}",
+        f"{path.stem} boots encrypted, as a swarm should",
         f"key=$(matrixswarm-encrypt-directive --in {file} --out {encrypted}) && "
         f'matrixswarm-boot --universe NAME --encrypted-directive {encrypted} --swarm_key "$key"',
     )

@@ -10,7 +10,7 @@ from typing import Literal
 class Finding:
     """``state``: ``ok`` (works), ``note`` (works, but degraded) or ``fault`` (will not work).
 
-    ``says`` is what was found, ``do`` what to do about it; ``do`` is empty if nothing has to be done.
+    ``says`` is what was found, ``do`` what to do about it; ``do`` is empty if there is nothing to do.
     """
 
     state: Literal["ok", "note", "fault"]
@@ -19,9 +19,9 @@ class Finding:
     do: str = ""
 
 
-def ok(subject: str, says: str) -> Finding:
-    """It works."""
-    return Finding("ok", subject, says)
+def ok(subject: str, says: str, do: str = "") -> Finding:
+    """It works; ``do`` is how to use it, if that has to be said."""
+    return Finding("ok", subject, says, do)
 
 
 def note(subject: str, says: str, do: str) -> Finding:

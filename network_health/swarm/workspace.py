@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from network_health.swarm.encrypted_directive import directive_files
 from network_health.swarm.errors import SwarmError
 from network_health.swarm.untrusted_file import read_regular_file
 
@@ -77,6 +78,12 @@ class Workspace:
             return cls.at(_target(found))
         except SwarmError as error:
             raise SwarmError(f"{error}; the pointer {found} names it") from error
+
+    def directive_names(self) -> list[str]:
+        """The directives in it, as the doctor takes them: ``mine`` for mine.py, ``mine.json`` for itself."""
+        folder = self.path / "boot_directives"
+        plain = [path.stem for path in directive_files(folder, ".py") if not path.name.startswith("_")]
+        return [*plain, *(path.name for path in directive_files(folder, ".json"))]
 
 
 def pointed_at(start: Path) -> Path | None:

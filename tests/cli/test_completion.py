@@ -1,5 +1,7 @@
 """The completion script in real shells."""
 
+import json
+import os
 import subprocess
 from dataclasses import fields
 
@@ -8,8 +10,9 @@ import pytest
 from network_health.cli.main import build_parser
 from network_health.cli.parser import arguments, commands
 from network_health.settings import Settings
-from tests.cli.command import run
+from tests.cli.command import ENVIRONMENT, NETWORK_HEALTH, run
 
+PATH = f"{os.path.dirname(NETWORK_HEALTH)}:{os.environ['PATH']}"
 COMPLETE = """
 source /dev/stdin
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
@@ -27,6 +30,7 @@ def completed(*words, cwd=None):
         text=True,
         check=True,
         cwd=cwd,
+        env=ENVIRONMENT | {"PATH": PATH, "HOME": "/nowhere"},
     )
     assert done.stderr == ""
     return done.stdout.split()
@@ -58,6 +62,38 @@ def test_bash_files_and_folders(tmp_path):
     assert sorted(completed("check", "--config", "wo", cwd=tmp_path)) == ["work.json", "workspace"]
     assert completed("doctor", "wo", cwd=tmp_path) == ["workspace"]
     assert sorted(completed("history", "wo", cwd=tmp_path)) == ["work.json", "workspace"]
+
+
+def test_bash_interfaces():
+    """The names of this host's interfaces, also after a comma in a list."""
+    assert "lo" in completed("check", "--exclude-interfaces", "")
+    assert completed("watch", "--exclude-interfaces", "l") == ["lo"]
+    assert completed("check", "--exclude-interfaces", "veth*,l") == ["veth*,lo"]
+    assert completed("history", "--interface", "l") == ["lo"]
+
+
+def test_bash_directives(tmp_path):
+    """Those of the workspace in the command line, else of the one that a swarm would boot from.
+
+    A name that another user chose is left out if a shell would have to quote it.
+    """
+    one, other = (a_workspace(tmp_path / name) for name in ("one", "other"))
+    for path in ("mine.py", "mine.json", "__init__.py", "notes.txt", "evil$(touch ran).py", "a\nb.py"):
+        (one / "boot_directives" / path).touch()
+    (other / "boot_directives" / "theirs.py").touch()
+    (tmp_path / ".swarm").write_text(str(one))
+    assert completed("doctor", "--directive", "", cwd=tmp_path) == ["mine", "mine.json"]
+    assert completed("doctor", other, "--directive", "t", cwd=tmp_path) == ["theirs"]
+    assert completed("doctor", other / "absent", "--directive", "", cwd=tmp_path) == []
+    assert completed("doctor", "--directive", "", cwd="/") == []
+
+
+def a_workspace(folder):
+    """A folder that the framework boots from."""
+    for part in ("agent", "boot_directives", "certs/https_certs", "certs/socket_certs"):
+        (folder / part).mkdir(parents=True)
+    (folder / ".matrix").write_text(json.dumps({"install_path": str(folder)}))
+    return folder
 
 
 def test_every_setting_is_completed():

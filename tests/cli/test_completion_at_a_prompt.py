@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from tests.cli.command import ENVIRONMENT, NETWORK_HEALTH, run
+from tests.cli.command import ENVIRONMENT, run
+from tests.cli.test_completion import PATH, a_workspace
 
-PATH = f"{os.path.dirname(NETWORK_HEALTH)}:{os.environ['PATH']}"
 SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], "bind 'set enable-bracketed-paste off'"),
     "zsh": (["zsh", "-f", "-i"], "autoload -U compinit; compinit -u -D"),
@@ -66,6 +66,8 @@ def prompt(request, tmp_path):
         ("network-health check --report-o\t", "--report-on"),
         ("network-health check --report-on cha\t", "change"),
         ("network-health check --config sett\t", r"settings\.toml"),
+        ("network-health check --exclude-interfaces l\t", r"lo"),
+        ("network-health history --interface l\t", r"lo"),
     ],
 )
 def test_the_tab_key_completes(prompt, tmp_path, typed, shown):
@@ -83,17 +85,22 @@ def test_the_tab_key_completes(prompt, tmp_path, typed, shown):
         ("network-health check --report-on ", ["change", "check"]),
         ("network-health completion ", ["bash", "fish", "zsh"]),
         ("network-health check --config sett", ["settings.toml"]),
+        ("network-health check --exclude-interfaces l", ["lo"]),
+        ("network-health check --exclude-interfaces veth*,l", ["veth*,lo"]),
+        ("network-health history --interface l", ["lo"]),
+        ("network-health doctor workspace --directive m", ["mine"]),
     ],
 )
 def test_fish_offers(tmp_path, words, offered):
     """What fish offers with the script installed as its help says."""
     (tmp_path / "settings.toml").touch()
+    (a_workspace(tmp_path / "workspace") / "boot_directives" / "mine.py").touch()
     (tmp_path / "network-health.fish").write_text(run("completion", "fish").stdout)
     script = f"source network-health.fish; complete -C '{words}'"
     done = subprocess.run(
         ["fish", "--no-config", "-c", script],
         cwd=tmp_path,
-        env=ENVIRONMENT | {"HOME": str(tmp_path)},
+        env=ENVIRONMENT | {"HOME": str(tmp_path), "PATH": PATH},
         capture_output=True,
         text=True,
         check=True,

@@ -11,7 +11,7 @@ JOBS ?= 6
 # Those of the inner loop wait less, but each waits for commands that it starts.
 QUICK_JOBS ?= 8
 
-.PHONY: help setup demo test test-loaded quick lint generate bench clean
+.PHONY: help setup demo test test-loaded quick lint generate pictures bench clean
 
 help:
 	@echo "make demo         boot a real swarm, show its reports, cause a breach, take all down"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-loaded  run make test beside 5,000 sockets, 300 Mbps over lo and a busy process"
 	@echo "make lint         run ruff and mypy alone"
 	@echo "make generate     write the generated tables of the documentation and the tests' golden files"
+	@echo "make pictures     take the pictures of the documentation, and the demo's output for the README (root)"
 	@echo "make bench        measure against the reference agent and the system's tools (root, minutes)"
 	@echo "make clean        remove .venv and everything that was built"
 
@@ -59,6 +60,9 @@ generate: setup
 	$(BIN)/python -m tests.test_fleet
 	$(BIN)/python -m tests.test_docs
 	$(BIN)/python -m network_health.cli.reference > docs/cli.md
+
+pictures: setup
+	$(BIN)/python -m bench.pictures
 
 bench: setup
 	$(BIN)/python -m bench

@@ -15,6 +15,7 @@ from network_health.cli.main import main
 from network_health.swarm import demo
 from network_health.swarm.errors import SwarmError
 from tests.rights import as_nobody
+from tests.tree import ROOT
 
 pytestmark = [pytest.mark.root, pytest.mark.swarm]
 
@@ -23,6 +24,18 @@ REPORT = re.compile(
     r"^(?P<clock>\d\d:\d\d:\d\d)  (?P<severity>[A-Z]+) +(?P<details>.+?)  \[sockets (?P<sockets>\d+)"
     r"(, \S+ out [\d.]+ in [\d.]+ Mbps)?, .+ \(\d+\) [\d.]+ % CPU\]$"
 )
+
+
+def documented_output():
+    """The demonstration in the README."""
+    text = (ROOT / "README.md").read_text()
+    return re.search(r"<!-- demo -->\n```\n(.*?\n)```\n<!-- /demo -->", text, re.DOTALL)[1]
+
+
+def without_values(output):
+    """The lines without their numbers, but for those of reports, of which a busy host shows more or fewer."""
+    lines = [line for line in output.splitlines() if line and not REPORT.match(line)]
+    return [re.sub(r"nh-\S+|[\d.]+", "0", line) for line in lines]
 
 
 class Running:
@@ -102,6 +115,7 @@ def test_it_shows_a_breach_and_its_end(running):
             assert report["severity"] == "WARNING"
         else:
             assert sockets <= limit
+    assert without_values(documented_output()) == without_values(running.output)
     assert "encryption is off" in running.output
     assert "Nothing is left of it." in running.output
     assert running.leavings() == []

@@ -1,0 +1,196 @@
+"""Takes the pictures of the documentation, and the output of the demo: ``make pictures``, as root.
+
+The live view is that of a host made of network namespaces: its real checks of real traffic, drawn by the
+view's own code. Only the names of the host and of its programs are chosen here. The page is the one that
+``network-health page`` makes of a history of a host that does not exist (tests/history/fabricated.py).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES, README = ROOT / "docs" / "pictures", ROOT / "README.md"
+COMMAND = Path(sys.executable).parent / "network-health"
+#: Around the output of the demo.
+DEMO = ("<!-- demo -->\n```\n", "\n```\n<!-- /demo -->")
+HOST, PEER = "10.0.0.7", "10.0.0.9"
+WEB, BACKUP = (HOST, 8080), (PEER, 873)
+HOST_NAME = "web-1"
+#: A terminal of a usual size.
+WIDTH, HEIGHT = 100, 24
+#: Seconds from the first check to the begin of the backup, to the many clients, and to the picture.
+BACKUP_S, CLIENTS_S, PICTURE_S = 60.0, 80.0, 105.0
+FEW, MANY = 12, 80
+SETTINGS = {
+    "tx_threshold_mbps": 20,
+    "conn_threshold": 60,
+    "process_network": "always",
+    "top_n_procs": 15,
+    "exclude_interfaces": ["lo"],
+}
+
+
+def main() -> None:
+    """Each step runs on a host of its own."""
+    PICTURES.mkdir(exist_ok=True)
+    isolated = [sys.executable, "tests/isolated.py", sys.executable, "-m", "bench.pictures"]
+    for step in ("network", "page", "demo"):
+        subprocess.run([*isolated, step], cwd=ROOT, check=True)
+    for path in sorted(PICTURES.iterdir()):
+        print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
+
+
+def network() -> None:
+    """Join the host and its peer by a link; the processes of the peer are not those of the host."""
+    from tests.netns import Namespace, veth
+
+    host, peer = Namespace(), Namespace()
+    veth(host, peer, ("eth0", "eth0"), (f"{HOST}/24", f"{PEER}/24"))
+    inside = ["ip", "netns", "exec"]
+    alone = ["unshare", "--uts", "--pid", "--fork", "--mount", "--mount-proc"]
+    this = [sys.executable, "-m", "bench.pictures"]
+    with (
+        subprocess.Popen([*inside, peer.name, *this, "peer"]) as far,
+        subprocess.Popen([*inside, host.name, *alone, *this, "watch"]) as near,
+    ):
+        status = near.wait()
+        far.kill()
+    if status:
+        sys.exit(status)
+
+
+def peer() -> None:
+    """Take the backup, and be the clients of the web server."""
+    program("peer", take_backup)
+    time.sleep(5)  # until the server listens
+    started_s = time.monotonic()
+    clients: list[socket.socket] = []
+    while True:
+        count = MANY if time.monotonic() - started_s > CLIENTS_S else FEW
+        clients += [socket.create_connection(WEB) for _ in range(count - len(clients))]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        time.sleep(0.4)
+
+
+def take_backup() -> None:
+    """Read what is sent to the peer."""
+    with socket.create_server(BACKUP) as server:
+        while True:
+            with server.accept()[0] as connection:
+                while connection.recv(1 << 20):
+                    pass
+
+
+def send_backup() -> None:
+    """26 Mbps."""
+    with socket.create_connection(BACKUP) as connection:
+        while True:
+            connection.sendall(bytes(65536))
+            time.sleep(0.02)
+
+
+def serve() -> None:
+    """A web server that answers each request with a small page."""
+    with selectors.DefaultSelector() as selector, socket.create_server(WEB, backlog=MANY) as server:
+        selector.register(server, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is server:
+                    selector.register(server.accept()[0], selectors.EVENT_READ)
+                elif isinstance(key.fileobj, socket.socket) and key.fileobj.recv(65536):
+                    key.fileobj.sendall(bytes(600))
+
+
+def program(name: str, run: Callable[[], None]) -> None:
+    """A process of that name."""
+    if os.fork() == 0:
+        Path("/proc/self/comm").write_text(name)
+        run()
+
+
+def watch() -> None:
+    """What ``network-health watch`` shows of this host."""
+    from network_health import Settings
+    from network_health.cli.watch.checks import CheckThread
+    from network_health.cli.watch.screen import Screen
+    from network_health.cli.watch.state import State
+    from network_health.cli.watch.theme import Theme
+
+    socket.sethostname(HOST_NAME)
+    program("nginx", serve)
+    settings = Settings.from_mapping(SETTINGS)
+    Path("/proc/self/comm").write_text("network-health")
+    checks = CheckThread(settings, 2.0, lambda: None)
+    checks.start()
+    state = State.initial(2.0)
+    started_s = time.monotonic()
+    sends = False
+    while (passed_s := time.monotonic() - started_s) < PICTURE_S:
+        if passed_s > BACKUP_S and not sends:
+            program("backup", send_backup)
+            sends = True
+        result = checks.results.get()
+        if isinstance(result, BaseException):
+            raise result
+        state = state.after_check(result)
+    draw(Screen(HOST_NAME, settings, Theme()).lines(state, WIDTH, HEIGHT))
+
+
+def draw(lines: list[object]) -> None:
+    """The lines as a picture that loads nothing."""
+    from rich._export_format import CONSOLE_SVG_FORMAT
+    from rich.console import Console
+
+    console = Console(
+        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    for line in lines:
+        console.print(line, no_wrap=True, soft_wrap=False)
+    form = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    console.save_svg(str(PICTURES / "watch.svg"), title="network-health watch", code_format=form)
+
+
+def page() -> None:
+    """The page as a browser shows it first."""
+    from tests.history import fabricated
+    from tests.page.browser import chromium, tab
+
+    with tempfile.TemporaryDirectory() as name, chromium() as browser:
+        folder = Path(name)
+        fabricated.record(folder / "web-1.sqlite", 2 * fabricated.DAY_S)
+        arguments = ["page", "web-1.sqlite", *fabricated.RANGE, "--output", "page.html"]
+        subprocess.run([COMMAND, *arguments], cwd=folder, check=True)
+        with tab(browser, 1100, 715) as shown:
+            shown.open((folder / "page.html").as_uri())
+            shown.page.screenshot(path=PICTURES / "page.png")
+
+
+def demo() -> None:
+    """What the demo writes, put into the README."""
+    for command in (
+        "netns add far",
+        "link add eth0 type veth peer name eth0 netns far",
+        "-n far link set eth0 up",
+        "link set eth0 up",
+    ):
+        subprocess.run(["ip", *command.split()], check=True)
+    output = subprocess.run([COMMAND, "demo"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    text = README.read_text(encoding="utf-8")
+    begin = text.index(DEMO[0]) + len(DEMO[0])
+    README.write_text(text[:begin] + output.strip() + text[text.index(DEMO[1], begin) :], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1] if len(sys.argv) > 1 else "main"]()

@@ -10,9 +10,9 @@ than fit, the first findings and the worst interfaces are printed, and the sums 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from network_health.reporting import Content, Metric, compared_rate, host_metrics, link_metrics, link_totals
+from network_health.reporting import Content, Metric, host_metrics, link_metrics, link_totals, worst_first
 from network_health.settings import Settings
 
 UNKNOWN = 3
@@ -41,8 +41,7 @@ def status_line(content: Content, settings: Settings, status: int, errors: Seque
     start = f"NETWORK {_NAMES[status]} - {_text((*errors, *content['details'].split('; ')))} | "
     left = _MAX_BYTES - 1 - _size(start) - _size(fixed)
     shown = {}
-    alerted = {alert["subject"] for alert in content["metrics"].get("alerts", ())}
-    for number in sorted(range(len(links)), key=lambda number: _rank(links[number], alerted, settings)):
+    for number in worst_first(links, content["metrics"], settings):
         text = _joined(link_metrics(links[number], settings), critical) + " "
         left -= _size(text)
         if left < 0:
@@ -54,12 +53,6 @@ def status_line(content: Content, settings: Settings, status: int, errors: Seque
 def unknown_line(reasons: Sequence[str]) -> str:
     """The one line if there was no check."""
     return f"NETWORK UNKNOWN - {_text(reasons)}"
-
-
-def _rank(link: Content, alerted: Collection[str], settings: Settings) -> tuple[bool, float]:
-    """The worst interface is the lowest: with an alert, then with the highest rate."""
-    rate = max(compared_rate(link, "tx", settings) or 0.0, compared_rate(link, "rx", settings) or 0.0)
-    return link["iface"] not in alerted, -rate
 
 
 def _joined(metrics: Iterable[Metric], critical: bool) -> str:

@@ -19,6 +19,7 @@ from network_health.reporting.limited_metrics import (
     host_metrics,
     link_metrics,
     link_totals,
+    worst_first,
 )
 from network_health.reporting.protocol_limits import PROTOCOL_LIMITS
 from network_health.reporting.redact import masked, redacted
@@ -74,4 +75,5 @@ __all__ = [
     "sparkline",
     "table",
     "text_page",
+    "worst_first",
 ]

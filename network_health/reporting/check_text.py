@@ -1,4 +1,9 @@
-"""Formats a report's content as a page of text. Pure."""
+"""Formats a report's content as a page of text. Pure.
+
+Guarantees: a value that is not known is ``-``, never 0 and never left out. The page is bounded: of many
+findings the first are printed, of many interfaces those with an alert and the busiest, with the number of the
+others.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from network_health.reporting.limited_metrics import (
     compared_rate,
     connection_states,
     protocol_metrics,
+    worst_first,
 )
 from network_health.reporting.terminal import (
     BOLD,
@@ -26,6 +32,8 @@ from network_health.reporting.terminal import (
 )
 from network_health.settings import Settings
 
+#: At most so many findings, and so many interfaces.
+_MAX_LINES = 40
 _SEVERITY_COLOURS = {"INFO": GREEN, "WARNING": YELLOW, "CRITICAL": RED}
 
 
@@ -38,6 +46,7 @@ def text_page(content: Content, settings: Settings, painter: Painter) -> str:
         _interfaces(metrics, settings, painter),
         _connections(metrics, settings, painter),
         _processes("Busiest processes", "", metrics.get("top_procs", ()), painter),
+        _not_read(metrics, painter),
         _processes("Busiest on the network", known, metrics.get("top_network", ()), painter),
         _protocols(metrics, settings, painter),
         _culprits(metrics, painter),
@@ -51,8 +60,17 @@ def _verdict(content: Content, painter: Painter) -> Iterator[str]:
     colour = _SEVERITY_COLOURS.get(severity, "")
     clock = datetime.fromtimestamp(content["timestamp"]).strftime("%Y-%m-%d %H:%M:%S")
     yield f"{painter.paint(severity, colour)}  {painter.paint(content['status'], BOLD)}  {clock}"
-    for finding in printable(content["details"]).split("; "):
+    findings = printable(content["details"]).split("; ")
+    for finding in findings[:_MAX_LINES]:
         yield f"  {painter.paint(finding, colour if severity != 'INFO' else '')}"
+    if len(findings) > _MAX_LINES:
+        yield f"  {len(findings) - _MAX_LINES} more findings"
+
+
+def _not_read(metrics: Content, painter: Painter) -> Iterator[str]:
+    """A line for each collector that has failed."""
+    for failure in metrics.get("failures", ()):
+        yield _title(f"{printable(failure['collector']).capitalize()} -", "not known", painter)
 
 
 def _interfaces(metrics: Content, settings: Settings, painter: Painter) -> Iterator[str]:
@@ -64,7 +82,11 @@ def _interfaces(metrics: Content, settings: Settings, painter: Painter) -> Itera
     yield _title("Interfaces", limits, painter)
     breached = {(alert["check"], alert["subject"]) for alert in metrics.get("alerts", ())}
     head = ("name", "state", ">out Mbps", ">in Mbps", ">speed", ">new errors", ">new drops", "addresses")
-    yield from _indented(table(head, [_link(link, settings, breached) for link in links], painter))
+    shown = worst_first(links, metrics, settings)[:_MAX_LINES]
+    rows = [_link(links[number], settings, breached) for number in sorted(shown)]
+    yield from _indented(table(head, rows, painter))
+    if len(links) > len(shown):
+        yield f"  {len(links) - len(shown)} more, without an alert and less busy"
 
 
 def _link(link: Content, settings: Settings, breached: set[tuple[str, str]]) -> list[Cell]:
@@ -102,7 +124,7 @@ def _connections(metrics: Content, settings: Settings, painter: Painter) -> Iter
     yield from _indented(table(("state", ">sockets"), rows, painter))
 
 
-#: (column, field, format); a column without a value in any row is left out.
+#: (column, field, format); a column that no row has is left out.
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     (">pid", "pid", ""),
     ("name", "name", ""),
@@ -122,7 +144,7 @@ def _processes(title: str, remark: str, processes: Sequence[Content], painter: P
     if not processes:
         return
     yield _title(title, remark, painter)
-    known = [c for c in _COLUMNS if any(process.get(c[1]) is not None for process in processes)]
+    known = [c for c in _COLUMNS if any(c[1] in process for process in processes)]
     rows = [[Cell(_formatted(process.get(name), form)) for _, name, form in known] for process in processes]
     yield from _indented(table([head for head, _, _ in known], rows, painter))
 
@@ -146,13 +168,12 @@ def _bytes(count: float) -> str:
 def _protocols(metrics: Content, settings: Settings, painter: Painter) -> Iterator[str]:
     rows = []
     for metric in protocol_metrics(metrics, settings):
-        if metric.value is None:
-            continue
-        breached = metric.limit is not None and metric.value > metric.limit
+        breached = metric.limit is not None and metric.value is not None and metric.value > metric.limit
         name = metric.name.removesuffix("_percent").removesuffix("_per_sec").replace("_", " ")
         unit = " %" if metric.unit == "%" else " /s"
         limit = "off" if metric.limit is None else f"{metric.limit}{unit}"
-        rows.append([Cell(name), Cell(f"{metric.value}{unit}", YELLOW if breached else ""), Cell(limit)])
+        value = "-" if metric.value is None else f"{metric.value}{unit}"
+        rows.append([Cell(name), Cell(value, YELLOW if breached else ""), Cell(limit)])
     if rows:
         yield _title("Protocols", "", painter)
         yield from _indented(table(("metric", ">value", ">limit"), rows, painter))

@@ -14,6 +14,7 @@ from network_health.settings import Settings
 
 #: The content of a report, or a part of it.
 Content = Mapping[str, Any]
+_DIRECTIONS: tuple[Literal["tx", "rx"], ...] = ("tx", "rx")
 _COUNTERS = ("tx_errs", "rx_errs", "drops")
 
 
@@ -60,6 +61,17 @@ def host_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
         yield Metric("container_connections", most, "", settings.container_conn_threshold)
     yield from protocol_metrics(metrics, settings)
     yield Metric("check_time", round(metrics["check"]["total_ms"] / 1e3, 5), "s")
+
+
+def worst_first(links: Sequence[Content], metrics: Content, settings: Settings) -> list[int]:
+    """The positions of ``links``: those with an alert in ``metrics`` first, then by their rates."""
+    alerted = {alert["subject"] for alert in metrics.get("alerts", ())}
+
+    def rank(number: int) -> tuple[bool, float]:
+        tx, rx = (compared_rate(links[number], way, settings) or 0.0 for way in _DIRECTIONS)
+        return links[number]["iface"] not in alerted, -max(tx, rx)
+
+    return sorted(range(len(links)), key=rank)
 
 
 def compared_rate(link: Content, direction: Literal["tx", "rx"], settings: Settings) -> float | None:

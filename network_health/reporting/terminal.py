@@ -13,6 +13,8 @@ from dataclasses import dataclass
 GREEN, YELLOW, RED, BOLD, DIM = "32", "33", "31", "1", "2"
 #: A list in an outline is cut after so many values: an interface may have thousands of addresses.
 _MAX_LISTED = 5
+#: A list of nested values has a line or more for each.
+_MAX_NESTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,10 @@ def outline(value: object) -> Iterator[str]:
                 yield f"{printable(name)}:"
                 yield from (f"  {line}" for line in outline(part))
     elif isinstance(value, list | tuple):
-        for part in value:
+        for part in value[:_MAX_NESTED]:
             yield from outline(part)
+        if len(value) > _MAX_NESTED:
+            yield f"({len(value) - _MAX_NESTED} more)"
     else:
         yield printable(value)
 

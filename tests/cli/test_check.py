@@ -308,7 +308,7 @@ def test_the_page_has_no_control_characters():
     shown = text_page(content, Settings(), Painter(on=False))
     assert all(char.isprintable() or char == "\n" for char in shown)
     assert "Busiest on the network  40.0 % of the bytes have a known owner" in shown
-    assert re.search(r"^ +unattributed +1\.50 +0\.00$", shown, re.MULTILINE)
+    assert re.search(r"^ +- +unattributed +1\.50 +0\.00 +-$", shown, re.MULTILINE)
 
 
 def test_the_page_cuts_lists_of_addresses():

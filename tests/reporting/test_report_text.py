@@ -1,9 +1,12 @@
 """A report as text: `repr` is one line, `str` the page of ``network-health check``."""
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 from network_health import Report, Settings
+from network_health.model import Protocols
 from network_health.reporting import Painter, text_page
 from tests.checked_host import CheckedHost, nic
 
@@ -38,6 +41,39 @@ def test_the_page_is_that_of_the_command():
     """It is what ``check`` prints where there are no colours."""
     report = CheckedHost(conn_threshold=5).check(nic(), connections=7)
     assert str(report) == text_page(report.as_content(), Settings(conn_threshold=5), Painter(on=False))
+
+
+def test_what_is_not_known_is_a_dash():
+    """A rate, a metric of a protocol, and a collector that failed: none is left out."""
+    protocols = Protocols(retransmit_percent=None, listen_drops_per_sec=2.5)
+    report = CheckedHost().check(nic(tx=None), protocols=protocols, failed=("connections",))
+    page = str(report)
+    assert re.search(r"^  eth0  up +- +0\.00 ", page, re.MULTILINE)
+    assert re.search(r"^  retransmit +-  +off$", page, re.MULTILINE)
+    assert re.search(r"^  listen drops +2\.5 /s +off$", page, re.MULTILINE)
+    assert "\n\nConnections -  not known\n" in page
+
+
+def test_long_lists_are_bounded():
+    """The first findings; the interfaces with an alert, the busiest first; the number of the others."""
+    links = [nic(f"eth{n:03}", tx=float(n), drops=int(n % 10 == 0)) for n in range(1000)]
+    page = str(CheckedHost(tx_threshold_mbps=10**6).check(*links))
+    findings, _, tables = page.partition("\n\nInterfaces")
+    assert len(findings.splitlines()) == 42
+    assert findings.endswith("\n  60 more findings")
+    names = re.findall(r"^  (eth\d+) ", tables, re.MULTILINE)
+    assert names == [f"eth{n}" for n in range(600, 1000, 10)]
+    assert "\n  960 more, without an alert and less busy\n" in tables
+
+
+def test_a_long_list_of_culprits_is_bounded():
+    """The first 20, and the number of the others."""
+    report = CheckedHost(conn_threshold=5).check(nic(), connections=7)
+    ports = [{"port": n, "percent": 1.0} for n in range(1000)]
+    report = replace(report, metrics={**report.metrics, "culprits": {"connections": {"ports": ports}}})
+    shown = str(report).partition("\nCulprits\n")[2]
+    assert re.findall(r"port (\d+), ", shown) == [str(n) for n in range(20)]
+    assert "\n      (980 more)\n" in shown
 
 
 def test_a_report_without_metrics_has_a_page():

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -193,6 +194,28 @@ def test_a_sample_does_not_wait_for_a_check():
     end.set()
     thread.join(DEADLINE_S)
     assert not thread.is_alive()
+
+
+def test_a_signal_handler_may_check():
+    """During a check, in the same thread: neither waits for ever; the inner one lacks what is being read."""
+    reports, end = [], threading.Event()
+
+    def connections():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert end.wait(DEADLINE_S)
+        return Connections({"LISTEN": 1})
+
+    def handle(*_):
+        reports.append(monitor.check())
+        end.set()
+
+    monitor = Monitor(readers=[readers_with(connections=connections)], collector_timeout_s=DEADLINE_S)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        reports.append(monitor.check())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [[failure.collector for failure in report.failures] for report in reports] == [["connections"], []]
 
 
 def opened():

@@ -34,14 +34,15 @@ PURE_MODULES = {
     *("attribution.rate_culprits", "attribution.protocol_split", "attribution.namespace_choice"),
     *("attribution.forwarded_flows", "attribution.forwarded_packets"),
     *("history.advice", "history.alert_replay", "history.normal", "history.suggestions"),
-    *("delivery.schedule", "export.metric_families"),
+    *("delivery.schedule", "export.metric_families", "export.alert_families"),
+    *("export.interface_families", "export.text_format"),
     *("page.alert_text", "page.overview", "page.plain", "page.style", "page.text"),
 }
 #: Where each foreign package, and the kernel's files, may be used.
 DOORS = {
     "psutil": ("sources.portable",),
     "matrixswarm": ("swarm",),
-    "prometheus_client": ("export",),
+    "prometheus_client": (),
     "rich": ("cli.watch",),
     "sqlite3": ("history",),
     "jinja2": ("page",),

@@ -9,28 +9,43 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
+from network_health.alerting import Alert
 from network_health.export.metric_families import exposition
+from network_health.model import Finding, PortUse, Share
 from tests.reporting.test_report import REPORTS
 from tests.tree import DOCS
 
 PAGE = DOCS / "fleet.md"
 RULES = DOCS / "fleet" / "rules.yml"
 RULES_TEST = DOCS / "fleet" / "rules_test.yml"
+PROVISIONING = DOCS / "fleet" / "provisioning.yml"
 DASHBOARD = json.loads((DOCS / "fleet" / "dashboard.json").read_text())
 NAME = re.compile(r"network_health_\w+")
 #: Values of Grafana's own variables, and of the dashboard's variables when all are selected.
-VARIABLES = {"__rate_interval": "1m", "__range": "1h", "job": ".+", "instance": ".+", "interface": ".+"}
+VARIABLES = {"__rate_interval": "1m", "__range": "1h", "job": ".+", "instance": ".+", "device": ".+"}
 
 
 def exported_metrics():
     """The metrics of a report with every field: full name, type, meaning, labels."""
-    report = REPORTS["breached"]
-    share = {"used": 1, "limit": 4, "percent": 25.0}
-    shares = dict.fromkeys(("conntrack", "orphans", "tcp_memory", "ephemeral_ports"), share)
-    metrics = {**report.metrics, "protocols": {**report.metrics["protocols"], **shares}}
-    for family in text_string_to_metric_families(exposition(replace(report, metrics=metrics), 30).decode()):
+    report, share = REPORTS["breached"], Share(1, 4)
+    culprits = REPORTS["culprits"]
+    shares = {"orphans": share, "tcp_memory": share, "busiest_ports": PortUse("", "", 1, share)}
+    eth0 = report.interfaces[1]
+    eth0 = eth0._replace(link=replace(eth0.link, rx_nohandler=0), tx_peak_mbps=1.0, rx_peak_mbps=1.0)
+    link = Alert(Finding("link", "eth0", "", 1, 0, aspect="down"), 1.0, 1.0, active=True)
+    full = replace(
+        report,
+        interfaces=(eth0,),
+        alerts=(*culprits.alerts, link),
+        culprits=culprits.culprits,
+        protocols=replace(report.protocols, **shares),
+    )
+    for family in text_string_to_metric_families(exposition(full, 30).decode()):
         labels = sorted({label for sample in family.samples for label in sample.labels})
         yield family.samples[0].name, family.type, family.documentation, labels
 
@@ -111,7 +126,7 @@ def untrue_rules(tmp_path_factory):
     """The alerts whose tests fail if no rule ever fires, and if every rule always fires."""
     folder = tmp_path_factory.mktemp("rules")
     (folder / RULES_TEST.name).write_text(RULES_TEST.read_text())
-    expression = re.compile(r"expr: .*?(?=\n        (?:for|labels):)", re.DOTALL)
+    expression = re.compile(r"expr: .*?(?=\n        (?:for|labels|annotations):)", re.DOTALL)
     failed = []
     for instead in ("expr: vector(0) == 1", 'expr: label_replace(vector(1), "extra", "x", "", "")'):
         rules, changed = expression.subn(instead, RULES.read_text())
@@ -143,13 +158,62 @@ def test_the_dashboard_is_consistent():
     assert max(x for x, _ in cells) < 24
     variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
     used = set(re.findall(r"\$\{?(\w+)", json.dumps(DASHBOARD["panels"])))
-    assert variables == {"datasource", "job", "instance", "interface"}
+    assert variables == {"datasource", "job", "instance", "device"}
     assert used == variables | {"__rate_interval", "__range"}
     for panel in panels():
         assert panel["title"]
         for target in panel["targets"]:
             assert target["datasource"]["uid"] == "${datasource}"
             assert 'job=~"$job",instance=~"$instance"' in target["expr"]
+
+
+def lost(before, after, path=""):
+    """The paths of what is in one JSON value and not in the other, which may have more fields."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key, value in before.items():
+            yield from lost(value, after.get(key, "no such field"), f"{path}/{key}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for n, pair in enumerate(zip(before, after, strict=True)):
+            yield from lost(*pair, f"{path}/{n}")
+    elif before != after:
+        yield path
+
+
+def lost_by_grafana(dashboard):
+    """What Grafana's own types do not keep when they read a dashboard and write it again."""
+    plugins.register_default_plugins()
+    read = Dashboard.from_json(dashboard)
+    return list(lost(dashboard, json.loads(JSONEncoder().encode(read))))
+
+
+def test_grafana_knows_every_field():
+    """No field of the dashboard is unknown to Grafana's own types, or misspelt; they do find one that is."""
+    assert lost_by_grafana(DASHBOARD) == []
+    wrong = json.loads(json.dumps(DASHBOARD))
+    wrong["panels"][1]["targets"][0]["legend"] = "x"
+    wrong["panels"][7]["options"]["sortby"] = []
+    wrong["refreshed"] = "30s"
+    assert lost_by_grafana(wrong) == [
+        *("/panels/1/targets/0/legend", "/panels/7/options/sortby", "/refreshed")
+    ]
+
+
+def test_the_provisioning_file_names_a_file_provider():
+    """With the fields that Grafana's documentation gives for it."""
+    lines = [line for line in PROVISIONING.read_text().splitlines() if not line.startswith("#")]
+    assert lines[:2] == ["apiVersion: 1", "providers:"]
+    keys = re.findall(r"^ *-? ?(\w+):", "\n".join(lines[2:]), re.MULTILINE)
+    assert keys == ["name", "type", "allowUiUpdates", "options", "path"]
+    assert "type: file" in PROVISIONING.read_text()
+
+
+def test_prometheus_accepts_each_query(tmp_path):
+    """promtool parses every query of the dashboard, given as a recording rule."""
+    rules = [{"record": f"r{n}", "expr": each} for n, each in enumerate(dashboard_expressions())]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "g", "rules": rules}]}))
+    done = promtool("check", "rules", tmp_path / "rules.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(rules)} rules found" in done.stdout
 
 
 def test_the_dashboard_shows_all_metrics():

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from network_health import __version__
-from network_health.cli import check, completion, demo, doctor, history, install, page, suggest
+from network_health.cli import check, completion, demo, doctor, fleet, history, install, page, suggest
 from network_health.cli.flags import unknown_arguments
 from network_health.cli.parser import Parser, commands, examples
 from network_health.cli.text import print_errors
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"network-health {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (check, watch, history, page, suggest, doctor, install, demo, completion):
+    for command in (check, watch, history, page, suggest, doctor, install, fleet, demo, completion):
         command.add_to(subparsers)
     for subparser in commands(parser).values():
         subparser.set_defaults(parser=subparser)

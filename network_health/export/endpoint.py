@@ -1,4 +1,4 @@
-"""Serves the metrics over HTTP: ``GET /metrics`` and nothing else.
+"""Serves the metrics over HTTP: ``GET`` and ``HEAD`` of ``/metrics``, and nothing else.
 
 Guarantees: those of `BoundedServer`. `Endpoint.close` frees the port before it returns.
 """
@@ -52,12 +52,19 @@ class _Handler(QuietHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        self.wfile.write(self._send_head())
+
+    def do_HEAD(self) -> None:
+        self._send_head()
+
+    def _send_head(self) -> bytes:
+        """Status and headers; returns the text that follows them after a ``GET``."""
         if self.path.partition("?")[0] != "/metrics":
             self.send_error(HTTPStatus.NOT_FOUND, explain="The metrics are at /metrics.")
-            return
+            return b""
         text = self.server.text()
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", _CONTENT_TYPE)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text)
+        return text

@@ -1,8 +1,8 @@
 """Exports the metrics of each report as ``prometheus_textfile`` and ``prometheus_listen`` say.
 
 Guarantees: no method raises, or waits longer than `_TIMEOUT_S` for an output. A problem is logged when it
-changes, and the output is tried again at every check. If both settings are off, nothing listens and the
-client library is not loaded. The file stays when the process ends, so that its alerts do not look resolved; a
+changes, and the output is tried again at every check. If both settings are off, nothing listens and no text
+is made. The file stays when the process ends, so that its alerts do not look resolved; a
 file that the settings no longer name is removed.
 """
 
@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from network_health.export.endpoint import Endpoint
+from network_health.export.metric_families import exposition
 from network_health.export.textfile import write_textfile
 from network_health.reporting import Report, redacted
 from network_health.settings import Settings
 from network_health.sources import Answer, Isolated
-
-#: Arguments of a Python that install the client library.
-INSTALL_COMMAND = "-m pip install 'matrixswarm-network-health[prometheus]'"
 
 #: The same as for a collector.
 _TIMEOUT_S = 10.0
@@ -81,7 +77,6 @@ class Exporter:
         if address is None:
             return ""
         if self._endpoint is None:
-            self._text.load_library()
             self._endpoint = Endpoint(address, self._text.rendered)
         return f"The metrics are served at http://{address}/metrics"
 
@@ -93,7 +88,6 @@ class Exporter:
             self._written = None
         if path is None:
             return ""
-        self._text.load_library()
         write_textfile(path, self._text.rendered())
         self._written = path
         return f"The metrics are written to {name}"
@@ -131,7 +125,7 @@ class _Output:
     def _try(self, value: str | None) -> tuple[str, str]:
         try:
             return self._write(value), ""
-        except (ImportError, OSError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:
             return "", _problem(self.setting, value, error)
 
 
@@ -140,18 +134,8 @@ class _Text:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._render: Callable[[Report, float], bytes] | None = None
         self._source: tuple[Report, float] | None = None
         self._rendered = b""
-
-    def load_library(self) -> None:
-        """Import the client library.
-
-        Raises:
-            ImportError: it is not installed.
-        """
-        if self._render is None:
-            self._render = importlib.import_module("network_health.export.metric_families").exposition
 
     def set(self, report: Report, interval_s: float) -> None:
         """Use this report from now on."""
@@ -160,22 +144,18 @@ class _Text:
                 self._source, self._rendered = (report, interval_s), b""
 
     def rendered(self) -> bytes:
-        """The text; call `load_library` first."""
+        """The text; empty if there is no report yet."""
         with self._lock:
-            if not self._rendered and self._render is not None and self._source is not None:
-                self._rendered = self._render(*self._source)
+            if not self._rendered and self._source is not None:
+                self._rendered = exposition(*self._source)
             return self._rendered
 
 
-def _problem(setting: str, value: str | None, error: ImportError | OSError | RuntimeError) -> str:
+def _problem(setting: str, value: str | None, error: OSError | RuntimeError) -> str:
     """Which value does not work, why, and what to do."""
-    if isinstance(error, ImportError):
-        why = f"without its library ({error})"
-        remedy = f"run: {sys.executable} {INSTALL_COMMAND}"
-    else:
-        why, number = f"({_reason(error)})", getattr(error, "errno", 0)
-        remedy = _REMEDY_BY_ERRNO.get(number) or _REMEDY_BY_SETTING[setting]
-    return f"{setting}: {value!r} does not work {why}; {remedy}"
+    number = getattr(error, "errno", 0)
+    remedy = _REMEDY_BY_ERRNO.get(number) or _REMEDY_BY_SETTING[setting]
+    return f"{setting}: {value!r} does not work ({_reason(error)}); {remedy}"
 
 
 _REMEDY_BY_ERRNO = {

@@ -1,73 +1,30 @@
-"""Converts a report to Prometheus' metric families, with Prometheus' official client library. Pure.
+"""Converts a report to Prometheus' metrics. Pure.
 
-Guarantees: base units (bits, bytes, seconds, ratios from 0 to 1). An unknown value has no sample. The number
-of label values is bounded: interfaces by `MAX_INTERFACES`, states and checks by the code; no process, address
-or user is a label.
+Guarantees: base units (bytes, seconds, ratios from 0 to 1). An unknown value has no sample. The number of
+label values is bounded: interfaces and alerts by a maximum, states and checks by the code; no process,
+address or user is a label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from operator import itemgetter
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from prometheus_client import generate_latest
-from prometheus_client.core import CollectorRegistry, CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from network_health.reporting import Report
-
-#: With more interfaces, those with an alert come first, then physical ones, then the oldest.
-MAX_INTERFACES = 1000
+from network_health import __version__
+from network_health.export.alert_families import alert_families
+from network_health.export.interface_families import interface_families
+from network_health.export.text_format import family, labels, single
+from network_health.model import Cost, PortUse, Protocols, Share
+from network_health.reporting import Report, safe_text
 
 _STATUSES = ("healthy", "network_issue", "check_failed")
 _STATES = (
-    *("ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT"),
-    *("CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NONE"),
+    *("established", "syn_sent", "syn_recv", "fin_wait1", "fin_wait2", "time_wait"),
+    *("close", "close_wait", "last_ack", "listen", "closing", "udp"),
 )
 #: The label of states that only other systems have.
-_OTHER = "OTHER"
+_OTHER = "other"
 
-_Entry = Mapping[str, Any]
-_Samples = Iterable[tuple[Sequence[str], float | None]]
-
-
-def _known(key: str) -> Callable[[_Entry], float | None]:
-    """The value, or ``None`` where the report has to say 0 for an unknown one."""
-    return lambda entry: None if key in entry.get("unknown", ()) else entry[key]
-
-
-def _rate(key: str) -> Callable[[_Entry], float | None]:
-    known = _known(key)
-    return lambda entry: None if (mbps := known(entry)) is None else _bits(mbps)
-
-
-def _bits(megabits: float) -> float:
-    return round(megabits * 1e6)
-
-
-#: Metrics of an interface: name, help text, and how to get the value from its entry in the report.
-_INTERFACE_METRICS: tuple[tuple[str, str, Callable[[_Entry], float | None]], ...] = (
-    ("transmit_bits_per_second", "Outbound rate since the previous check.", _rate("tx_rate_mbps")),
-    ("receive_bits_per_second", "Inbound rate since the previous check.", _rate("rx_rate_mbps")),
-    ("transmit_peak_bits_per_second", "Outbound rate of the highest second.", _rate("tx_peak_mbps")),
-    ("receive_peak_bits_per_second", "Inbound rate of the highest second.", _rate("rx_peak_mbps")),
-    ("up", "1 if the interface is up and running, else 0.", itemgetter("up")),
-    ("speed_bits_per_second", "Link speed, if known.", lambda entry: _bits(entry["speed_mbps"]) or None),
-    ("mtu_bytes", "MTU of the interface.", itemgetter("mtu")),
-    ("transmit_errors_total", "Transmit errors since the interface was created.", _known("tx_errs")),
-    ("receive_errors_total", "Receive errors since the interface was created.", _known("rx_errs")),
-    ("drops_total", "Packets dropped in both directions since the interface was created.", _known("drops")),
-    (
-        "carrier_changes_total",
-        "Carrier changes, up or down, since the interface was created.",
-        itemgetter("carrier_changes"),
-    ),
-)
-
-#: Metrics of ``metrics.protocols`` that are rates: name and help text by key.
+#: The rates of `Protocols`: name and help text by attribute.
 _RATES = {
     "out_segments_per_sec": ("tcp_segments_sent_per_second", "TCP segments sent."),
     "listen_overflows_per_sec": (
@@ -105,7 +62,7 @@ _RATES = {
     ),
 }
 
-#: Metrics of ``metrics.protocols`` that have a used part and a limit: name and help text by key.
+#: The limited resources of `Protocols`: name and help text by attribute.
 _SHARES = {
     "conntrack": ("conntrack_used_ratio", "Share of the connection tracking table in use."),
     "orphans": ("tcp_orphans_used_ratio", "Orphaned TCP sockets as a share of tcp_max_orphans."),
@@ -113,130 +70,79 @@ _SHARES = {
         "tcp_memory_used_ratio",
         "Memory of all TCP sockets as a share of the maximum in tcp_mem.",
     ),
-    "ephemeral_ports": (
+    "busiest_ports": (
         "ephemeral_ports_used_ratio",
         "Share of the ephemeral ports in use by the busiest local address, remote address and remote port.",
     ),
 }
 
 
-class _ReportCollector(Collector):
-    def __init__(self, report: Report, check_interval_s: float | None) -> None:
-        self._report, self._check_interval_s = report, check_interval_s
-
-    def collect(self) -> Iterator[Metric]:
-        families = _families(self._report, self._check_interval_s)
-        yield from (family for family in families if family.samples)
-
-
 def exposition(report: Report, check_interval_s: float | None = None) -> bytes:
     """The report in Prometheus' text format; alert rules detect late checks by ``check_interval_s``."""
-    registry = CollectorRegistry()
-    registry.register(_ReportCollector(report, check_interval_s))
-    return generate_latest(registry)
+    return "".join(_families(report, check_interval_s)).encode()
 
 
-def _families(report: Report, interval_s: float | None) -> Iterator[Metric]:
-    metrics = report.metrics
-    alerts: Sequence[_Entry] = metrics.get("alerts", ())
+def _families(report: Report, interval_s: float | None) -> Iterator[str]:
     yield from _check(report, interval_s)
-    yield _family(
-        "alert",
-        "1 for each active alert.",
-        ("check", "subject", "severity"),
-        (((alert["check"], alert["subject"], alert["severity"]), 1) for alert in alerts),
-    )
-    if "interfaces" in metrics:
-        yield from _interfaces(metrics["interfaces"], {alert["subject"] for alert in alerts})
-    if "by_status" in metrics:
-        counts = dict.fromkeys(_STATES, 0)
-        for state, count in metrics["by_status"].items():
-            known = state if state in counts else _OTHER
-            counts[known] = counts.get(known, 0) + count
-        yield _labelled(
-            "connections", "TCP and UDP sockets by state. The state of UDP sockets is NONE.", "state", counts
-        )
-    yield from _protocols(metrics.get("protocols", {}))
+    yield from alert_families(report)
+    if report.interfaces is not None:
+        alerted = {safe_text(alert.finding.subject) for alert in report.alerts}
+        yield from interface_families(report.interfaces, alerted)
+    if report.connections is not None:
+        yield _connections(report.connections.by_status)
+    if report.protocols is not None:
+        yield from _protocols(report.protocols)
 
 
-def _check(report: Report, interval_s: float | None) -> Iterator[Metric]:
-    metrics = report.metrics
+def _check(report: Report, interval_s: float | None) -> Iterator[str]:
     yield _labelled(
-        "build_info", "The version of network_health; the value is always 1.", "version", {_version(): 1}
+        "build_info", "The version of network_health; the value is always 1.", "version", {__version__: 1}
     )
-    yield _single("last_check_timestamp_seconds", "Time of the last check.", report.timestamp)
-    yield _single(
+    yield single("last_check_timestamp_seconds", "Time of the last check.", report.timestamp)
+    yield single(
         "check_interval_seconds", "Time from the start of one check to the start of the next.", interval_s
     )
-    cost = metrics.get("check", {"total_ms": None, "collectors": {}})
-    durations = {name: _seconds(ms) for name, ms in cost["collectors"].items()}
-    yield _single("check_duration_seconds", "Duration of the last check.", _seconds(cost["total_ms"]))
-    yield _labelled("collector_duration_seconds", "Duration of each collector.", "collector", durations)
-    failed = {failure["collector"] for failure in metrics.get("failures", ())}
-    success = {name: name not in failed for name in durations if name != "culprits"}
-    yield _labelled("collector_success", "1 if the collector succeeded, else 0.", "collector", success)
-    statuses = {status: status == report.status for status in _STATUSES}
+    if report.cost is not None:
+        yield from _durations(report.cost, {failure.collector for failure in report.failures})
+    statuses = {status: int(status == report.status) for status in _STATUSES}
     yield _labelled("status", "1 for the status of the last report, else 0.", "status", statuses)
-    errors = len(metrics.get("settings_errors", ()))
-    yield _single(
-        "settings_errors", "Number of settings whose value is not allowed or does not work.", errors
-    )
+    errors = len(report.metrics.get("settings_errors", ()))
+    yield single("settings_errors", "Number of settings whose value is not allowed or does not work.", errors)
 
 
-def _interfaces(entries: Sequence[_Entry], alerted: Collection[str]) -> Iterator[Metric]:
-    by_name = {entry["iface"]: entry for entry in entries}
-    exported = list(by_name.values())
-    if len(exported) > MAX_INTERFACES:  # a stable sort keeps the kernel's order: the oldest first
-        exported.sort(key=lambda entry: (entry["iface"] not in alerted, entry["kind"] != ""))
-        del exported[MAX_INTERFACES:]
-    for name, meaning, value_of in _INTERFACE_METRICS:
-        values = {entry["iface"]: value_of(entry) for entry in exported}
-        yield _labelled(f"interface_{name}", meaning, "interface", values)
-    left_out = len(by_name) - len(exported)
-    yield _single(
-        "interfaces_left_out",
-        f"Interfaces that are not exported because there are more than {MAX_INTERFACES}.",
-        left_out,
-    )
+def _durations(cost: Cost, failed: set[str]) -> Iterator[str]:
+    durations = {name: _seconds(ms) for name, ms in cost.collectors_ms.items()}
+    yield single("check_duration_seconds", "Duration of the last check.", _seconds(cost.total_ms))
+    yield _labelled("collector_duration_seconds", "Duration of each collector.", "collector", durations)
+    success = {name: int(name not in failed) for name in durations if name != "culprits"}
+    yield _labelled("collector_success", "1 if the collector succeeded, else 0.", "collector", success)
 
 
-def _protocols(metrics: _Entry) -> Iterator[Metric]:
+def _connections(by_status: Mapping[str, int]) -> str:
+    counts = dict.fromkeys(_STATES, 0)
+    for status, count in by_status.items():
+        state = "udp" if status == "NONE" else status.lower()
+        known = state if state in counts else _OTHER
+        counts[known] = counts.get(known, 0) + count
+    meaning = "TCP sockets by state; the state of UDP sockets is udp."
+    return _labelled("connections", meaning, "state", counts)
+
+
+def _protocols(protocols: Protocols) -> Iterator[str]:
     for key, (name, meaning) in _RATES.items():
-        yield _single(name, meaning, metrics.get(key))
-    percent = metrics.get("retransmit_percent")
+        yield single(name, meaning, getattr(protocols, key))
+    percent = protocols.retransmit_percent
     ratio = None if percent is None else round(percent / 100, 6)
-    yield _single(
-        "tcp_retransmit_ratio", "Retransmitted TCP segments as a share of the segments sent.", ratio
-    )
+    yield single("tcp_retransmit_ratio", "Retransmitted TCP segments as a share of the segments sent.", ratio)
     for key, (name, meaning) in _SHARES.items():
-        share = metrics.get(key)
-        yield _single(name, meaning, share["used"] / share["limit"] if share else None)
+        found: Share | PortUse | None = getattr(protocols, key)
+        share = found.ports if isinstance(found, PortUse) else found
+        yield single(name, meaning, share.used / share.limit if share else None)
 
 
-def _family(name: str, meaning: str, labels: Sequence[str], samples: _Samples) -> Metric:
-    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-    family = kind(f"network_health_{name}", meaning, labels=labels)
-    for values, value in samples:
-        if value is not None:
-            family.add_metric(values, value)
-    return family
+def _labelled(name: str, meaning: str, label: str, values: Mapping[str, float]) -> str:
+    return family(name, meaning, [(labels(**{label: key}), value) for key, value in values.items()])
 
 
-def _single(name: str, meaning: str, value: float | None) -> Metric:
-    return _family(name, meaning, (), [((), value)])
-
-
-def _labelled(name: str, meaning: str, label: str, values: Mapping[str, float | None]) -> Metric:
-    return _family(name, meaning, (label,), (((key,), value) for key, value in values.items()))
-
-
-def _seconds(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else round(milliseconds / 1e3, 6)
-
-
-@cache
-def _version() -> str:
-    try:
-        return version("matrixswarm-network-health")
-    except PackageNotFoundError:  # run from a source folder, not installed
-        return "unknown"
+def _seconds(milliseconds: float) -> float:
+    return round(milliseconds / 1e3, 5)

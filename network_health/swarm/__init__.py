@@ -22,12 +22,14 @@ from network_health.swarm.installation import Outcome, install, uninstall
 from network_health.swarm.log_line import log_line
 from network_health.swarm.matrix_root import MATRIX, claim, release
 from network_health.swarm.packet_gate import PacketGate
+from network_health.swarm.payload import FLEET_FILES, fleet_files
 from network_health.swarm.single_instance import SingleInstance
 from network_health.swarm.untrusted_file import read_bytes
 from network_health.swarm.workspace import Workspace, pointed_at
 
 __all__ = [
     "AGENT",
+    "FLEET_FILES",
     "MATRIX",
     "AgentService",
     "HistoryFile",
@@ -40,6 +42,7 @@ __all__ = [
     "claim",
     "encrypt_again",
     "encrypted_directives",
+    "fleet_files",
     "history_files",
     "install",
     "is_directive",

@@ -1,4 +1,4 @@
-"""Finds the files to install into a workspace: this project's ``agent/`` and ``directives/``.
+"""Finds this project's files that are no code of the library: ``agent/``, ``directives/``, ``docs/fleet/``.
 
 A wheel has them in ``network_health/swarm/payload/``, a checkout at its top level.
 
@@ -20,13 +20,22 @@ AGENT_FOLDER = "agent/network_health"
 #: The framework's own agent has this file; it would hide the library, which has the same name.
 SHADOW = f"{AGENT_FOLDER}/__init__.py"
 
+#: The files for many hosts, below `payload_root`, by the name that `fleet_files` gives them.
+FLEET_FILES = {
+    "rules": "docs/fleet/rules.yml",
+    "rules-test": "docs/fleet/rules_test.yml",
+    "dashboard": "docs/fleet/dashboard.json",
+    "provisioning": "docs/fleet/provisioning.yml",
+    "directive": "directives/network_health_recommended.py",
+}
+
 _HERE = Path(__file__).resolve().parent
 #: Where each part of the payload goes in a workspace.
 _PLACES = {"agent": "agent", "directives": "boot_directives"}
 
 
 def payload_root() -> Path:
-    """The folder that holds ``agent/`` and ``directives/``.
+    """The folder that holds ``agent/``, ``directives/`` and ``docs/fleet/``.
 
     Raises:
         SwarmError: this installation does not have them.
@@ -35,6 +44,16 @@ def payload_root() -> Path:
         if all((root / part).is_dir() for part in _PLACES):
             return root
     raise SwarmError(f"this installation does not have the agent's files: install {DISTRIBUTION} again")
+
+
+def fleet_files() -> dict[str, Path]:
+    """The path of each of `FLEET_FILES`.
+
+    Raises:
+        SwarmError: this installation does not have them.
+    """
+    root = payload_root()
+    return {name: root / path for name, path in FLEET_FILES.items()}
 
 
 def source() -> str:

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from network_health.swarm.booting import launcher
-from network_health.swarm.doctor import checks, export
+from network_health.swarm.doctor import checks
 from network_health.swarm.doctor.python import run_python
 from tests.cli.command import run
 
@@ -20,8 +20,7 @@ _answer_of = cache(run_python)
 def _ask_each_python_once():
     """A doctor in this process asks the swarm's Python once, instead of in each test, what it can import."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (checks, export):
-            patch.setattr(module, "run_python", _answer_of)
+        patch.setattr(checks, "run_python", _answer_of)
         yield
 
 

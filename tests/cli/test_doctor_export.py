@@ -1,12 +1,10 @@
-"""``network-health doctor`` checks the export to Prometheus: library, file, port."""
+"""``network-health doctor`` checks the export to Prometheus: file, port."""
 
 import contextlib
 import socket
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,19 +16,16 @@ from tests.cli.test_doctor import DETECTIVE, agent, examined, faults, found
 from tests.export.test_endpoint import free_port
 from tests.rights import as_nobody
 
-PYTHON = Path(sys.executable)
-
 
 def findings(**config):
     """The findings for these settings as (state, says, do)."""
     settings = Settings.from_mapping(config)
-    return [(finding.state, finding.says, finding.do) for finding in check_export("n", settings, PYTHON)]
+    return [(finding.state, finding.says, finding.do) for finding in check_export("n", settings)]
 
 
 def test_no_export_gives_no_finding():
-    """It does not matter whether the library is installed."""
+    """Both settings are off."""
     assert findings() == []
-    assert list(check_export("n", Settings(), Path("/nowhere"))) == []
 
 
 def test_no_fault(installed, tmp_path):
@@ -136,14 +131,3 @@ def test_more_than_loopback_is_noted(host, is_open):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     states = [state for state, _, _ in findings(prometheus_listen=f"{host}:{free_port(family)}")]
     assert states == ["ok", *(["note"] if is_open else [])]
-
-
-def test_a_python_without_the_library(tmp_path):
-    """The fault has the pip command of that Python."""
-    bare = tmp_path / "bare"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
-    settings = Settings(prometheus_listen=f"127.0.0.1:{free_port()}")
-    first = next(check_export("n", settings, bare / "bin" / "python"))
-    assert first.state == "fault"
-    assert first.do == f"{bare}/bin/python -m pip install 'matrixswarm-network-health[prometheus]'"
-    assert next(check_export("n", settings, tmp_path / "none")).says.endswith("is free")

@@ -63,6 +63,15 @@ def test_the_metrics_page(host):
             assert headers["Content-Length"] == str(len(TEXT))
 
 
+def test_head_has_the_headers_alone():
+    """What a probe asks for: the same status and headers as of GET, and no text."""
+    with serving() as served:
+        for path, status in (("/metrics", 200), ("/", 404)):
+            got, asked = get(served.address, path), get(served.address, path, "HEAD")
+            assert (got[0], asked[0], asked[2]) == (status, status, b"")
+            assert {**asked[1], "Date": ""} == {**got[1], "Date": ""}
+
+
 def test_curl_gets_the_page():
     """A client that is not written in Python works too."""
     with serving() as served:
@@ -82,9 +91,9 @@ def test_there_is_no_other_page(path):
     assert headers["Server"] == "network_health"
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "HEAD", "PATCH"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH"])
 def test_there_is_no_other_method(method):
-    """Every method other than GET is refused."""
+    """Every method other than GET and HEAD is refused."""
     with serving() as served:
         status, _, body = get(served.address, method=method)
     assert status == 501

@@ -48,7 +48,7 @@ def checksums(path):
 
 
 def test_the_wheel_has_the_library_and_the_payload_and_nothing_else(built, wheel):
-    """Every tracked file of library, agent and directives, under the two names that it installs."""
+    """Every tracked file of library, agent, directives and docs/fleet, below its one name."""
     version = metadata(wheel)["Version"]
     info = f"{DISTRIBUTION}-{version}.dist-info"
     expected = {
@@ -57,7 +57,7 @@ def test_the_wheel_has_the_library_and_the_payload_and_nothing_else(built, wheel
     for name in built.files:
         if name.startswith("network_health/"):
             expected.add(name)
-        elif name.startswith(("agent/", "directives/")):
+        elif name.startswith(("agent/", "directives/", "docs/fleet/")):
             expected.add(f"network_health/swarm/payload/{name}")
     assert set(wheel.namelist()) == expected
     assert {name.partition("/")[0] for name in wheel.namelist()} == {"network_health", info}
@@ -83,7 +83,7 @@ def test_the_metadata_say_what_it_is(wheel):
     assert said["License-Expression"] == "MIT"
     assert said.get_all("License-File") == ["LICENSE"]
     assert said["Requires-Python"] == f">={VERSIONS[0]}"
-    assert {"cli", "prometheus"} <= set(said.get_all("Provides-Extra"))
+    assert {"cli", "page"} <= set(said.get_all("Provides-Extra"))
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert wheel.read(name).decode().split() == [
         *("[console_scripts]", "network-health", "=", "network_health.cli.entry:run")

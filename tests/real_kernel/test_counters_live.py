@@ -162,7 +162,7 @@ def test_the_rate_of_a_new_interface_is_not_exported(namespace):
 
     def samples(report):
         lines = exposition(report).decode().splitlines()
-        rate = "network_health_interface_transmit_bits_per_second"
+        rate = "network_health_interface_transmit_bytes_per_second"
         return [line.split()[0] for line in lines if line.startswith(rate + "{")]
 
     def unknown(report):
@@ -170,7 +170,9 @@ def test_the_rate_of_a_new_interface_is_not_exported(namespace):
 
     first, second = near.call(watch)
     assert unknown(first) == {"lo": None, "va": ["tx_rate_mbps", "rx_rate_mbps"]}
-    assert samples(first) == ['network_health_interface_transmit_bits_per_second{interface="lo"}']
+    assert samples(first) == [
+        'network_health_interface_transmit_bytes_per_second{device="lo",kind="loopback"}'
+    ]
     assert unknown(second) == {"lo": None, "va": None}
     assert len(samples(second)) == 2
     json.dumps(first.as_content(), allow_nan=False)

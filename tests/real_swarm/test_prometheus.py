@@ -101,14 +101,19 @@ def expected(report):
     }
     for interface in metrics["interfaces"]:
         name = interface["iface"]
-        want["interface_transmit_bits_per_second", name] = interface["tx_rate_mbps"] * 10**6
-        want["interface_receive_bits_per_second", name] = interface["rx_rate_mbps"] * 10**6
+        want["interface_transmit_bytes_per_second", name] = interface["tx_rate_mbps"] * 10**6 / 8
+        want["interface_receive_bytes_per_second", name] = interface["rx_rate_mbps"] * 10**6 / 8
         want["interface_up", name] = int(interface["up"])
-        want["interface_drops_total", name] = interface["drops"]
+        want["interface_transmit_errors_total", name] = interface["tx_errs"]
+        want["interface_receive_errors_total", name] = interface["rx_errs"]
     for collector, ms in metrics["check"]["collectors"].items():
         want["collector_duration_seconds", collector] = ms / 1000
-    for state, count in metrics["by_status"].items():
-        want["connections", state] = count
+    for status, count in metrics["by_status"].items():
+        want["connections", "udp" if status == "NONE" else status.lower()] = count
+    (alert,) = metrics["alerts"]
+    want["alert_value", "connections"] = alert["value"]
+    want["alert_limit", "connections"] = alert["limit"]
+    want["alert_start_timestamp_seconds", "connections"] = alert["since"]
     return want
 
 

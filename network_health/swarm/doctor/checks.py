@@ -50,7 +50,7 @@ def examine(workspace: Path | None, directive: str | None, key: str = "") -> Ite
     else:
         yield ok("workspace", str(place.path))
         yield from check_agent_files(place.path)
-        yield from check_directive(place.path, directive, key, python)
+        yield from check_directive(place.path, directive, key)
     yield from check_kept_histories()
     yield check_rights()
     yield from check_kernel()

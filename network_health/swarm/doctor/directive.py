@@ -29,10 +29,10 @@ from network_health.swarm.spawn_records import DETECTIVE
 _SERVICES = "service-manager"
 
 
-def check_directive(workspace: Path, name: str | None, key: str, python: Path) -> Iterator[Finding]:
+def check_directive(workspace: Path, name: str | None, key: str) -> Iterator[Finding]:
     """All findings about one directive of the workspace; without a name, which directives there are.
 
-    ``key`` decrypts the directive if it is encrypted. ``python`` is the one that will run the swarm.
+    ``key`` decrypts the directive if it is encrypted.
     """
     folder = workspace / "boot_directives"
     path = _path(folder, name) if name else None
@@ -62,7 +62,7 @@ def check_directive(workspace: Path, name: str | None, key: str, python: Path) -
         outcome = SettingsOutcome.of(_known(agent.config) if is_block else agent.config)
         yield from check_settings(agent, outcome)
         yield from check_reports(agent, outcome.settings, tree, workspace)
-        yield from check_export(agent.universal_id, outcome.settings, python)
+        yield from check_export(agent.universal_id, outcome.settings)
         yield from check_history(agent.universal_id, outcome.settings)
 
 

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import shlex
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from network_health.export import INSTALL_COMMAND, socket_address
+from network_health.export import socket_address
 from network_health.settings import Settings
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.own_file_path import check_file
-from network_health.swarm.doctor.python import run_python
-from network_health.swarm.errors import last_line
 
 _SUBJECT = "prometheus"
 _ANSWER_S = 2.0
@@ -27,12 +23,9 @@ _MOST_BYTES = 65536
 _AGENTS_METRIC = b"\nnetwork_health_build_info{"
 
 
-def check_export(uid: str, settings: Settings, python: Path) -> Iterator[Finding]:
-    """Findings about library, file and port of an agent that ``python`` will run; none without export."""
+def check_export(uid: str, settings: Settings) -> Iterator[Finding]:
+    """Findings about file and port of an agent; none without export."""
     path, address = settings.prometheus_textfile, settings.prometheus_listen
-    if path is None and address is None:
-        return
-    yield from _library(uid, python)
     if path is not None:
         yield check_file(_SUBJECT, uid, "prometheus_textfile", Path(path))
     if address is not None:
@@ -41,17 +34,6 @@ def check_export(uid: str, settings: Settings, python: Path) -> Iterator[Finding
             says = f"{uid}: anyone who can reach {address} can read the metrics: no password, no encryption"
             do = "let a firewall admit only Prometheus, or set prometheus_listen to 127.0.0.1"
             yield note(_SUBJECT, says, do)
-
-
-def _library(uid: str, python: Path) -> Iterator[Finding]:
-    """A fault if the agent's Python cannot import what the export needs."""
-    try:
-        done = run_python(python, "import network_health.export.metric_families")
-    except (OSError, subprocess.TimeoutExpired):  # check_library reports what is wrong with this Python
-        return
-    if done.returncode:
-        says = f"{uid}: {python} cannot export metrics: {last_line(done.stderr)}"
-        yield fault(_SUBJECT, says, f"{shlex.quote(str(python))} {INSTALL_COMMAND}")
 
 
 def _port(uid: str, address: str) -> Finding:

@@ -106,6 +106,15 @@ def test_peaks_are_sampled_between_two_checks(clock):
     assert sampled == [0, 1, 2, 2.5, 3.5, 4.5]
 
 
+def test_the_peaks_of_a_host_are_known():
+    """In a window that is too long for a peak without a sample."""
+    with Monitor() as monitor:
+        report = next(monitor.checks(3))
+    peaks = [(each.tx_peak_mbps, each.rx_peak_mbps) for each in report.interfaces if each.link.name == "lo"]
+    assert len(peaks) == 1
+    assert None not in peaks[0]
+
+
 def test_leaving_the_loop_ends_the_checks(clock):
     """A loop that is left, and begun again, has its own schedule; nothing checks in between."""
     read = []

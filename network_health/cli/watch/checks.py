@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -67,7 +68,11 @@ class CheckThread(threading.Thread):
 
 
 class ViewMonitor:
-    """A `Monitor` whose reports also have ``top_memory``, and CPU and memory in ``top_network``."""
+    """A `Monitor` whose reports also have ``top_memory``, and CPU and memory in ``top_network``.
+
+    Each process has ``script`` and ``unit``, where they are known. They are for the screen: no other report
+    has them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._details = {reader.name: reader.process_details for reader in available_readers()}
@@ -114,6 +119,23 @@ class ViewMonitor:
             if entry["net_tx_bytes"] or entry["net_rx_bytes"]
         ]
         rankings = {"top_memory": sorted(memory, key=lambda row: -row["rss_mb"])}
+        rankings["top_procs"] = [dict(row) for row in report.metrics.get("top_procs", ())]
         if "top_network" in report.metrics:
             rankings["top_network"] = sorted(network, key=lambda e: -e["net_tx_bytes"] - e["net_rx_bytes"])
+        _add_origins([row for rows in rankings.values() for row in rows])
         return rankings
+
+
+def _add_origins(rows: Sequence[dict[str, Any]]) -> None:
+    """Add what tells processes of one name apart: the script of an interpreter, the systemd unit."""
+    if sys.platform != "linux":
+        return
+    from network_health.sources import linux  # needs what only Linux has
+
+    known: dict[int, dict[str, str | None]] = {}
+    for row in rows:
+        if (pid := row["pid"]) is None:
+            continue
+        if pid not in known:
+            known[pid] = {"script": linux.read_script(pid), "unit": linux.read_container_and_unit(pid)[1]}
+        row.update(known[pid])

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from rich.cells import cell_len
 from rich.text import Text
+
+#: Between two columns.
+BETWEEN = "  "
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +69,34 @@ class Cell:
 
 
 def line(cells: Sequence[Cell]) -> Text:
-    """The cells side by side, with two spaces between them."""
+    """The cells side by side, with `BETWEEN` between them."""
     joined = Text()
     for i, cell in enumerate(cells):
         text = Text(cell.text, cell.style) if isinstance(cell.text, str) else cell.text
         text = cropped(text, cell.width)
         padding = " " * (cell.width - text.cell_len)
-        joined.append("  " if i else "").append(padding if cell.right else "")
+        joined.append(BETWEEN if i else "").append(padding if cell.right else "")
         joined.append_text(text).append("" if cell.right else padding)
     joined.rstrip()
     return joined
 
 
-def cropped(text: Text, width: int) -> Text:
-    """The text, at most ``width`` wide."""
+def cropped(text: Text, width: int, ellipsis: str = "") -> Text:
+    """The text, at most ``width`` wide; the end of one that was cut is the ``ellipsis``."""
     if text.cell_len > width:
         text = text.copy()
-        text.truncate(max(width, 0), overflow="crop")
+        text.truncate(max(width - cell_len(ellipsis), 0), overflow="crop")
+        text.append(ellipsis if width >= cell_len(ellipsis) else "")
     return text
+
+
+def beside(left: Sequence[Text], right: Sequence[Text], width: int) -> list[Text]:
+    """The lines of both next to each other, ``left`` at most ``width`` wide."""
+    lines = []
+    for one, other in zip_longest(left, right, fillvalue=Text()):
+        first = cropped(one, width)
+        lines.append(first + Text(" " * (width + len(BETWEEN) - first.cell_len)) + other)
+    return lines
 
 
 def wrapped(words: Iterable[str], width: int, gap: str = " ") -> list[str]:

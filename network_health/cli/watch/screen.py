@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from network_health.cli.watch.alerts import age, block, notices
-from network_health.cli.watch.layout import Block, cropped, heights
+from network_health.cli.watch.layout import BETWEEN, Block, beside, cropped, heights
 from network_health.cli.watch.state import ORDER_KEYS, HostData, Order, State
 from network_health.cli.watch.tables import LISTS, connections, interfaces, processes
 from network_health.cli.watch.theme import ALERT, DIM, SELECTED, Theme
@@ -28,6 +28,8 @@ _SEVERITIES = {
 _LINES_PER_CHANGE = 12
 #: A screen with so many lines has a blank line above its tables.
 _MIN_HEIGHT_FOR_BLANK_LINES = 20
+#: On a screen of so many columns the two tables of processes are side by side.
+_MIN_WIDTH_FOR_BOTH = 160
 #: A table of so many lines uses one of them to count the interfaces that it does not show.
 _MIN_HEIGHT_FOR_COUNT = 4
 #: The blocks from the top of the screen down; ``foot`` is at its bottom.
@@ -64,13 +66,15 @@ class Screen:
         if metrics.get("interfaces"):
             blocks["interfaces"] = self._interfaces(state, metrics["interfaces"], width)
         other: Order = "cpu" if state.order == "network" else "network"
-        blocks["first"] = self._processes(metrics, state.order, width)
+        blocks["first"] = self._processes(metrics, state.order, other, width)
         if "total_connections" in metrics:
             history, limit = state.shown.history, self._settings.conn_threshold
             blocks["connections"] = Block.of(connections(metrics, history, limit, width, self._theme))
         blocks["foot"] = Block.of([self._foot(state)])
-        blocks["changes"] = Block.of(self._changes(state.shown)[: max(height // _LINES_PER_CHANGE, 1)])
-        blocks["second"] = self._processes(metrics, other, width)
+        changes = self._changes(state.shown, width)
+        blocks["changes"] = Block.of(changes[: max(height // _LINES_PER_CHANGE, 1)])
+        if width < _MIN_WIDTH_FOR_BOTH:
+            blocks["second"] = Block.of(self._table(metrics, other, width), 2)
         if height >= _MIN_HEIGHT_FOR_BLANK_LINES:
             for name in ("interfaces", "first", "second"):
                 if name in blocks:
@@ -136,12 +140,20 @@ class Screen:
 
         return sorted(links, key=rank)
 
-    def _processes(self, metrics: Content, order: Order, width: int) -> Block:
+    def _processes(self, metrics: Content, order: Order, other: Order, width: int) -> Block:
+        """The processes in that order; on a wide screen those in the ``other`` order beside them."""
+        if width < _MIN_WIDTH_FOR_BOTH:
+            return Block.of(self._table(metrics, order, width), 2)
+        half = (width - len(BETWEEN)) // 2
+        tables = self._table(metrics, order, half), self._table(metrics, other, half)
+        return Block.of(beside(*tables, half), 2)
+
+    def _table(self, metrics: Content, order: Order, width: int) -> list[Text]:
         rows = metrics.get(LISTS[order], ())
         lines = processes(rows, order, width, self._theme)
         if not rows and order == "network" and metrics:
             lines.append(Text(f"  {self._why_empty(metrics)}", DIM))
-        return Block.of(lines if len(lines) > 1 else [], 2)
+        return lines if len(lines) > 1 else []
 
     def _why_empty(self, metrics: Content) -> str:
         """Why no process is listed by network."""
@@ -154,8 +166,9 @@ class Screen:
             return "not known on this system"
         return "no bytes over TCP were seen"
 
-    def _changes(self, data: HostData) -> list[Text]:
-        return [Text(f"{_clock(at)} {self._theme.printable(change)}", DIM) for at, change in data.changes]
+    def _changes(self, data: HostData, width: int) -> list[Text]:
+        lines = (Text(f"{_clock(at)} {self._theme.printable(change)}", DIM) for at, change in data.changes)
+        return [cropped(line, width, self._theme.ellipsis) for line in lines]
 
 
 def _interval(seconds: float, data: HostData) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
@@ -101,14 +102,28 @@ def processes(rows: Sequence[Content], order: Order, width: int, theme: Theme) -
             break
         kept.append(name)
     columns = [(name, *column) for name, column in _COLUMNS.items() if name in kept]
-    name_width = width - sum(column[3] + 2 for column in columns)
+    labels = _labels(rows, theme)
+    longest = max(map(cell_len, [title, *labels]))
+    name_width = min(longest, width - sum(column[3] + 2 for column in columns))
     lines = [line([Cell(title, name_width, HEAD), *(Cell(c[0], c[3], DIM, c[0] != "user") for c in columns)])]
-    for row in rows:
-        cells = [Cell(theme.printable(row["name"] or "?"), name_width)]
+    for row, label in zip(rows, labels, strict=True):
+        cells: list[Cell] = [Cell(cropped(Text(label), name_width, theme.ellipsis), name_width)]
         for name, field, form, column_width in columns:
             cells.append(Cell(_formatted(row.get(field), form, theme), column_width, right=name != "user"))
         lines.append(line(cells))
     return [cropped(each, width) for each in lines]
+
+
+def _labels(rows: Sequence[Content], theme: Theme) -> list[str]:
+    """The names of processes, each with its script; without one, the unit tells those of one name apart."""
+    counts = Counter(row["name"] for row in rows)
+    labels = []
+    for row in rows:
+        name, origin = row["name"] or "?", row.get("script")
+        if origin is None and counts[row["name"]] > 1:
+            origin = row.get("unit")
+        labels.append(theme.printable(name if origin in (None, name) else f"{name} {origin}"))
+    return labels
 
 
 def _formatted(value: object, form: str, theme: Theme) -> str:

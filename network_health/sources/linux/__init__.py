@@ -53,6 +53,7 @@ from network_health.sources.linux.protocols import read_protocols
 from network_health.sources.linux.route_changes import ChangedRoutes, RouteChanges
 from network_health.sources.linux.routes import MAX_ROUTES, Flow, Route, Rules, read_routes, read_rules
 from network_health.sources.linux.rtnetlink import LinkReader, read_links
+from network_health.sources.linux.scripts import read_script
 from network_health.sources.linux.socket_groups import (
     SocketListing,
     SocketUser,
@@ -128,6 +129,7 @@ __all__ = [
     "read_protocols",
     "read_routes",
     "read_rules",
+    "read_script",
     "read_socket_groups",
     "read_socket_groups_in",
     "read_start_time",

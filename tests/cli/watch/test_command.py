@@ -41,6 +41,26 @@ def patched(code):
     )
 
 
+def test_processes_are_told_apart_by_their_scripts(tmp_path):
+    """The view has the scripts of two busy interpreters, and nothing else of their command lines."""
+    busy = []
+    try:
+        for name in ("worker.py", "other.py"):
+            (tmp_path / name).write_text("while True: pass\n")
+            busy.append(subprocess.Popen([sys.executable, tmp_path / name, "--token", "SECRET"]))
+        with watching(*HIGH_LIMITS, *QUICK, columns=200, lines=50) as live:
+            for child, name in zip(busy, ("worker.py", "other.py"), strict=True):
+                live.until(lambda text, row=rf"python\S* {name} +{child.pid} ": re.search(row, text))
+            assert b"SECRET" not in live.written
+            assert b"token" not in live.written
+            live.press("q")
+            assert live.end() == 0
+    finally:
+        for child in busy:
+            child.kill()
+            child.wait()
+
+
 def test_this_host_and_a_key_to_quit():
     """Interfaces, connections by state and processes; ``q`` restores the terminal."""
     with socket.create_server(("127.0.0.1", 0)), watching(*HIGH_LIMITS) as live:
@@ -50,7 +70,7 @@ def test_this_host_and_a_key_to_quit():
         assert re.search(r"^Interface +out Mbps +of 1e\+06, last 4 min +in Mbps", text, re.MULTILINE)
         assert re.search(r"^Connections +\d+ .*\n.*\bLISTEN \d", text, re.MULTILINE)
         assert re.search(
-            r"^Processes by CPU .*(\n\S+ +\d+  \S+ +\d+\.\d +\d+\.\d\b.*){5}", text, re.MULTILINE
+            r"^Processes by CPU .*(\n\S.* +\d+  \S+ +\d+\.\d +\d+\.\d\b.*){5}", text, re.MULTILINE
         )
         assert live.modes != modes
         live.press("q")

@@ -192,6 +192,53 @@ def test_the_last_changes():
     assert re.search(r"change 1\n.* change 0\n", shown(BUSY, BUSY, height=40))
 
 
+def test_a_wide_screen():
+    """The two tables of processes are side by side, without a gap of blanks between their columns."""
+    text = shown(BUSY, width=200, height=30)
+    assert re.search(r"^Processes by CPU  .*sockets {2,40}Processes by network  ", text, re.MULTILINE)
+    assert re.search(r"^nginx .* 80\.5 +120\.0 {2,80}nginx .* 200\.25 ", text, re.MULTILINE)
+    assert max(map(len, re.findall(r"(?<=\S) +(?=\S)", text))) < 80
+    assert text.count("Processes by") == 2
+    narrow = shown(BUSY, width=159, height=30)
+    assert re.search(r"^Processes by CPU +pid  user ", narrow, re.MULTILINE)
+    assert narrow.index("\nProcesses by CPU") < narrow.index("\nProcesses by network")
+
+
+def test_processes_of_one_name_are_told_apart():
+    """By the script, or if there is none by the unit; a name of its own has no unit."""
+    rows = [
+        process(1, "python3", script="worker.py", unit="a.service"),
+        process(2, "python3", script="-m http.server"),
+        process(3, "postgres", script=None, unit="postgresql@14-main.service"),
+        process(4, "postgres", script=None, unit="postgresql@15-main.service"),
+        process(5, "nginx", script=None, unit="nginx.service"),
+        process(6, "tool", script="tool"),
+        process(7, "java"),
+    ]
+    text = shown(content(top_procs=rows), height=40, width=110)
+    names = re.findall(r"^(\S.*?) +\d  root", text, re.MULTILINE)
+    assert names == [
+        "python3 worker.py",
+        "python3 -m http.server",
+        "postgres postgresql@14-main.service",
+        "postgres postgresql@15-main.service",
+        "nginx",
+        "tool",
+        "java",
+    ]
+    narrow = shown(content(top_procs=rows), height=40, width=60)
+    assert re.search(r"^postgres p\S*… +3 ", narrow, re.MULTILINE)
+
+
+def test_a_long_line_of_the_log_is_cut():
+    """It ends with an ellipsis at the edge of the screen."""
+    reached = State.initial(2).after_check(result(content(), ("eth0 " + "x" * 300,)))
+    lines = [line.plain for line in Screen("h", Settings(), Theme()).lines(reached, 80, 24)]
+    (change,) = [line for line in lines if " eth0 x" in line]
+    assert len(change) == 80
+    assert change.endswith("xx…")
+
+
 def test_a_terminal_without_unicode():
     """Text is in the encoding of the terminal, and sparklines are ASCII."""
     wide = content(interfaces=[link("数据", out=50)], top_procs=[process(name="čau")])

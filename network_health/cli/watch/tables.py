@@ -119,10 +119,11 @@ def _labels(rows: Sequence[Content], theme: Theme) -> list[str]:
     counts = Counter(row["name"] for row in rows)
     labels = []
     for row in rows:
-        name, origin = row["name"] or "?", row.get("script")
-        if origin is None and counts[row["name"]] > 1:
-            origin = row.get("unit")
-        labels.append(theme.printable(name if origin in (None, name) else f"{name} {origin}"))
+        name, script = row["name"] or "?", row.get("script")
+        origin = script or (row.get("unit") if counts[row["name"]] > 1 else None)
+        label = f"{name} {origin}" if origin else name
+        # The kernel names the process of an executable script after it, and cuts that name.
+        labels.append(theme.printable(script if script and script.startswith(name) else label))
     return labels
 
 

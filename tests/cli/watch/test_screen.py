@@ -213,7 +213,8 @@ def test_processes_of_one_name_are_told_apart():
         process(4, "postgres", script=None, unit="postgresql@15-main.service"),
         process(5, "nginx", script=None, unit="nginx.service"),
         process(6, "tool", script="tool"),
-        process(7, "java"),
+        process(7, "matrixswarm-boo", script="matrixswarm-boot"),
+        process(8, "java"),
     ]
     text = shown(content(top_procs=rows), height=40, width=110)
     names = re.findall(r"^(\S.*?) +\d  root", text, re.MULTILINE)
@@ -224,6 +225,7 @@ def test_processes_of_one_name_are_told_apart():
         "postgres postgresql@15-main.service",
         "nginx",
         "tool",
+        "matrixswarm-boot",
         "java",
     ]
     narrow = shown(content(top_procs=rows), height=40, width=60)

@@ -164,6 +164,33 @@ def kept() -> Work:
     return Work(run)
 
 
+def of_interfaces() -> Work:
+    """A whole check, to compare its export with."""
+    from network_health import Monitor, Settings
+
+    monitor = Monitor(Settings.from_mapping(HEALTHY))
+    return Work(lambda: Counted(len(monitor.check().interfaces or ()), NOTE))
+
+
+def exported() -> Work:
+    """The text of one check for Prometheus; the check itself is not measured."""
+    from network_health import Monitor, Settings
+    from network_health.export.metric_families import exposition
+
+    monitor = Monitor(Settings.from_mapping(HEALTHY))
+    report = monitor.check()
+
+    def check() -> None:
+        nonlocal report
+        report = monitor.check()
+
+    def run() -> Counted:
+        text = exposition(report, 30)
+        return Counted(text.count(b"\nnetwork_health_interface_up{"), f"{len(text) / 1e6:.2f} MB of text")
+
+    return Work(run, check)
+
+
 def waking() -> Work:
     """What the sample of each second needs besides: waking up."""
     count = len(socket.if_nameindex())

@@ -45,7 +45,8 @@ HEADINGS = {
         "project reads names and addresses again only after a change, so it can need less time than the C "
         "program, which reads them in every run. *The sample of each second* is what the agent does between "
         "two checks to find the highest second of each interface. *Keeping a check in its history* is what "
-        "the setting `history` adds to a check, with its part of the summaries.",
+        "the setting `history` adds to a check, with its part of the summaries. *Its text for "
+        "Prometheus* is what `prometheus_textfile` or `prometheus_listen` adds to a check.",
     ),
     "alerts": (
         "An active alert",

@@ -131,6 +131,8 @@ IN_PYTHON: dict[str, Callable[[], Work]] = {
     "sample/interfaces": checks.sample,
     "waking/interfaces": checks.waking,
     "kept/interfaces": checks.kept,
+    "check/interfaces": checks.of_interfaces,
+    "exported/interfaces": checks.exported,
     "reference/alerts": _reference_check,
     "ours/alerts": checks.healthy,
     "between/alerts": checks.between_lookups,
@@ -214,6 +216,8 @@ PROGRAMS: dict[str, tuple[Program, ...]] = {
         _python("this project, the sample of each second", "sample", "interfaces"),
         _python("only waking up, as the agent does each second", "waking", "interfaces"),
         _python("this project, keeping a check in its history", "kept", "interfaces"),
+        _python("this project, a whole check", "check", "interfaces"),
+        _python("this project, its text for Prometheus", "exported", "interfaces"),
         Program("C program: dump of links and of addresses", "limit", "limit", ("limit_interfaces",)),
     ),
     "alerts": (

@@ -146,6 +146,13 @@ _TARGETS = (
     _Target(*_INTERFACES, _REFERENCE.format(6), 6, _less_than("reference")),
     _Target(*_INTERFACES, "at most 1 times the CPU of `ip -s link`", 1, _relative_to("tool"), at_least=False),
     _Target(*_INTERFACES, _PROGRAM.format(2), 2, _relative_to("limit"), at_least=False),
+    _Target(
+        *_INTERFACES,
+        "its text for Prometheus: at most 1 times the CPU of the whole check",
+        1,
+        _relative_to("check", "exported"),
+        at_least=False,
+    ),
     *(
         _Target(
             "interfaces", size, f"interfaces, {size}", _SAMPLES.format(most), most, _sampled_s, False, " s"

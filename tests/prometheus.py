@@ -69,10 +69,11 @@ class Prometheus:
 
 
 class NodeExporter:
-    """A node_exporter that reads ``*.prom`` in a folder and collects nothing else."""
+    """A node_exporter that reads ``*.prom`` in a folder, and collects nothing else but what is named."""
 
-    def __init__(self, folder, textfiles):
+    def __init__(self, folder, textfiles, *collectors):
         self.folder, self.textfiles = folder, textfiles
+        self.collectors = [f"--collector.{name}" for name in collectors]
         self.address = f"127.0.0.1:{free_port()}"
 
     def __enter__(self):
@@ -81,6 +82,7 @@ class NodeExporter:
             "prometheus-node-exporter",
             "--collector.disable-defaults",
             "--collector.textfile",
+            *self.collectors,
             f"--collector.textfile.directory={self.textfiles}",
             f"--web.listen-address={self.address}",
         )

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,14 @@ def test_demo(environment):
         "WARNING"
     }
     assert "Nothing is left of it." in told
+
+
+def test_fleet(environment):
+    """The rules, the dashboard and the directive are in the environment, where the command says."""
+    for line in environment.run("network-health", "fleet").splitlines():
+        name, path = line.split(maxsplit=1)
+        assert path.startswith(str(environment.bin.parent))
+        assert Path(path).stat().st_size > 100, name
 
 
 def test_toml_without_the_extra(environment):

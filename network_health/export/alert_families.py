@@ -45,13 +45,21 @@ _PORTS = (
 
 def alert_families(report: Report) -> Iterator[str]:
     """State, value, limit, start and the culprit's port of each alert."""
-    exported = sorted(report.alerts, key=lambda alert: (alert.severity != "CRITICAL", alert.since_s))
-    del exported[MAX_ALERTS:]
+    ordered = sorted(report.alerts, key=lambda alert: (alert.severity != "CRITICAL", alert.since_s))
+    # Masked subjects may be equal, and node_exporter rejects a file with two equal samples.
+    by_labels: dict[str, Alert] = {}
+    for alert in ordered:
+        by_labels.setdefault(_labels(alert.finding), alert)
+    exported = list(by_labels.values())[:MAX_ALERTS]
     yield family("alert", "1 for each active alert.", [(_state(alert), 1) for alert in exported])
-    measured = [(_labels(alert.finding, unit=unit(alert.finding)), alert.finding) for alert in exported]
-    values = [(where, in_base_unit(found, found.value)) for where, found in measured]
-    limits = [(where, in_base_unit(found, found.limit)) for where, found in measured]
-    yield family("alert_value", "Last value of each active alert, in the unit of its label.", values)
+    measured = [(_labels(alert.finding, unit=unit(alert.finding)), alert) for alert in exported]
+    values = [
+        (where, in_base_unit(alert.finding, alert.finding.value))
+        for where, alert in measured
+        if alert.state != "unknown"
+    ]
+    limits = [(where, in_base_unit(alert.finding, alert.finding.limit)) for where, alert in measured]
+    yield family("alert_value", "Value of each active alert, in the unit of its label.", values)
     yield family("alert_limit", "Limit of each active alert, in the unit of its label.", limits)
     yield family(
         "alert_start_timestamp_seconds",

@@ -144,6 +144,25 @@ def test_ports_of_a_real_report():
         assert "10.0.0" not in exposed
 
 
+def test_an_alert_that_could_not_be_measured_has_no_value():
+    """Its last value is not that of this check; the limit is known."""
+    alert = Alert(finding("tx_rate", subject="eth0"), 1.0, 1.0, active=True, state="unknown")
+    found = samples(exposition(replace(REPORTS["healthy"], alerts=(alert,))))
+    names = {key[0] for key in found if key[0].startswith("alert")}
+    assert names == {"alert", "alert_limit", "alert_start_timestamp_seconds", "alerts_left_out"}
+
+
+def test_masked_subjects_that_are_equal_are_one_sample():
+    """Prometheus takes no two samples with equal labels: the more severe alert stays."""
+    first = Alert(finding("link", subject="10.0.0.1"), 1.0, 1.0, active=True)
+    second = Alert(finding("link", subject="10.0.0.2"), 2.0, 2.0, active=True, severity="CRITICAL")
+    report = redacted(replace(REPORTS["healthy"], alerts=(first, second)), {"addresses"})
+    found = samples(exposition(report))
+    key = ("alert", ("check", "link"), ("severity", "critical"), ("subject", "<address>"))
+    assert {name: value for name, value in found.items() if name[0] == "alert"} == {key: 1}
+    assert found[("alerts_left_out",)] == 1
+
+
 def test_alerts_above_the_maximum_are_left_out_and_counted():
     """CRITICAL ones stay, then the oldest: the number of series has a bound."""
     alerts = [

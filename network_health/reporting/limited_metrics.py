@@ -54,8 +54,7 @@ def link_totals(links: Sequence[Content], settings: Settings) -> Iterator[Metric
 def host_metrics(content: Content, settings: Settings) -> Iterator[Metric]:
     """The metrics of a report that are not those of an interface."""
     metrics = content["metrics"]
-    if "total_connections" in metrics:
-        yield Metric("connections", metrics["total_connections"], "", settings.conn_threshold)
+    yield Metric("connections", metrics.get("total_connections"), "", settings.conn_threshold)
     if metrics.get("namespaces"):
         most = metrics["namespaces"][0]["connections"]
         yield Metric("container_connections", most, "", settings.container_conn_threshold)

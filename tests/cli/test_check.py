@@ -180,7 +180,7 @@ def test_an_unknown_value_is_u():
         "NETWORK OK - x | 'eth0_tx_mbps'=U;100;;0 'eth0_rx_mbps'=2.5;100;;0 'eth0_tx_errs'=0c;;;0 "
         "'eth0_rx_errs'=7c;;;0 'eth0_drops'=U;;;0 'interfaces'=1;;;0 'all_tx_mbps'=U;;;0 "
         "'all_rx_mbps'=2.5;;;0 'all_tx_errs'=0c;;;0 'all_rx_errs'=7c;;;0 'all_drops'=U;;;0 "
-        "'retransmit_percent'=U;;;0;100 'check_time'=0.005s;;;0"
+        "'connections'=U;1000;;0 'retransmit_percent'=U;;;0;100 'check_time'=0.005s;;;0"
     )
 
 

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +23,8 @@ PICTURES, README = ROOT / "docs" / "pictures", ROOT / "README.md"
 COMMAND = Path(sys.executable).parent / "network-health"
 #: Around the output of the demo.
 DEMO = ("<!-- demo -->\n```\n", "\n```\n<!-- /demo -->")
+#: In the root folder of the host of the run, which is gone with it.
+PROGRAMS = Path("/programs")
 HOST, PEER = "10.0.0.7", "10.0.0.9"
 WEB, BACKUP = (HOST, 8080), (PEER, 873)
 HOST_NAME = "web-1"
@@ -59,20 +60,27 @@ def network() -> None:
     veth(host, peer, ("eth0", "eth0"), (f"{HOST}/24", f"{PEER}/24"))
     inside = ["ip", "netns", "exec"]
     alone = ["unshare", "--uts", "--pid", "--fork", "--mount", "--mount-proc"]
-    this = [sys.executable, "-m", "bench.pictures"]
-    with (
-        subprocess.Popen([*inside, peer.name, *this, "peer"]) as far,
-        subprocess.Popen([*inside, host.name, *alone, *this, "watch"]) as near,
-    ):
-        status = near.wait()
-        far.kill()
-    if status:
-        sys.exit(status)
+    others = [
+        program("rsync", "take_backup", *inside, peer.name),
+        program("clients", "be_clients", *inside, peer.name),
+    ]
+    status = program("network-health", "watch", *inside, host.name, *alone).wait()
+    for other in others:
+        other.kill()
+    sys.exit(status)
 
 
-def peer() -> None:
-    """Take the backup, and be the clients of the web server."""
-    program("peer", take_backup)
+def program(name: str, step: str, *before: str) -> subprocess.Popen[bytes]:
+    """A process of that name that takes a step of this file: the kernel names it after a link to Python."""
+    link = PROGRAMS / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(os.path.realpath(sys.executable))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    return subprocess.Popen([*before, link, "-m", "bench.pictures", step], env=environment)
+
+
+def be_clients() -> None:
+    """Ask the web server: a few clients, then many."""
     time.sleep(5)  # until the server listens
     started_s = time.monotonic()
     clients: list[socket.socket] = []
@@ -113,13 +121,6 @@ def serve() -> None:
                     key.fileobj.sendall(bytes(600))
 
 
-def program(name: str, run: Callable[[], None]) -> None:
-    """A process of that name."""
-    if os.fork() == 0:
-        Path("/proc/self/comm").write_text(name)
-        run()
-
-
 def watch() -> None:
     """What ``network-health watch`` shows of this host."""
     from network_health import Settings
@@ -129,9 +130,8 @@ def watch() -> None:
     from network_health.cli.watch.theme import Theme
 
     socket.sethostname(HOST_NAME)
-    program("nginx", serve)
+    program("nginx", "serve")
     settings = Settings.from_mapping(SETTINGS)
-    Path("/proc/self/comm").write_text("network-health")
     checks = CheckThread(settings, 2.0, lambda: None)
     checks.start()
     state = State.initial(2.0)
@@ -139,7 +139,7 @@ def watch() -> None:
     sends = False
     while (passed_s := time.monotonic() - started_s) < PICTURE_S:
         if passed_s > BACKUP_S and not sends:
-            program("backup", send_backup)
+            program("backup", "send_backup")
             sends = True
         result = checks.results.get()
         if isinstance(result, BaseException):

@@ -14,6 +14,8 @@ need zsh zsh
 need fish fish
 need setpriv util-linux
 need curl curl
+need jq jq
+need openssl openssl
 need prometheus prometheus
 need promtool prometheus
 need prometheus-node-exporter prometheus-node-exporter

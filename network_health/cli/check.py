@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from dataclasses import replace
 
 from network_health import Monitor, Report, Settings
@@ -80,11 +79,7 @@ def one_check(settings: Settings, seconds: float) -> Report:
     monitor = Monitor(replace(settings, alert_after_checks=1))
     monitor.skip_earlier_errors()
     monitor.expect_configured_links()
-    due_s = time.monotonic() + seconds
-    while (left_s := due_s - time.monotonic()) > 0:
-        monitor.sample()
-        time.sleep(min(left_s, 1.0))
-    return monitor.check()
+    return next(monitor.checks(seconds))
 
 
 def _run(options: argparse.Namespace) -> int:

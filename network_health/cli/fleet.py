@@ -13,6 +13,7 @@ def add_to(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser = subparsers.add_parser(
         "fleet",
         help="print where the alert rules, the dashboard and the recommended directive are",
+        usage=f"network-health fleet [{'|'.join(FLEET_FILES)}]",
         description="Prints the paths of the files that come with this project for many hosts: alert rules "
         "for Prometheus and their tests, a dashboard for Grafana and a file that provisions it, and the "
         "recommended directive. They are installed together with the command.",

@@ -27,6 +27,12 @@ def test_the_page_is_current():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_has_the_usage(name):
+    """The page shows how to call each command."""
+    assert f"\n```\nnetwork-health {name}" in PAGE.read_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_examples(name):
     """The help of every command has examples, at any width of the terminal."""
     done = run(name, "--help")

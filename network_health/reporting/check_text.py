@@ -82,11 +82,13 @@ def _interfaces(metrics: Content, settings: Settings, painter: Painter) -> Itera
     yield _title("Interfaces", limits, painter)
     breached = {(alert["check"], alert["subject"]) for alert in metrics.get("alerts", ())}
     head = ("name", "state", ">out Mbps", ">in Mbps", ">speed", ">new errors", ">new drops", "addresses")
-    shown = worst_first(links, metrics, settings)[:_MAX_LINES]
-    rows = [_link(links[number], settings, breached) for number in sorted(shown)]
+    order = worst_first(links, metrics, settings)
+    rows = [_link(links[number], settings, breached) for number in sorted(order[:_MAX_LINES])]
     yield from _indented(table(head, rows, painter))
-    if len(links) > len(shown):
-        yield f"  {len(links) - len(shown)} more, without an alert and less busy"
+    if left_out := order[_MAX_LINES:]:
+        alerted = {subject for _, subject in breached}
+        count = sum(links[number]["iface"] in alerted for number in left_out)
+        yield f"  {len(left_out)} more, {f'{count} of them with an alert' if count else 'without an alert'}"
 
 
 def _link(link: Content, settings: Settings, breached: set[tuple[str, str]]) -> list[Cell]:
@@ -121,7 +123,8 @@ def _connections(metrics: Content, settings: Settings, painter: Painter) -> Iter
     yield _title(f"Connections {metrics['total_connections']}", f"limit: {settings.conn_threshold}", painter)
     states = connection_states(metrics)
     rows = [[Cell(printable(name)), Cell(str(count))] for name, count in states]
-    yield from _indented(table(("state", ">sockets"), rows, painter))
+    if rows:
+        yield from _indented(table(("state", ">sockets"), rows, painter))
 
 
 #: (column, field, format); a column that no row has is left out.

@@ -63,7 +63,16 @@ def test_long_lists_are_bounded():
     assert findings.endswith("\n  60 more findings")
     names = re.findall(r"^  (eth\d+) ", tables, re.MULTILINE)
     assert names == [f"eth{n}" for n in range(600, 1000, 10)]
-    assert "\n  960 more, without an alert and less busy\n" in tables
+    assert "\n  960 more, 60 of them with an alert\n" in tables
+    healthy = [nic(f"eth{n:03}") for n in range(100)]
+    assert "\n  60 more, without an alert\n" in str(CheckedHost().check(*healthy))
+
+
+def test_a_host_without_connections_has_no_table_of_states():
+    """Only their number, and the limit."""
+    report = CheckedHost().check(nic())
+    report = replace(report, metrics={**report.metrics, "total_connections": 0, "by_status": {}})
+    assert "\n\nConnections 0  limit: 1000\n\n" in str(report)
 
 
 def test_a_long_list_of_culprits_is_bounded():

@@ -72,6 +72,12 @@ def test_head_has_the_headers_alone():
             assert {**asked[1], "Date": ""} == {**got[1], "Date": ""}
 
 
+def test_another_page():
+    """It says where the metrics are."""
+    with serving() as served:
+        assert b"404 - The metrics are at /metrics.</p>" in get(served.address, "/")[2]
+
+
 def test_curl_gets_the_page():
     """A client that is not written in Python works too."""
     with serving() as served:

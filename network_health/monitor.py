@@ -198,7 +198,7 @@ class Monitor:
         """Endless: a check every ``interval_s`` seconds, the first after one interval, with peaks.
 
         The default is the setting ``check_interval_sec``. The time of a check, and of the loop's body, is not
-        added. Checks that are missed meanwhile are skipped. Nothing runs on when the loop is left.
+        added. A late check comes at once; others that were missed are skipped. Nothing outlasts the loop.
 
         Raises:
             SettingsError: ``interval_s`` is not allowed.

@@ -33,7 +33,7 @@ class CheckedHost:
         """Replace the settings, as a live reconfiguration does."""
         self.settings = Settings.from_mapping(config)
 
-    def check(self, *interfaces, connections=0, protocols=None, failed=(), after_s=30.0):
+    def check(self, *interfaces, connections=0, protocols=None, namespaces=None, failed=(), after_s=30.0):
         """The report of the next check, which sees all this; a ``failed`` collector sees nothing."""
         self.now_s += after_s
         snapshot = Snapshot(
@@ -44,6 +44,7 @@ class CheckedHost:
             failures=tuple(Failure(collector, "OSError: no") for collector in failed),
             cost=Cost(0.0, {}, {}),
             protocols=protocols,
+            namespaces=namespaces,
         )
         findings = evaluate(snapshot, self.settings)
         self.state, verdict = step(self.state, findings, snapshot, self.settings, self.now_s)

@@ -1,8 +1,8 @@
 """Converts a report to Prometheus' metrics. Pure.
 
 Guarantees: base units (bytes, seconds, ratios from 0 to 1). An unknown value has no sample. The number of
-label values is bounded: interfaces and alerts by a maximum, states and checks by the code; no process,
-address or user is a label.
+label values is bounded: interfaces and alerts by a maximum, states and checks by the code. No address and no
+user name is a label, and a process only as the subject of an alert about a network namespace without a name.
 """
 
 from __future__ import annotations

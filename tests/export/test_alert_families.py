@@ -7,10 +7,12 @@ import pytest
 
 from network_health.alerting import Alert
 from network_health.attribution.evidence import clause
+from network_health.collectors import observe_namespaces
 from network_health.export.alert_families import MAX_ALERTS, culprit_port, in_base_unit, unit
 from network_health.export.metric_families import exposition
-from network_health.model import Finding
+from network_health.model import Finding, Namespace, Namespaces
 from network_health.reporting import redacted
+from tests.checked_host import CheckedHost, nic
 from tests.export.test_metric_families import samples
 from tests.reporting.test_report import REPORTS
 from tests.tree import DOCS
@@ -39,6 +41,18 @@ def test_each_active_alert_has_its_samples():
     assert of_alerts == want
     healthy = samples(exposition(REPORTS["healthy"]))
     assert [key for key in healthy if key[0].startswith("alert")] == [("alerts_left_out",)]
+
+
+def test_the_subject_of_a_namespace_is_that_of_its_sentence():
+    """The only label with a process: that of a namespace that has no name of its own."""
+    own = Namespace(1, 4321, "python", tcp=7, udp=0)
+    entries = [own, Namespace(2, 4322, "nginx", container="web", tcp=6, udp=0)]
+    namespaces = observe_namespaces(Namespaces(tuple(entries)), ())
+    report = CheckedHost(container_conn_threshold=5).check(nic(), namespaces=namespaces)
+    assert {dict(key[1:])["subject"] for key in samples(exposition(report)) if key[0] == "alert_value"} == {
+        "namespace of python[4321]",
+        "container web",
+    }
 
 
 @pytest.mark.parametrize(

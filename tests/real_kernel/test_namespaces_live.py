@@ -185,7 +185,8 @@ def test_without_rights_the_connections_are_counted_without_a_culprit(namespace)
         return of_containers(report.details) == [sentence], report.metrics["culprits"]
 
     is_counted, culprits = namespace().call(watch)
-    reason = "namespace_connections: PermissionError: [Errno 1] setns: Operation not permitted"
+    refused = "Operation not permitted (setns needs CAP_SYS_ADMIN, and seccomp must allow it)"
+    reason = f"namespace_connections: PermissionError: [Errno 1] {refused}"
     assert (is_counted, culprits.keys(), {*culprits["failure"].split("; ")}) == (True, {"failure"}, {reason})
 
 

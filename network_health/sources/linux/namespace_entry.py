@@ -61,9 +61,16 @@ def _enter(pid: int, inode: int) -> None:
     try:
         if os.fstat(descriptor).st_ino != inode:
             raise ProcessLookupError(errno.ESRCH, f"process {pid} is in another network namespace now")
-        if sys.version_info >= (3, 12):
-            os.setns(descriptor, _CLONE_NEWNET)
-        elif ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"setns: {os.strerror(ctypes.get_errno())}")
+        _setns(descriptor)
+    except PermissionError as error:
+        reason = f"{error.strerror} (setns needs CAP_SYS_ADMIN, and seccomp must allow it)"
+        raise PermissionError(error.errno, reason) from None
     finally:
         os.close(descriptor)
+
+
+def _setns(descriptor: int) -> None:
+    if sys.version_info >= (3, 12):
+        os.setns(descriptor, _CLONE_NEWNET)
+    elif ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -1,8 +1,8 @@
 """Takes the pictures of the documentation, and the output of the demo: ``make pictures``, as root.
 
-The live view is that of a host made of network namespaces: its real checks of real traffic, drawn by the
-view's own code. Only the names of the host and of its programs are chosen here. The page is the one that
-``network-health page`` makes of a history of a host that does not exist (tests/history/fabricated.py).
+Both pictures are of one run, on a host made of network namespaces: real checks of real traffic. The live view
+is drawn by its own code; the page is what a browser shows of the run's history. Only the names of the host
+and of its programs are chosen here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES, README = ROOT / "docs" / "pictures", ROOT / "README.md"
@@ -30,8 +34,11 @@ WEB, BACKUP = (HOST, 8080), (PEER, 873)
 HOST_NAME = "web-1"
 #: A terminal of a usual size.
 WIDTH, HEIGHT = 100, 24
-#: Seconds from the first check to the begin of the backup, to the many clients, and to the picture.
-BACKUP_S, CLIENTS_S, PICTURE_S = 60.0, 80.0, 105.0
+HISTORY = PROGRAMS / f"{HOST_NAME}.sqlite"
+#: Seconds from the first check to the picture of the live view, and to the end of the run.
+PICTURE_S, END_S = 105.0, 420.0
+#: When the backup runs, and when there are many clients.
+BACKUP_S, CLIENTS_S = (60.0, 250.0), (80.0, 180.0)
 FEW, MANY = 12, 80
 SETTINGS = {
     "tx_threshold_mbps": 20,
@@ -39,6 +46,8 @@ SETTINGS = {
     "process_network": "always",
     "top_n_procs": 15,
     "exclude_interfaces": ["lo"],
+    "check_interval_sec": 2,
+    "history": str(HISTORY),
 }
 
 
@@ -46,7 +55,7 @@ def main() -> None:
     """Each step runs on a host of its own."""
     PICTURES.mkdir(exist_ok=True)
     isolated = [sys.executable, "tests/isolated.py", sys.executable, "-m", "bench.pictures"]
-    for step in ("network", "page", "demo"):
+    for step in ("network", "demo"):
         subprocess.run([*isolated, step], cwd=ROOT, check=True)
     for path in sorted(PICTURES.iterdir()):
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB")
@@ -67,6 +76,8 @@ def network() -> None:
     status = program("network-health", "watch", *inside, host.name, *alone).wait()
     for other in others:
         other.kill()
+    if status == 0:
+        page()
     sys.exit(status)
 
 
@@ -85,10 +96,13 @@ def be_clients() -> None:
     started_s = time.monotonic()
     clients: list[socket.socket] = []
     while True:
-        count = MANY if time.monotonic() - started_s > CLIENTS_S else FEW
+        count = MANY if is_in(CLIENTS_S, time.monotonic() - started_s) else FEW
         clients += [socket.create_connection(WEB) for _ in range(count - len(clients))]
+        while len(clients) > count:
+            clients.pop().close()
         for client in clients:
             client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            client.recv(65536)
         time.sleep(0.4)
 
 
@@ -117,8 +131,22 @@ def serve() -> None:
             for key, _ in selector.select():
                 if key.fileobj is server:
                     selector.register(server.accept()[0], selectors.EVENT_READ)
-                elif isinstance(key.fileobj, socket.socket) and key.fileobj.recv(65536):
-                    key.fileobj.sendall(bytes(600))
+                elif isinstance(key.fileobj, socket.socket):
+                    answer(selector, key.fileobj)
+
+
+def answer(selector: selectors.BaseSelector, client: socket.socket) -> None:
+    """A page for each request, until the client goes."""
+    if client.recv(65536):
+        client.sendall(bytes(600))
+    else:
+        selector.unregister(client)
+        client.close()
+
+
+def is_in(span: tuple[float, float], passed_s: float) -> bool:
+    """Whether so many seconds after the begin are in this span."""
+    return span[0] <= passed_s < span[1]
 
 
 def watch() -> None:
@@ -128,27 +156,35 @@ def watch() -> None:
     from network_health.cli.watch.screen import Screen
     from network_health.cli.watch.state import State
     from network_health.cli.watch.theme import Theme
+    from network_health.history import Recorder
 
     socket.sethostname(HOST_NAME)
     program("nginx", "serve")
     settings = Settings.from_mapping(SETTINGS)
-    checks = CheckThread(settings, 2.0, lambda: None)
+    checks = CheckThread(settings, settings.check_interval_sec, lambda: None)
     checks.start()
-    state = State.initial(2.0)
+    recorder = Recorder(PROGRAMS, settings, warn=sys.exit)
+    state = State.initial(settings.check_interval_sec)
+    shown: list[Text] = []
     started_s = time.monotonic()
-    sends = False
-    while (passed_s := time.monotonic() - started_s) < PICTURE_S:
-        if passed_s > BACKUP_S and not sends:
-            program("backup", "send_backup")
-            sends = True
+    backup: subprocess.Popen[bytes] | None = None
+    while (passed_s := time.monotonic() - started_s) < END_S:
+        if is_in(BACKUP_S, passed_s) and backup is None:
+            backup = program("backup", "send_backup")
+        if passed_s > BACKUP_S[1] and backup:
+            backup.kill()
         result = checks.results.get()
         if isinstance(result, BaseException):
             raise result
+        recorder.add(result.report)
         state = state.after_check(result)
-    draw(Screen(HOST_NAME, settings, Theme()).lines(state, WIDTH, HEIGHT))
+        if passed_s > PICTURE_S and not shown:
+            shown = Screen(HOST_NAME, settings, Theme()).lines(state, WIDTH, HEIGHT)
+    recorder.close()
+    draw(shown)
 
 
-def draw(lines: list[object]) -> None:
+def draw(lines: list[Text]) -> None:
     """The lines as a picture that loads nothing."""
     from rich._export_format import CONSOLE_SVG_FORMAT
     from rich.console import Console
@@ -164,16 +200,13 @@ def draw(lines: list[object]) -> None:
 
 def page() -> None:
     """The page as a browser shows it first."""
-    from tests.history import fabricated
     from tests.page.browser import chromium, tab
 
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
-        folder = Path(name)
-        fabricated.record(folder / "web-1.sqlite", 2 * fabricated.DAY_S)
-        arguments = ["page", "web-1.sqlite", *fabricated.RANGE, "--output", "page.html"]
-        subprocess.run([COMMAND, *arguments], cwd=folder, check=True)
+        html = Path(name) / "page.html"
+        subprocess.run([COMMAND, "page", HISTORY.name, "--output", html], cwd=PROGRAMS, check=True)
         with tab(browser, 1100, 715) as shown:
-            shown.open((folder / "page.html").as_uri())
+            shown.open(html.as_uri())
             shown.page.screenshot(path=PICTURES / "page.png")
 
 

@@ -16,7 +16,15 @@ from network_health.history.damage import LAST_TIME, find_damage
 from network_health.history.file_access import parts
 from network_health.history.kept import HistoryError, KeptAlert, KeptCheck, KeptSettings, Series
 from network_health.history.replay import kept_checks
-from network_health.history.series import Range, as_series, choose_range, levels_of_range, read_values, sum_of
+from network_health.history.series import (
+    Range,
+    as_series,
+    choose_range,
+    kept_times,
+    levels_of_range,
+    read_values,
+    sum_of,
+)
 from network_health.settings import Settings, SettingsOutcome
 
 _SERIES_OF_INTERFACES = ("tx_mbps", "rx_mbps", "tx_peak_mbps", "rx_peak_mbps", "errors", "drops", "down")
@@ -93,9 +101,10 @@ class History:
 
     @property
     def first_at(self) -> float | None:
-        """The begin of the earliest check or summary; ``None`` if there is none."""
-        rows = [self._rows(f"SELECT min(at) FROM {level.table}")[0] for level in schema.LEVELS]
-        return min((self._time(at) for (at,) in rows if at is not None), default=None)
+        """The earliest check, or begin of a summary of checks no longer kept; ``None`` if there is none."""
+        with self._readable():
+            kept = kept_times(self._db)
+        return kept and self._time(kept[0])
 
     @property
     def last_at(self) -> float | None:
@@ -234,15 +243,7 @@ class History:
     def _range(self, since: float, until: float, points: int) -> Range:
         """The range without the times before and after what is kept."""
         with self._readable():
-            edges = [
-                (at[0], at[0] + level.period_s)
-                for level in schema.LEVELS
-                for order in ("min", "max")
-                if (at := self._db.execute(f"SELECT {order}(at) FROM {level.table}").fetchone())[0]
-                is not None
-            ]
-            first = min((begin for begin, _ in edges), default=since)
-            last = max((end for _, end in edges), default=until)
+            first, last = kept_times(self._db) or (since, until)
             return choose_range(self._db, max(since, first), min(until, last + 1), points, self.interval_s)
 
     def _rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[Any]:

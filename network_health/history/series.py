@@ -83,6 +83,16 @@ def levels_of_range(db: sqlite3.Connection, preferred: Level) -> Iterator[tuple[
             last_check = max(last_check or 0, part.last_check)
 
 
+def kept_times(db: sqlite3.Connection) -> tuple[float, float] | None:
+    """From the earliest check, or begin of a summary of checks that are not kept, to the end of the last."""
+    times = []
+    for level, *part in levels_of_range(db, CHECKS):
+        sql = f"SELECT min(at), max(at) FROM {level.table} WHERE sequence BETWEEN ? AND ?"
+        begin, end = db.execute(sql, part).fetchone()
+        times += [begin, end + level.period_s]
+    return (min(times), max(times)) if times else None
+
+
 class _Part(NamedTuple):
     """The first and last sequence of a part of a level, and the first and last check of the whole level."""
 

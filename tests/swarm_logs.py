@@ -8,8 +8,6 @@ import base64
 import json
 from pathlib import Path
 
-from matrixswarm.core.class_lib.logging.logger import Logger
-
 from network_health.swarm.booting import Swarm
 
 MATRIX = Path("/matrix")
@@ -56,6 +54,9 @@ def _tail(path, key=None):
 
 def _message(line, key):
     if key and not line.startswith("{"):
+        # Not at the top: what needs no swarm is tested where the framework is not installed, too.
+        from matrixswarm.core.class_lib.logging.logger import Logger
+
         line = Logger.decrypt_log_line(line, key)
     try:
         entry = json.loads(line)

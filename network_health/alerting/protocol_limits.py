@@ -41,12 +41,12 @@ def is_known(check: str, seen: Protocols) -> bool:
     """Whether the metric of ``check`` could be measured, so that no finding means no breach.
 
     A retransmit share that was left out because of few segments counts as known. So does a resource that does
-    not exist on this host.
+    not exist on this host, if the kernel's limits can be read.
     """
     if check == "retransmits":
         return seen.out_segments_per_sec is not None
     rates = {metric[0]: metric[2] for metric in _rates(seen, Settings())}
-    return rates.get(check, 0) is not None
+    return rates[check] is not None if check in rates else seen.has_limits
 
 
 def _rates(seen: Protocols, settings: Settings) -> Iterator[_Metric]:

@@ -21,7 +21,7 @@ MIN_SEGMENTS_PER_S = 100.0
 def observe_protocols(before: ProtocolReading | None, after: ProtocolReading) -> Protocols:
     """Rates since ``before``, and the resources in use in ``after``."""
     seconds = after.at_s - before.at_s if before else 0.0
-    names = "conntrack", "orphans", "tcp_memory", "busiest_ports"
+    names = "conntrack", "orphans", "tcp_memory", "busiest_ports", "has_limits"
     in_use = Protocols(**{name: getattr(after, name) for name in names})
     if before is None or seconds < MIN_WINDOW_S:
         return in_use

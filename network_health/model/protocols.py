@@ -66,6 +66,7 @@ class ProtocolReading:
 
     A `Share` is ``None`` if the resource does not exist here. ``busiest_ports`` is ``None`` also if it was
     not requested, and if no ephemeral port is in use. ``ip`` is ``None`` if the kernel does not count it.
+    Without ``has_limits`` the kernel's limits could not be read, and no `Share` is known.
     """
 
     at_s: float
@@ -76,6 +77,7 @@ class ProtocolReading:
     tcp_memory: Share | None = None
     busiest_ports: PortUse | None = None
     ip: IpCounters | None = None
+    has_limits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Protocols:
     A rate is ``None`` without an earlier reading and after a counter reset. ``retransmit_percent`` is the
     share of TCP segments that were sent again. It is ``None`` also if too few segments were sent. The
     counts by CPU, and ``ip``, are those since the previous check. ``window_s`` is the time that they cover.
+    ``has_limits`` is that of the reading.
     """
 
     out_segments_per_sec: float | None = None
@@ -106,3 +109,4 @@ class Protocols:
     softnet_squeezed_by_cpu: Mapping[int, int] = field(default_factory=dict)
     window_s: float | None = None
     ip: IpCounters | None = None
+    has_limits: bool = True

@@ -28,6 +28,10 @@ from network_health.reporting.text import safe_text, safe_value
 from network_health.settings import Settings
 
 HEALTHY_DETAILS = "Network health within normal bounds."
+_NO_LIMITS = (
+    "connection tracking, orphans, TCP memory and ephemeral ports are not monitored: the limits of the "
+    "kernel in /proc/sys/net are not visible"
+)
 
 
 def build_report(
@@ -81,6 +85,7 @@ def _metrics(snapshot: Snapshot, settings_errors: Sequence[str]) -> dict[str, An
         metrics["top_procs"] = process_metrics(snapshot.top_processes)
     if snapshot.protocols is not None:
         metrics["protocols"] = protocol_metrics(snapshot.protocols)
+        metrics |= limits_note(snapshot.protocols)
         metrics |= traffic_metrics(snapshot.protocols, snapshot.attribution)
     if snapshot.namespaces is not None:
         metrics.update(namespace_metrics(snapshot.namespaces))
@@ -216,6 +221,11 @@ def protocol_metrics(protocols: Protocols) -> dict[str, Any]:
             **_share(busiest.ports),
         }
     return metrics
+
+
+def limits_note(protocols: Protocols) -> dict[str, str]:
+    """``metrics.protocols_note``, if the limits of the kernel could not be read."""
+    return {} if protocols.has_limits else {"protocols_note": _NO_LIMITS}
 
 
 def _share(share: Share) -> dict[str, Any]:

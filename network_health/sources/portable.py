@@ -196,5 +196,10 @@ def _command(process: psutil.Process) -> str | None:
 
 
 def boot_id() -> str:
-    """An id of the current boot, from the boot time."""
-    return f"boot-{psutil.boot_time():.0f}"
+    """An id of the current boot, from the boot time; from the clocks if psutil cannot read that."""
+    try:
+        return f"boot-{psutil.boot_time():.0f}"
+    except (OSError, RuntimeError):  # Linux without /proc/stat
+        started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        # In steps of 10 minutes, because the wall clock is corrected now and then.
+        return f"boot-{started // 600 * 600:.0f}"

@@ -12,6 +12,7 @@ from tests.tracepoints import needs_tracepoints
 
 NEWER = "use Linux 6.3 or later, if you need it"
 WITH_BTF = "use a kernel with BTF (CONFIG_DEBUG_INFO_BTF)"
+OTHER_PROCESSOR = "use a 64-bit Python on x86, ARM, RISC-V or LoongArch, if you need it"
 RIGHTS = "start the swarm as root, or give it both rights (systemd: AmbientCapabilities=CAP_BPF CAP_PERFMON)"
 
 
@@ -29,6 +30,7 @@ RIGHTS = "start the swarm as root, or give it both rights (systemd: AmbientCapab
         (FileNotFoundError(2, "no"), "[none] integrity", False, "[Errno 2] no", WITH_BTF),
         (KernelFormatError("BTF has no x"), "", True, "BTF has no x", NEWER),
         (OSError(errno.ENOSYS, "no"), "", True, "[Errno 38] no", NEWER),
+        (OSError(errno.EOPNOTSUPP, "no"), "", False, "[Errno 95] no", OTHER_PROCESSOR),
     ],
 )
 def test_what_is_missing(error, lockdown, has_btf, reason, remedy, monkeypatch, tmp_path):

@@ -133,6 +133,7 @@ def test_without_a_window_only_shares_are_known(before):
     if before and before.at_s < START.at_s - MIN_WINDOW_S:
         after = replace(after, at_s=before.at_s)
     assert observe_protocols(before, after) == Protocols(conntrack=Share(1, 4), orphans=Share(0, 9))
+    assert observe_protocols(before, replace(START, has_limits=False)).has_limits is False
 
 
 counts = st.one_of(st.none(), st.integers(0, 2**64))
@@ -244,6 +245,8 @@ def test_unknown_differs_from_quiet():
     nothing, quiet = Protocols(), Protocols(out_segments_per_sec=5.0)
     rates = set(SENTENCES) - {"conntrack", "orphans", "tcp_memory", "ephemeral_ports"}
     assert {check for check in SENTENCES if not is_known(check, nothing)} == rates
+    hidden = Protocols(out_segments_per_sec=5.0, has_limits=False)
+    assert not any(is_known(check, hidden) for check in SENTENCES.keys() - rates)
     assert is_known("retransmits", quiet)
     assert all(is_known(check, replace(BUSY, out_segments_per_sec=500.0)) for check in SENTENCES)
 

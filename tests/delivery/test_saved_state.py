@@ -5,8 +5,10 @@ import json
 import os
 import re
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -354,3 +356,15 @@ def test_without_the_kernels_boot_id_psutil_gives_one(monkeypatch, tmp_path):
             path.write_text(content)
         monkeypatch.setattr("network_health.sources.linux.boot._PATH", path)
         assert boot_id() == portable.boot_id()
+
+
+def test_without_proc_the_clocks_give_the_boot_id(monkeypatch):
+    """It is the moment of the boot, and stays the same while the wall clock is corrected by a second."""
+    now, running = 1.7e9 + 300, 86400.0
+    monkeypatch.setattr(portable.psutil, "boot_time", Mock(side_effect=FileNotFoundError))
+    monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_BOOTTIME: running}.__getitem__)
+    found = set()
+    for correction in (-1, 0, 1):
+        monkeypatch.setattr(time, "time", lambda at=now + correction: at)
+        found.add(portable.boot_id())
+    assert found == {f"boot-{(now - running) // 600 * 600:.0f}"}

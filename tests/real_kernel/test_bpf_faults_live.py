@@ -4,7 +4,9 @@ Each fault is one reason in the report, which has all that it has without the se
 """
 
 import contextlib
+import ctypes
 import errno
+import platform
 import re
 import socket
 import time
@@ -94,6 +96,25 @@ def test_bpf_is_refused(host, error, words):
     with listening(other), started(here, Sender("quic", "10.8.0.2", 20, udp=True).run):
         content = here.call(check, lambda: deny(BPF, error=error))
     require_reduced(content, f"bpf: {kind}: [Errno {error}] bpf(2) cannot create a map: {words}")
+
+
+@pytest.mark.parametrize(
+    ("machine", "pointer_bytes", "system"),
+    [("s390x", 8, "64-bit Python on s390x"), ("x86_64", 4, "32-bit Python on x86_64")],
+)
+def test_another_processor(host, machine, pointer_bytes, system):
+    """The program is for 64-bit little-endian systems: on others it is not loaded, and the report says so."""
+    here, other = host
+
+    def prepare():
+        platform.machine = lambda: machine
+        sizeof = ctypes.sizeof
+        ctypes.sizeof = lambda kind: pointer_bytes if kind is ctypes.c_void_p else sizeof(kind)
+
+    with listening(other), started(here, Sender("quic", "10.8.0.2", 20, udp=True).run):
+        content = here.call(check, prepare)
+    reason = f"OSError: [Errno 95] bpf(2) is not supported by this agent with a {system}"
+    require_reduced(content, f"bpf: {reason}")
 
 
 def require_reduced(content, reason):

@@ -9,7 +9,7 @@ import pytest
 from network_health import Monitor, Settings
 from network_health.delivery.outbox import Outbox
 from network_health.model import Interface, Link, Namespace, Namespaces, Protocols, Share
-from network_health.reporting.builder import interface_metrics, protocol_metrics
+from network_health.reporting.builder import interface_metrics, limits_note, protocol_metrics
 from network_health.reporting.namespaces import namespace_metrics
 from tests.reporting.loss_evidence import loss_evidence
 from tests.reporting.owner_evidence import owner_evidence, shared_traffic, whole_traffic
@@ -77,6 +77,7 @@ def test_every_documented_field_is_in_a_report(tmp_path):
     made["top_network"] = shared_traffic()
     made |= namespace_metrics(Namespaces((Namespace(1, 2, pod="uid", veths=("v",)),), hidden_processes=3))
     made["traffic"] = whole_traffic()
+    made |= limits_note(Protocols(has_limits=False))
     reports = [json.loads(path.read_text()) for path in GOLDEN]
     found = {path for report in (*reports, *sent, {"metrics": made}) for path, _ in fields_of(report)}
     # Every owner may have a container or a unit, although a golden report has only one of them.

@@ -62,7 +62,7 @@ from network_health.sources.linux.socket_groups import (
     read_users,
 )
 from network_health.sources.linux.sockets import read_connected_to, read_listeners
-from network_health.sources.linux.sysctl import is_forwarding
+from network_health.sources.linux.sysctl import has_limits, is_forwarding
 from network_health.sources.linux.tcp_bytes import read_tcp_bytes
 from network_health.sources.linux.udp_sockets import read_lossy_udp_sockets
 
@@ -93,6 +93,7 @@ __all__ = [
     "calls_in_namespaces",
     "container_and_unit",
     "find_owners_first_in",
+    "has_limits",
     "is_accounting",
     "is_forwarding",
     "is_running",

@@ -59,13 +59,14 @@ class CallCounter:
     """Counts in all network namespaces, until `close`.
 
     Raises:
-        OSError: the kernel refuses, or it has no such tracepoint or no BTF.
+        OSError: the kernel refuses, or it has no such tracepoint or no BTF, or the processor is another one.
         KernelFormatError: its BTF has an unknown format.
     """
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
         self._max_entries = max_entries
         self._attached: list[int] = []
+        _call_number()
         kernel, pids = _kernel_types(), _pid_namespace()
         self._map = _create_map(max_entries)
         try:
@@ -152,12 +153,18 @@ def _address(family: int, address: bytes) -> bytes:
     return address if any(address) else b""
 
 
+def _call_number() -> int:
+    """The number of bpf(2) on this system; `bpf_program` is for 64-bit little-endian systems only."""
+    number = _NUMBERS.get(platform.machine())
+    if number is None or ctypes.sizeof(ctypes.c_void_p) != 8:
+        system = f"{8 * ctypes.sizeof(ctypes.c_void_p)}-bit Python on {platform.machine()}"
+        raise OSError(errno.EOPNOTSUPP, f"bpf(2) is not supported by this agent with a {system}")
+    return number
+
+
 def _call(command: int, attributes: bytes) -> tuple[int, bytes]:
     """bpf(2): the result, negative with ``errno``, and the attributes after the call."""
-    number = _NUMBERS.get(platform.machine())
-    if number is None or struct.calcsize("P") != 8:
-        raise OSError(errno.ENOSYS, f"bpf(2) is not known on {platform.machine()}")
-    buffer = ctypes.create_string_buffer(attributes, _ATTRIBUTES_BYTES)
+    number, buffer = _call_number(), ctypes.create_string_buffer(attributes, _ATTRIBUTES_BYTES)
     result = _LIBC.syscall(number, command, buffer, _ATTRIBUTES_BYTES)
     return (result if result >= 0 else -ctypes.get_errno()), buffer.raw
 

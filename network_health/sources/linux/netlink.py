@@ -31,6 +31,7 @@ _ATTRIBUTE_TYPE = 0x3FFF  # NLA_TYPE_MASK
 _BUFFER_BYTES = 65536  # the kernel makes batches of 32 KiB at most
 _ATTEMPTS = 5
 _TIMEOUT_S = 5
+_TIMEOUT_OF_64_BITS = 66  # SO_RCVTIMEO_NEW
 
 
 def dump_request(kind: int, body: bytes) -> bytes:
@@ -208,12 +209,17 @@ def _connect(protocol: int) -> socket.socket:
     """A socket that receives only from the kernel."""
     kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
     try:
-        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _TIMEOUT_S, 0))
+        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval())
         kernel.connect((0, 0))
     except OSError:
         kernel.close()
         raise
     return kernel
+
+
+def _timeval() -> bytes:
+    """The timeout; a 32-bit Python with times of 64 bits has `_TIMEOUT_OF_64_BITS` for this option."""
+    return struct.pack("=qq" if socket.SO_RCVTIMEO == _TIMEOUT_OF_64_BITS else "@ll", _TIMEOUT_S, 0)
 
 
 def _receive(kernel: socket.socket, buffer: bytearray) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from network_health.model import PortUse, ProtocolCounters, ProtocolReading, Share
 from network_health.sources.linux import ephemeral_ports, ip_counters, proc_net
 from network_health.sources.linux.procfs import require_proc
-from network_health.sources.linux.sysctl import read_numbers
+from network_health.sources.linux.sysctl import has_limits, read_numbers
 
 _UDP = ("Udp", "UdpLite")
 
@@ -38,6 +38,7 @@ def read_protocols(with_ports: bool = False) -> ProtocolReading:
         tcp_memory=_share(tcp.get("mem"), _number("ipv4/tcp_mem")),
         busiest_ports=_busiest_ports() if with_ports else None,
         ip=ip_counters.select(tables, snmp6),
+        has_limits=has_limits(),
     )
 
 

@@ -5,6 +5,7 @@ Guarantees: nothing is left of them.
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def _remedy(error: Exception) -> str:
             "start the swarm as root, or give it both rights "
             "(systemd: AmbientCapabilities=CAP_BPF CAP_PERFMON)"
         )
+    if isinstance(error, OSError) and error.errno == errno.EOPNOTSUPP:
+        return "use a 64-bit Python on x86, ARM, RISC-V or LoongArch, if you need it"
     if not _BTF.exists():
         return "use a kernel with BTF (CONFIG_DEBUG_INFO_BTF)"
     return "use Linux 6.3 or later, if you need it"

@@ -27,7 +27,7 @@ _SOURCES = {
     "interfaces": "rtnetlink",
     "connections": "sock_diag",
     "processes": "/proc/<pid>",
-    "protocols": "/proc/net and /proc/sys/net",
+    "protocols": "/proc/net",
 }
 
 
@@ -88,6 +88,18 @@ def check_kernel() -> Iterator[Finding]:
             refusals.append(refused)
         else:
             yield _without_kernel(collector, source, refusals, portable)
+    if sys.platform == "linux" and not _has_limits():
+        says = (
+            "/proc/sys/net is not visible: connection tracking, orphans, TCP memory and ephemeral ports are "
+            "not monitored"
+        )
+        yield note("limits", says, "mount /proc without subset=pid where the swarm runs")
+
+
+def _has_limits() -> bool:
+    from network_health.sources import linux  # needs what only Linux has
+
+    return linux.has_limits()
 
 
 def _without_kernel(collector: str, source: str, refusals: list[str], portable: Readers) -> Finding:

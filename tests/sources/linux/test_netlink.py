@@ -208,6 +208,14 @@ def test_only_the_kernel_can_answer():
         other.sendto(DONE, (real.getsockname()[0], 0))
 
 
+def test_a_python_with_times_of_64_bits(monkeypatch):
+    """On 32-bit systems its option for the timeout has another number, and takes 64 bits twice."""
+    monkeypatch.setattr(socket, "SO_RCVTIMEO", 66)  # SO_RCVTIMEO_NEW, which a 64-bit kernel has as well
+    with netlink._connect(4) as real:
+        timeout = real.getsockopt(socket.SOL_SOCKET, 66, 16)
+    assert struct.unpack("=qq", timeout)[0] > 0
+
+
 def test_a_real_socket_has_a_timeout():
     """The wait for an answer is limited."""
     with netlink._connect(4) as real:

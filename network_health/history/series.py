@@ -84,12 +84,18 @@ def levels_of_range(db: sqlite3.Connection, preferred: Level) -> Iterator[tuple[
 
 
 def kept_times(db: sqlite3.Connection) -> tuple[float, float] | None:
-    """From the earliest check, or begin of a summary of checks that are not kept, to the end of the last."""
+    """From the earliest check, or begin of a summary of checks that are not kept, to the end of the last.
+
+    Raises:
+        ValueError: a time is no number.
+    """
     times = []
     for level, *part in levels_of_range(db, CHECKS):
         sql = f"SELECT min(at), max(at) FROM {level.table} WHERE sequence BETWEEN ? AND ?"
-        begin, end = db.execute(sql, part).fetchone()
-        times += [begin, end + level.period_s]
+        found = db.execute(sql, part).fetchone()
+        if not all(isinstance(at, (int, float)) for at in found):  # SQLite keeps any type in any column
+            raise ValueError("a check has no valid time")
+        times += [found[0], found[1] + level.period_s]
     return (min(times), max(times)) if times else None
 
 

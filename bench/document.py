@@ -188,7 +188,9 @@ def _exporter() -> str:
 def _target(result: TargetResult) -> tuple[str, ...]:
     if result.measured is None:
         return result.work, result.target, "", "not measured"
-    return result.work, result.target, result.measured, "reached" if result.reached else "**not reached**"
+    by_c = f"; the C program: {result.by_c}" if result.by_c else ""
+    verdict = "reached" if result.reached else f"**not reached**{by_c}"
+    return result.work, result.target, result.measured, verdict
 
 
 def _load(result: LoadResult) -> Iterator[str]:

@@ -7,20 +7,27 @@ raise at import or in ``__init__``; errors are written to ``agent.log``.
 """
 
 import contextlib
+import os
 import sys
 import time
 from pathlib import Path
 
-from matrixswarm.core.boot_agent import BootAgent
-
 try:
     from network_health import Report
     from network_health.reporting import connection_metrics, interface_metrics, process_metrics
-    from network_health.swarm import AgentService, PacketGate, SingleInstance, log_line
+    from network_health.swarm import AgentService, PacketGate, SingleInstance, framework_at, log_line
 except ImportError as error:
     MISSING = error
 else:
     MISSING = None
+
+#: Only MatrixOS has its classes there. It may run where MatrixSwarm is installed, so that does not decide.
+SITE_ROOT = Path(os.environ.get("SITE_ROOT") or "/")
+if (SITE_ROOT / "core" / "python_core").is_dir():
+    sys.path.insert(0, str(SITE_ROOT))
+    from core.python_core.boot_agent import BootAgent
+else:
+    from matrixswarm.core.boot_agent import BootAgent
 
 #: How the framework's log lines about a single packet begin.
 PACKET_LINES = ("Packet passed to ", "[PASS-PACKET]", "Failed during pass_packet", "[UNIFIED][SKIP]")
@@ -35,7 +42,8 @@ class Agent(BootAgent):
     def __init__(self):
         super().__init__()
         self.name = "NetworkHealthMonitor"
-        self.beacon = self.check_for_thread_poke("worker")
+        self.framework = None if MISSING else framework_at(SITE_ROOT)
+        self.beacon = self.check_for_thread_poke("worker", **({} if MISSING else self.framework.beacon))
         self.service = None
         if MISSING is not None:
             self.log(
@@ -90,8 +98,8 @@ class Agent(BootAgent):
         return process_metrics(self.service.monitor.processes.run().value or ())
 
     def nodes_of_role(self, role):
-        """The universal_ids of the nodes that have a role."""
-        return [node["universal_id"] for node in self.get_nodes_by_role(role)]
+        """The handler of each node that has a role, by universal_id; ``None`` if the settings name it."""
+        return self.framework.receivers(self.get_nodes_by_role(role))
 
     def pass_content(self, receiver, handler, content):
         """Pass one report to one node; whether the framework says that it did."""

@@ -12,6 +12,11 @@ from typing import Any
 
 from network_health.settings import rules
 
+#: Keys of a node's ``config`` that a framework itself reads, MatrixSwarm or MatrixOS.
+FRAMEWORK_KEYS = frozenset(
+    {"factories", "matrix_secure_verified", "role", "service-manager", "ui"}
+    | {"matrix_secure_store", "priority", "push_live_config", "rpc_router_role", "security"}
+)
 #: So many unknown keys are named; looking for a known one that is meant takes time.
 _MOST_UNKNOWN = 20
 
@@ -42,7 +47,8 @@ def allowed(name: str, value: object, rule: rules.Rule) -> Any:  # noqa: ANN401 
 
 
 def unknown_keys(keys: Sequence[object], known: tuple[str, ...]) -> Iterator[str]:
-    """A sentence for each unknown key; from `_MOST_UNKNOWN` on, one with their number."""
+    """A sentence for each unknown key but `FRAMEWORK_KEYS`; after `_MOST_UNKNOWN` one with their number."""
+    keys = [key for key in keys if key not in FRAMEWORK_KEYS]
     for key in keys[:_MOST_UNKNOWN]:
         near = difflib.get_close_matches(key[:60], known, n=1) if isinstance(key, str) else []
         hint = f"; did you mean {near[0]}?" if near else ""

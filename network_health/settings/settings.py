@@ -13,10 +13,6 @@ from network_health.settings import rules
 from network_health.settings.mistakes import SettingsError, mistake, shown, unknown_keys
 from network_health.settings.setting_fields import percent_limit, rate_limit, setting
 
-#: Keys of a node's ``config`` that the framework itself reads; they are ignored here.
-FRAMEWORK_KEYS = frozenset({"factories", "matrix_secure_verified", "role", "service-manager", "ui"})
-
-
 _MBPS = rules.threshold("Mbps")
 _CHECKS = rules.integer("a whole number of checks from 1 to 1000", minimum=1, maximum=1000)
 
@@ -287,8 +283,6 @@ class SettingsOutcome:
         refused: dict[str, str] = {}
         unknown: list[object] = []
         for key, value in config.items():
-            if key in FRAMEWORK_KEYS:
-                continue
             if key not in known:
                 unknown.append(key)
                 continue

@@ -4,6 +4,7 @@ In: a workspace, a directive, or the agent that runs in a swarm. Out: files in t
 it, and decisions for the agent.
 """
 
+from network_health.swarm import matrixd
 from network_health.swarm.agent_service import AgentService
 from network_health.swarm.booting import Swarm, launcher
 from network_health.swarm.demo import run_demo
@@ -17,6 +18,7 @@ from network_health.swarm.directive import (
 )
 from network_health.swarm.encrypted_directive import encrypt_again, encrypted_directives
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.framework import MATRIXOS, MATRIXSWARM, framework_at
 from network_health.swarm.history_files import HistoryFile, history_files
 from network_health.swarm.installation import Outcome, install, uninstall
 from network_health.swarm.log_line import log_line
@@ -31,6 +33,8 @@ __all__ = [
     "AGENT",
     "FLEET_FILES",
     "MATRIX",
+    "MATRIXOS",
+    "MATRIXSWARM",
     "AgentService",
     "HistoryFile",
     "Outcome",
@@ -43,11 +47,13 @@ __all__ = [
     "encrypt_again",
     "encrypted_directives",
     "fleet_files",
+    "framework_at",
     "history_files",
     "install",
     "is_directive",
     "launcher",
     "log_line",
+    "matrixd",
     "nodes",
     "parse_json",
     "pointed_at",

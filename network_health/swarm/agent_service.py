@@ -23,6 +23,7 @@ from network_health.settings import SettingsOutcome
 from network_health.sources import boot_id
 from network_health.swarm.config_folder import ConfigFolder
 from network_health.swarm.earlier_boot import STATE, continue_earlier_boot
+from network_health.swarm.framework import Framework
 from network_health.swarm.live_config import Identity, difference, origin, refusal, unwrap
 from network_health.swarm.ordered_delivery import OrderedDelivery
 from network_health.swarm.packet_gate import PacketGate
@@ -37,6 +38,7 @@ _BACKLOG = 90
 class Node(Protocol):
     """What the service needs of the agent that runs in the framework."""
 
+    framework: Framework
     running: bool
     encryption_enabled: bool
 
@@ -46,8 +48,8 @@ class Node(Protocol):
     def beacon(self) -> None:
         """Show the framework that the worker is alive."""
 
-    def nodes_of_role(self, role: str) -> list[str]:
-        """The universal_ids of the nodes that have a role."""
+    def nodes_of_role(self, role: str) -> Mapping[str, str | None]:
+        """The handler of each node that has a role, by universal_id; ``None`` if the settings name it."""
 
     def send_status_report(
         self, status: str, severity: str, details: str, metrics: Mapping[str, Any], timestamp: float
@@ -90,7 +92,7 @@ class AgentService:
         self._recorder = Recorder(queue, outcome.settings, node.log, self._warn)
         self._schedule = Schedule(time.monotonic() + 1, outcome.settings.check_interval_sec)
         self._delivery = OrderedDelivery(comm)
-        self._receivers = Receivers(node.nodes_of_role, comm, self._warn)
+        self._receivers = Receivers(node.framework, node.nodes_of_role, comm, self._warn)
         self._config = ConfigFolder(folder / "config")
         self._has_reported = False
         self._served: set[str] = set()
@@ -184,7 +186,9 @@ class AgentService:
         if not self._node.running:  # the agent ends, and delivering a backlog would take seconds
             return None
         self._node.beacon()
-        handler = self.monitor.settings.report_handler
+        handler = self._receivers.handler_of(receiver, self.monitor.settings.report_handler)
+        if handler is None:
+            return None
         passed = self._delivery.send(
             receiver,
             lambda: self._node.pass_content(receiver, handler, content),
@@ -199,7 +203,8 @@ class AgentService:
         return passed
 
     def _find_receivers(self) -> list[str]:
-        return self._receivers.of(self.monitor.settings.report_to_role)
+        settings = self.monitor.settings
+        return self._receivers.of(settings.report_to_role, settings.report_handler)
 
     def _warn(self, message: str) -> None:
         self._node.log(message, level="WARNING")

@@ -19,8 +19,9 @@ from pathlib import PurePosixPath
 
 from network_health.swarm.confined_folder import ConfinedFolder
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.framework import Framework
 from network_health.swarm.manifest import MANIFEST, STATE, Manifest, load_manifest
-from network_health.swarm.payload import AGENT_FOLDER, SHADOW, payload_files
+from network_health.swarm.payload import payload_files
 from network_health.swarm.workspace import Workspace
 
 _CHANGED_NAME = "changed"
@@ -51,10 +52,10 @@ def install(workspace: Workspace) -> Outcome:
     Raises:
         SwarmError: no permission, no space, or a damaged manifest.
     """
-    payload = payload_files()
+    payload = payload_files(workspace.framework)
     try:
         with ConfinedFolder(workspace.path, STATE) as files:
-            return _Installation(files).install(payload)
+            return _Installation(files, workspace.framework).install(payload)
     except OSError as error:
         raise _swarm_error(workspace, error) from error
 
@@ -67,7 +68,7 @@ def uninstall(workspace: Workspace) -> Outcome:
     """
     try:
         with ConfinedFolder(workspace.path, STATE) as files:
-            return _Installation(files).uninstall()
+            return _Installation(files, workspace.framework).uninstall()
     except OSError as error:
         raise _swarm_error(workspace, error) from error
 
@@ -82,8 +83,9 @@ def _swarm_error(workspace: Workspace, error: OSError) -> SwarmError:
 
 
 class _Installation:
-    def __init__(self, files: ConfinedFolder) -> None:
+    def __init__(self, files: ConfinedFolder, framework: Framework) -> None:
         self._files = files
+        self._agent_folder, self._shadow = framework.agent_folder, framework.shadow
         self._manifest = load_manifest(files)
         self._changed = _unused(files, f"{_CHANGED}/{time.strftime('%Y%m%d-%H%M%S')}")
         self._kept: list[str] = []
@@ -92,20 +94,20 @@ class _Installation:
     def install(self, payload: dict[str, bytes]) -> Outcome:
         removed = self._remove_files(set(self._manifest.files) - set(payload))
         originals = self._manifest.originals
-        self._restore([name for name in originals if name != AGENT_FOLDER and name not in payload])
+        self._restore([name for name in originals if name != self._agent_folder and name not in payload])
         new = self._foreign(payload)
         files = {name: _hash(content) for name, content in payload.items()}
         self._save(
             Manifest(
                 files=files,
-                originals=[name for name in originals if name == AGENT_FOLDER or name in payload] + new,
+                originals=[name for name in originals if name == self._agent_folder or name in payload] + new,
                 folders=self._manifest.folders + self._missing_folders(payload, new),
                 earlier=self._manifest.earlier if files == self._manifest.files else self._manifest.files,
             )
         )
         moved = [name for name in self._manifest.originals if self._move_away(name, is_new=name in new)]
-        if self._files.exists(SHADOW):
-            self._keep_changed(SHADOW)
+        if self._files.exists(self._shadow):
+            self._keep_changed(self._shadow)
         written = [name for name in payload if self._install_file(name, payload[name])]
         self._save(replace(self._manifest, earlier={}))
         return Outcome(tuple(written), removed, tuple(moved), tuple(self._kept))
@@ -128,7 +130,7 @@ class _Installation:
         if self._files.exists(MANIFEST):
             self._files.remove(MANIFEST)
         for run in self._files.names(_CHANGED):
-            for name in {SHADOW, *manifest.files, *manifest.originals}:
+            for name in {self._shadow, *manifest.files, *manifest.originals}:
                 self._remove_empty_above(f"{_CHANGED}/{run}/{name}")
         self._files.remove_if_empty(STATE)
 
@@ -150,7 +152,7 @@ class _Installation:
         """Paths where a file of the user is in the place of a new one; the agent's folder counts as one."""
         names: list[str] = []
         for name in payload:
-            place = _place(name)
+            place = self._place(name)
             known = self._manifest.originals + list(self._manifest.files) + self._manifest.folders + names
             if place not in known and self._files.exists(place):
                 names.append(place)
@@ -196,7 +198,9 @@ class _Installation:
         if self._manifest.is_installed(name, self._hash_of(name)):
             self._files.remove(name)
             return True
-        if _place(name) not in self._manifest.originals or self._files.exists(_backup(_place(name))):
+        if self._place(name) not in self._manifest.originals or self._files.exists(
+            _backup(self._place(name))
+        ):
             self._keep_changed(name)
         return False  # without a backup it is the original itself: not moved yet, or already restored
 
@@ -209,6 +213,13 @@ class _Installation:
         for name in names:  # also after a run that was interrupted here
             self._remove_empty_above(_backup(name))
         return back
+
+    def _place(self, name: str) -> str:
+        """What is moved away before this file is installed: the file in its place, or the agent's folder.
+
+        The whole folder, because the ``__init__.py`` of the framework's agent would hide the library.
+        """
+        return self._agent_folder if name.startswith(self._agent_folder + "/") else name
 
     def _keep_changed(self, name: str) -> None:
         self._files.move(name, f"{self._changed}/{name}")
@@ -224,14 +235,6 @@ class _Installation:
         if manifest != self._manifest:
             self._files.write(MANIFEST, manifest.to_json())
         self._manifest = manifest
-
-
-def _place(name: str) -> str:
-    """What is moved away before this file is installed: the file in its place, or the agent's whole folder.
-
-    The whole folder, because the ``__init__.py`` of the framework's agent would hide the library.
-    """
-    return AGENT_FOLDER if name.startswith(AGENT_FOLDER + "/") else name
 
 
 def _backup(name: str) -> str:

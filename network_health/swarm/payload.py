@@ -13,13 +13,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from network_health.settings import Settings
+from network_health.swarm.directive import Directive, read_directive
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.framework import MATRIXOS, MATRIXSWARM, Framework
 
 DISTRIBUTION = "matrixswarm-network-health"
-AGENT_FOLDER = "agent/network_health"
-#: The framework's own agent has this file; it would hide the library, which has the same name.
-SHADOW = f"{AGENT_FOLDER}/__init__.py"
-
 #: The files for many hosts, below `payload_root`, by the name that `fleet_files` gives them.
 FLEET_FILES = {
     "rules": "docs/fleet/rules.yml",
@@ -30,8 +29,9 @@ FLEET_FILES = {
 }
 
 _HERE = Path(__file__).resolve().parent
-#: Where each part of the payload goes in a workspace.
-_PLACES = {"agent": "agent", "directives": "boot_directives"}
+_PARTS = ("agent", "directives")
+#: Where the directives go in a workspace.
+_DIRECTIVES = "boot_directives"
 
 
 def payload_root() -> Path:
@@ -41,7 +41,7 @@ def payload_root() -> Path:
         SwarmError: this installation does not have them.
     """
     for root in (_HERE / "payload", _HERE.parents[1]):
-        if all((root / part).is_dir() for part in _PLACES):
+        if all((root / part).is_dir() for part in _PARTS):
             return root
     raise SwarmError(f"this installation does not have the agent's files: install {DISTRIBUTION} again")
 
@@ -66,16 +66,34 @@ def source() -> str:
     return path if urlsplit(url).scheme == "file" and Path(path).exists() else DISTRIBUTION
 
 
-def payload_files() -> dict[str, bytes]:
+def payload_files(framework: Framework = MATRIXSWARM) -> dict[str, bytes]:
     """Content by path relative to the workspace: ``{"agent/network_health/network_health.py": b"…"}``.
 
     Raises:
         SwarmError: this installation does not have them.
     """
     root = payload_root()
-    return {
-        f"{place}/{path.relative_to(root / part).as_posix()}": path.read_bytes()
-        for part, place in _PLACES.items()
-        for path in sorted((root / part).rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+    files = {
+        f"{framework.agents}/{path.relative_to(root / 'agent').as_posix()}": path.read_bytes()
+        for path in _files_below(root / "agent")
     }
+    for path in _files_below(root / "directives"):
+        if framework is MATRIXOS:  # it boots JSON only
+            files[f"{_DIRECTIVES}/{path.stem}.json"] = _for_matrixos(read_directive(path))
+        else:
+            files[f"{_DIRECTIVES}/{path.name}"] = path.read_bytes()
+    return files
+
+
+def _files_below(folder: Path) -> list[Path]:
+    paths = sorted(folder.rglob("*"))
+    return [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
+
+
+def _for_matrixos(directive: Directive) -> bytes:
+    """The JSON of one of this project's directives, whose roles get the handler of the settings."""
+    handler = Settings().report_handler
+    for node in directive["children"]:
+        for service in node["config"].get("service-manager", ()):
+            service["role"] = [MATRIXOS.role_entry(role, handler) for role in service["role"]]
+    return json.dumps(directive, indent=2).encode() + b"\n"

@@ -1,6 +1,7 @@
-"""Finds a MatrixSwarm workspace as the framework does, and checks that it is one.
+"""Finds a workspace as the framework does, and checks that it is one.
 
-From ``find_swarm_pointer`` and ``matrixswarm_dirs_valid`` of the framework's ``site_boot.py``.
+From ``find_swarm_pointer`` and ``matrixswarm_dirs_valid`` of MatrixSwarm's ``site_boot.py``. The workspace of
+MatrixOS is its own folder.
 
 Guarantees: reads only. For any path, pointer and map, the result is a workspace or a `SwarmError`.
 """
@@ -14,11 +15,14 @@ from pathlib import Path
 
 from network_health.swarm.encrypted_directive import directive_files
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.framework import MATRIXOS, Framework, framework_at
+from network_health.swarm.matrix_root import MATRIX
 from network_health.swarm.untrusted_file import read_regular_file
 
 _POINTER = ".swarm"
 _GLOBAL_POINTER = ".matrixswarm_pointer"
 _MAP = ".matrix"
+_MATRIXOS_PARTS = ("agents/python_core", "boot_directives", "scripts/matrixd")
 _PARTS = ("agent", "boot_directives", "certs/https_certs", "certs/socket_certs")
 #: Raised for an invalid path: too long, a loop of links, with a NUL, or in the home of an unknown user.
 _PATH_ERRORS = (OSError, RuntimeError, ValueError)
@@ -29,6 +33,11 @@ class Workspace:
     """A folder that the framework boots from; ``path`` is absolute, without symbolic links."""
 
     path: Path
+
+    @property
+    def framework(self) -> Framework:
+        """The framework that boots from it."""
+        return framework_at(self.path)
 
     @classmethod
     def at(cls, folder: Path) -> Workspace:
@@ -41,7 +50,9 @@ class Workspace:
         try:
             if not path.is_dir():
                 raise SwarmError(f"{path} is not a folder")
-            missing = [part for part in (_MAP, *_PARTS) if not (path / part).exists()]
+            framework = framework_at(path)
+            parts = _MATRIXOS_PARTS if framework is MATRIXOS else (_MAP, *_PARTS)
+            missing = [part for part in parts if not (path / part).exists()]
         except PermissionError as error:
             raise SwarmError(
                 f"{path} cannot be read by this user: run this as root or as its owner"
@@ -49,7 +60,9 @@ class Workspace:
         except _PATH_ERRORS as error:
             raise SwarmError(f"{path} cannot be a workspace: {error}") from error
         if missing:
-            raise SwarmError(f"{path} is not a MatrixSwarm workspace: it has no {', '.join(missing)}")
+            raise SwarmError(f"{path} is not a {framework.name} workspace: it has no {', '.join(missing)}")
+        if framework is MATRIXOS:
+            return cls(path)
         home = _install_path(path / _MAP)
         if _resolved(home) != path:
             raise SwarmError(
@@ -59,7 +72,7 @@ class Workspace:
 
     @classmethod
     def default(cls) -> Workspace:
-        """The workspace that a boot from the current folder would use.
+        """The workspace that a boot from the current folder would use; else that of MatrixOS, ``/matrix``.
 
         Raises:
             SwarmError: no pointer names a folder, or the folder is not a workspace.
@@ -69,6 +82,8 @@ class Workspace:
         except OSError as error:
             raise SwarmError(f"the current folder cannot be read: {error.strerror}") from error
         found = _pointer(here)
+        if found is None and framework_at(MATRIX) is MATRIXOS:
+            return cls.at(MATRIX)
         if found is None:
             raise SwarmError(
                 f"no {_POINTER} file here or above and no ~/{_GLOBAL_POINTER} names a workspace; "

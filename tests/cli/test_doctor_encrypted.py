@@ -157,7 +157,7 @@ def test_without_the_key(workspace, directive):
     for words, says in (([], "is encrypted"), (["--key", "x"], "cannot be decrypted with this key")):
         ((subject, said, do),) = faults(run_here("doctor", workspace, "--directive", "mine.json", *words))
         assert (subject, says in said) == ("directive", True)
-        assert do == "add --key with the key that matrixswarm-encrypt-directive printed"
+        assert do == "add --key with the key that it was encrypted with"
 
 
 @pytest.mark.parametrize("key", ["x", "AAAA", "A" * 43 + "=", "\u00e4", "\udcff"])

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from network_health.history import FILE_NAME, History, HistoryError
+from network_health.swarm import MATRIXSWARM
 from network_health.swarm.agent_service import AgentService
 from network_health.swarm.packet_gate import PacketGate
 
 
 class Node:
     """A fake node; ``passed`` are the reports that it accepted."""
+
+    framework = MATRIXSWARM
 
     def __init__(self):
         self.running, self.encryption_enabled = True, False
@@ -27,7 +30,7 @@ class Node:
         self.beacons += 1
 
     def nodes_of_role(self, role):
-        return self.receivers
+        return dict.fromkeys(self.receivers)
 
     def send_status_report(self, status, severity, details, metrics, timestamp):
         from network_health import Report

@@ -189,7 +189,7 @@ def test_a_newer_version_replaces_an_older_one(workspace, monkeypatch):
     install(workspace)
     deep = "agent/forensic_detective/factory/deep/er/__init__.py"
     newer = {AGENT: b"# newer\n", deep: b"", "boot_directives/another.py": b"# new\n"}
-    monkeypatch.setattr(installation, "payload_files", lambda: newer)
+    monkeypatch.setattr(installation, "payload_files", lambda _: newer)
     outcome = install(workspace)
     assert sorted(outcome.written) == sorted(newer)
     assert DEMO in outcome.removed

@@ -45,7 +45,7 @@ def small_workspace(path):
 def newer_install(workspace):
     """Install a version that has other files."""
     kept = {name: content + b"# newer\n" for name, content in payload_files().items() if name != DEMO}
-    installation.payload_files = lambda: kept | {"agent/forensic_detective/factory/deep/__init__.py": b""}
+    installation.payload_files = lambda _: kept | {"agent/forensic_detective/factory/deep/__init__.py": b""}
     try:
         return install(workspace)
     finally:

@@ -16,19 +16,18 @@ from network_health.swarm.directive import AGENT, Node, unread_parts
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.encrypted_directive import encrypt_again, encrypted_directives
 from network_health.swarm.errors import SwarmError
-from network_health.swarm.framework import framework_folder
-from network_health.swarm.payload import AGENT_FOLDER, payload_files
+from network_health.swarm.framework import MATRIXOS, MATRIXSWARM, framework_at, framework_folder
+from network_health.swarm.payload import payload_files
 from network_health.swarm.untrusted_file import read_regular_file
 
 _SUBJECT = "source"
 _THIS = "this version"
-_FILE = f"{AGENT_FOLDER}/{AGENT}.py"
 
 
 def check_sources(tree: Sequence[Node], workspace: Path, path: Path) -> Iterator[Finding]:
     """Whether each node of the directive ``path`` starts, and each node of this agent with this version."""
     again = f"remove src_embed and hash_bang from the nodes of {path.name}"
-    if path.suffix == ".json":
+    if path.suffix == ".json" and framework_at(workspace) is not MATRIXOS:
         again = f"encrypt it again: {encrypt_again(workspace, path)}"
     for node in tree:
         if node.src_embed is not None or node.hash_bang:
@@ -83,11 +82,16 @@ def source_of(node: Node, workspace: Path) -> bytes:
         SwarmError: there is none, or it cannot be read.
     """
     if node.src_embed is None:
-        return read_regular_file(workspace / "agent" / node.agent / f"{node.agent}.py")
+        return read_regular_file(agents_folder(workspace) / node.agent / f"{node.agent}.py")
     try:
         return base64.b64decode(node.src_embed)  # type: ignore[arg-type]
     except (ValueError, TypeError) as error:
         raise SwarmError(f"its src_embed is not Base64: {error}") from error
+
+
+def agents_folder(workspace: Path) -> Path:
+    """The folder of the agents' sources."""
+    return workspace / framework_at(workspace).agents
 
 
 def _version(node: Node, hash_: object) -> str:
@@ -98,8 +102,9 @@ def _version(node: Node, hash_: object) -> str:
 
 def _hashes() -> dict[str, str]:
     """The hashes of the known sources of this agent."""
-    sources = {_THIS: payload_files()[_FILE]}
-    framework = framework_folder()
-    if framework is not None:
-        sources["the stock version"] = read_regular_file(framework / _FILE)
+    file = f"{MATRIXSWARM.agent_folder}/{AGENT}.py"
+    sources = {_THIS: payload_files()[file]}
+    package = framework_folder()
+    if package is not None:
+        sources["the stock version"] = read_regular_file(package / file)
     return {name: hashlib.sha256(source).hexdigest() for name, source in sources.items()}

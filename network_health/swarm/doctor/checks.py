@@ -10,6 +10,7 @@ import ast
 import json
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,15 +24,18 @@ from network_health.swarm.doctor.host import check_kernel, check_matrix, check_r
 from network_health.swarm.doctor.namespaces import check_namespaces
 from network_health.swarm.doctor.python import run_python, swarm_python
 from network_health.swarm.errors import SwarmError, last_line
-from network_health.swarm.payload import AGENT_FOLDER, SHADOW, payload_files, source
+from network_health.swarm.framework import CORE, MATRIXOS, MATRIXSWARM, framework_at
+from network_health.swarm.payload import payload_files, source
 from network_health.swarm.untrusted_file import read_regular_file
 from network_health.swarm.workspace import Workspace
 
-_AGENT_FILE = f"{AGENT_FOLDER}/network_health.py"
-#: Run by the swarm's Python: imports the modules that are its arguments, and prints where the library is.
+_AGENT_FILE = "network_health.py"
+#: Run by the swarm's Python: imports the modules that are its arguments, after the folders to import from,
+#: and prints where the library is.
 _PROBE = (
-    "import importlib, json, sys; [importlib.import_module(name) for name in sys.argv[1:]]; "
-    "import network_health; print(json.dumps([network_health.__file__, sys.version.split()[0]]))"
+    "import importlib, json, sys; sys.dont_write_bytecode = True; import network_health; "
+    "sys.path[:0] = json.loads(sys.argv[1]); [importlib.import_module(name) for name in sys.argv[2:]]; "
+    "print(json.dumps([network_health.__file__, sys.version.split()[0]]))"
 )
 
 
@@ -40,15 +44,18 @@ def examine(workspace: Path | None, directive: str | None, key: str = "") -> Ite
 
     ``None`` means the default workspace, or no directive; ``key`` is that of an encrypted directive.
     """
-    python = swarm_python()
-    yield check_library(python)
     try:
         place = Workspace.at(workspace) if workspace else Workspace.default()
     except SwarmError as error:
+        yield check_library(swarm_python())
         do = "make one with `matrixswarm-boot --init`, or name " + ("another" if workspace else "yours")
         yield fault("workspace", str(error), f"{do}: network-health doctor WORKSPACE")
     else:
-        yield ok("workspace", str(place.path))
+        if place.framework is MATRIXOS:
+            yield check_library(Path(sys.executable), place.path)
+        else:
+            yield check_library(swarm_python())
+        yield ok("workspace", f"{place.path}, of {place.framework.name}")
         yield from check_agent_files(place.path)
         yield from check_directive(place.path, directive, key)
     yield from check_kept_histories()
@@ -60,11 +67,17 @@ def examine(workspace: Path | None, directive: str | None, key: str = "") -> Ite
     yield check_matrix()
 
 
-def check_library(python: Path) -> Finding:
-    """Whether ``python`` imports all that the agent's file imports, and from where."""
+def check_library(python: Path, matrixos: Path | None = None) -> Finding:
+    """Whether ``python`` imports all that the agent's file imports, and from where.
+
+    ``matrixos`` is the folder of MatrixOS, if that is the framework.
+    """
     install = f"{shlex.quote(str(python))} -m pip install {shlex.quote(source())}"
     try:
-        done = run_python(python, _PROBE, *_imported_by_the_agent())
+        # As for an agent that MatrixOS starts: SITE_ROOT, and its PYTHONPATH.
+        folders = [str(matrixos), str(matrixos / "core")] if matrixos else []
+        package = CORE.parts[0] if matrixos else "matrixswarm"
+        done = run_python(python, _PROBE, json.dumps(folders), *_imported_by_the_agent(package))
         if done.returncode:
             reason = last_line(done.stderr)
             return fault("library", f"{python} cannot import what the agent needs: {reason}", install)
@@ -81,23 +94,25 @@ def check_library(python: Path) -> Finding:
     return ok("library", f"{python} (Python {version}) imports the library and the framework")
 
 
-def _imported_by_the_agent() -> list[str]:
-    """The modules of the library and of the framework that the agent's file imports."""
-    tree = ast.parse(payload_files()[_AGENT_FILE])
+def _imported_by_the_agent(framework: str) -> list[str]:
+    """The modules of the library and of the package ``framework`` that the agent's file imports."""
+    tree = ast.parse(payload_files()[f"{MATRIXSWARM.agent_folder}/{_AGENT_FILE}"])
     names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    return [name for name in names if name.split(".")[0] in {"matrixswarm", "network_health"}]
+    return [name for name in names if name.split(".")[0] in {framework, "network_health"}]
 
 
 def check_agent_files(workspace: Path) -> Iterator[Finding]:
     """Whether the workspace has this version's agents, and nothing that hides the library from them."""
     do = f"network-health install {shlex.quote(str(workspace))}"
+    framework = framework_at(workspace)
     try:
-        wanted = {name: data for name, data in payload_files().items() if name.startswith("agent/")}
+        files = payload_files(framework).items()
+        wanted = {name: data for name, data in files if name.startswith(f"{framework.agents}/")}
         wrong = [
             f"{name} {state}" for name, data in wanted.items() if (state := _state(workspace / name, data))
         ]
-        if (workspace / SHADOW).exists():
-            wrong.append(f"{SHADOW} hides the library from the agent")
+        if (workspace / framework.shadow).exists():
+            wrong.append(f"{framework.shadow} hides the library from the agent")
     except (SwarmError, OSError) as error:
         if isinstance(error, PermissionError) or isinstance(error.__cause__, PermissionError):
             do = "run this as root, or as the user that boots the swarm"
@@ -106,7 +121,7 @@ def check_agent_files(workspace: Path) -> Iterator[Finding]:
     if wrong:
         yield fault("agent", ", ".join(wrong), do)
     else:
-        yield ok("agent", f"{_AGENT_FILE} has this version")
+        yield ok("agent", f"{framework.agent_folder}/{_AGENT_FILE} has this version")
 
 
 def _state(path: Path, wanted: bytes) -> str:

@@ -1,7 +1,4 @@
-"""Checks a directive before it is booted, without running it.
-
-Which node holds a role is decided as in ``get_nodes_by_role`` and ``get_service_managers`` of the framework.
-"""
+"""Checks a directive before it is booted, without running it."""
 
 from __future__ import annotations
 
@@ -9,24 +6,22 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from network_health.settings import Settings, SettingsOutcome
+from network_health.swarm import matrixd
 from network_health.swarm.directive import AGENT, Node, nodes, read_directive, unread_parts
 from network_health.swarm.doctor.agent_source import check_encrypted, check_sources
 from network_health.swarm.doctor.export import check_export
 from network_health.swarm.doctor.finding import Finding, fault, note, ok
 from network_health.swarm.doctor.handler import check_handler
 from network_health.swarm.doctor.history import check_history
+from network_health.swarm.doctor.roles import SERVICES, handler_of, has_role, known_config, lacks_handler
 from network_health.swarm.encrypted_directive import directive_files, is_encrypted_file
 from network_health.swarm.errors import SwarmError
-from network_health.swarm.framework import framework_folder
+from network_health.swarm.framework import MATRIXOS, framework_at, framework_folder
 from network_health.swarm.receivers import SETTLE_S
 from network_health.swarm.spawn_records import DETECTIVE
-
-_SERVICES = "service-manager"
 
 
 def check_directive(workspace: Path, name: str | None, key: str) -> Iterator[Finding]:
@@ -34,23 +29,23 @@ def check_directive(workspace: Path, name: str | None, key: str) -> Iterator[Fin
 
     ``key`` decrypts the directive if it is encrypted.
     """
-    folder = workspace / "boot_directives"
-    path = _path(folder, name) if name else None
+    folder, suffix = workspace / "boot_directives", _suffix(workspace)
+    path = _path(folder, name, suffix) if name else None
     yield from check_encrypted(workspace, path)
     if path is None:
-        yield _choice(folder)
+        yield _choice(folder, suffix)
         return
     try:
         directive = read_directive(path, key)
     except SwarmError as error:
-        known = ", ".join(_directives(folder)) or "none runs this agent"
+        known = ", ".join(_directives(folder, suffix)) or "none runs this agent"
         do = f"name a directive of {folder}: {known}"
         if is_encrypted_file(path):
-            do = "add --key with the key that matrixswarm-encrypt-directive printed"
+            do = "add --key with the key that it was encrypted with"
         yield fault("directive", str(error), do)
         return
     tree = list(nodes(directive))
-    yield from check_places(path)
+    yield from check_places(workspace, path)
     yield from check_sources(tree, workspace, path)
     yield from check_configs(tree)
     agents = [node for node in tree if node.agent == AGENT]
@@ -59,24 +54,30 @@ def check_directive(workspace: Path, name: str | None, key: str) -> Iterator[Fin
         yield fault("directive", f"no node of {path.name} runs {AGENT}", f"add {node} to its children")
     for agent in agents:
         is_block = isinstance(agent.config, Mapping) or bool(unread_parts(agent.config))
-        outcome = SettingsOutcome.of(_known(agent.config) if is_block else agent.config)
+        outcome = SettingsOutcome.of(known_config(agent.config) if is_block else agent.config)
         yield from check_settings(agent, outcome)
         yield from check_reports(agent, outcome.settings, tree, workspace)
         yield from check_export(agent.universal_id, outcome.settings)
         yield from check_history(agent.universal_id, outcome.settings)
 
 
-def _path(folder: Path, name: str) -> Path:
+def _suffix(workspace: Path) -> str:
+    """How the names of directives end that are not encrypted."""
+    return ".json" if framework_at(workspace) is MATRIXOS else ".py"
+
+
+def _path(folder: Path, name: str, suffix: str) -> Path:
     """The absolute path of a directive: a name as ``matrixswarm-boot --directive`` takes it, or a file."""
-    file = name if name.endswith(".json") else f"{name.removesuffix('.py')}.py"
+    file = name if name.endswith(".json") else f"{name.removesuffix(suffix)}{suffix}"
     of_workspace, path = folder / file, Path(name)
     is_path = "/" in name or (os.path.isfile(path) and not os.path.isfile(of_workspace))
     return path.absolute() if is_path else of_workspace
 
 
-def _directives(folder: Path) -> list[str]:
+def _directives(folder: Path, suffix: str) -> list[str]:
     """The names of the directives that have a node of this agent."""
-    return [path.stem for path in directive_files(folder, ".py") if path.is_file() and _runs_the_agent(path)]
+    files = directive_files(folder, suffix)
+    return [path.stem for path in files if path.is_file() and _runs_the_agent(path)]
 
 
 def _runs_the_agent(path: Path) -> bool:
@@ -86,8 +87,8 @@ def _runs_the_agent(path: Path) -> bool:
         return False
 
 
-def _choice(folder: Path) -> Finding:
-    known = _directives(folder)
+def _choice(folder: Path, suffix: str) -> Finding:
+    known = _directives(folder, suffix)
     if not known:
         do = f'write one with a node of "name": "{AGENT}"; network_health_demo is an example'
         return note("directive", f"no directive in {folder} runs {AGENT}", do)
@@ -98,9 +99,12 @@ def _choice(folder: Path) -> Finding:
     )
 
 
-def check_places(path: Path) -> Iterator[Finding]:
+def check_places(workspace: Path, path: Path) -> Iterator[Finding]:
     """How the directive boots: encrypted, unless the framework's package contains it, too."""
     framework = framework_folder()
+    if framework_at(workspace) is MATRIXOS:
+        yield ok("boot", f"{path.stem} boots with matrixd", matrixd.boot(workspace, path, "NAME"))
+        return
     if path.suffix != ".py" or framework is None:
         return
     in_package = framework / "boot_directives" / path.name
@@ -123,9 +127,9 @@ def check_configs(tree: Sequence[Node]) -> Iterator[Finding]:
         if config is None:
             says = f'{node.universal_id} has "config": None: no child node of the swarm will start'
             yield fault("config", says, f'write "config": {{}} in {node.universal_id}')
-        elif isinstance(config, Mapping) and not _is_services(config.get(_SERVICES, [])):
-            says = f"{node.universal_id} has a {_SERVICES} that is not a list of blocks: no role can be found"
-            yield fault("config", says, f'write "{_SERVICES}": [{{"role": ["a.role"]}}]')
+        elif isinstance(config, Mapping) and not _is_services(config.get(SERVICES, [])):
+            says = f"{node.universal_id} has a {SERVICES} that is not a list of blocks: no role can be found"
+            yield fault("config", says, f'write "{SERVICES}": [{{"role": ["a.role"]}}]')
     for uid, count in Counter(node.universal_id for node in tree).items():
         if count > 1:
             says = (
@@ -165,8 +169,15 @@ def check_reports(
 ) -> Iterator[Finding]:
     """Whether some node receives the agent's reports, and has the handler for them."""
     role, uid = settings.report_to_role, agent.universal_id
-    do = f'add to the config of the node that is to get the reports: "{_SERVICES}": [{{"role": ["{role}"]}}]'
-    receivers = [node for node in tree if node.universal_id != uid and _holds(node, role)]
+    framework = framework_at(workspace)
+    entry = framework.role_entry(role, settings.report_handler)
+    do = f'add to the config of the node that is to get the reports: "{SERVICES}": [{{"role": ["{entry}"]}}]'
+    others = [node for node in tree if node.universal_id != uid]
+    receivers = [node for node in others if has_role(node, role, framework)]
+    for node in others:
+        if lacks_handler(node, role, framework):
+            says = f"{node.universal_id} has the role {role!r} without a handler: {framework.name} ignores it"
+            yield note("reports", says, f'write "{entry}"')
     if not receivers and role == Settings().report_to_role:
         receivers = [node for node in tree if node.agent == DETECTIVE]
         if receivers:
@@ -176,25 +187,5 @@ def check_reports(
     if not receivers:
         yield fault("reports", f"no node has the role {role!r}: no report of {uid} will be delivered", do)
     for node in receivers:
-        yield check_handler(node, settings.report_handler, workspace)
-
-
-def _holds(node: Node, role: str) -> bool:
-    patterns = [pattern.strip() for pattern in role.split(",") if pattern.strip()]
-    services = _listed(_known(node.config).get(_SERVICES))
-    entries = [
-        e for service in services if isinstance(service, Mapping) for e in _listed(service.get("role"))
-    ]
-    roles = [name.strip() for entry in entries if isinstance(entry, str) for name in entry.split(",")]
-    return any(fnmatch(name, pattern) for name in roles for pattern in patterns)
-
-
-def _listed(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _known(config: object) -> Mapping[Any, Any]:
-    """The parts of a config that are known without running the directive."""
-    if not isinstance(config, Mapping):
-        return {}
-    return {key: value for key, value in config.items() if not unread_parts(value)}
+        handler = handler_of(node, role, framework, settings.report_handler)
+        yield check_handler(node, handler or settings.report_handler, workspace)

@@ -1,7 +1,8 @@
 """Checks whether a node has the handler for the agent's reports, without running its agent.
 
 The handlers of a node are the functions that its agent's source defines, the modules in its agent's
-``factory``, and the methods of the framework's own class.
+``factory``, and the methods of the framework's own class. With MatrixOS, only the functions and methods whose
+name begins with ``cmd_``.
 """
 
 from __future__ import annotations
@@ -9,29 +10,37 @@ from __future__ import annotations
 from pathlib import Path
 
 from network_health.swarm.directive import Node
-from network_health.swarm.doctor.agent_source import source_of
+from network_health.swarm.doctor.agent_source import agents_folder, source_of
 from network_health.swarm.doctor.finding import Finding, fault, ok
 from network_health.swarm.errors import SwarmError
-from network_health.swarm.framework import framework_folder
+from network_health.swarm.framework import CORE, MATRIXOS, framework_at, framework_folder
 from network_health.swarm.python_source import functions
 from network_health.swarm.untrusted_file import read_regular_file
+
+_COMMAND = "cmd_"
 
 
 def check_handler(node: Node, handler: str, workspace: Path) -> Finding:
     """Whether ``node``, which receives the reports, has ``handler``."""
-    folder = workspace / "agent" / node.agent
+    framework, folder = framework_at(workspace), agents_folder(workspace) / node.agent
     source = folder / f"{node.agent}.py"
     factory = folder / "factory" / handler.split(".")[-1]
     try:
         known = functions(source, source_of(node, workspace))
-        elsewhere = factory.is_dir() or factory.with_suffix(".py").exists() or handler in _inherited()
+        known_elsewhere = handler in _inherited(workspace)
+        if framework is MATRIXOS:
+            known = {name for name in known if name.startswith(_COMMAND)}
+            known_elsewhere &= handler.startswith(_COMMAND)
+        elif not known_elsewhere:
+            known_elsewhere = factory.is_dir() or factory.with_suffix(".py").exists()
     except (SwarmError, OSError, ValueError) as error:
         return _unreadable(node, folder, error)
     receiver = f"{node.universal_id} ({node.agent})"
-    if handler in known or elsewhere:
+    if handler in known or known_elsewhere:
         return ok("handler", f"{receiver} receives the reports and has the handler {handler}")
-    commands = ", ".join(sorted(name for name in known if name.startswith("cmd_"))) or "none"
-    do = f"set report_handler to one that it has ({commands}), or give the role to another node"
+    commands = ", ".join(sorted(name for name in known if name.startswith(_COMMAND))) or "none"
+    setting = "the handler of its role" if framework.roles_name_handlers else "report_handler"
+    do = f"set {setting} to one that it has ({commands}), or give the role to another node"
     return fault("handler", f"{receiver} has no handler {handler}: it drops every report", do)
 
 
@@ -42,10 +51,10 @@ def _unreadable(node: Node, folder: Path, error: Exception) -> Finding:
     return fault("handler", says, f"put the agent {node.agent} into {folder.parent}")
 
 
-def _inherited() -> set[str]:
+def _inherited(workspace: Path) -> set[str]:
     """The handlers of every agent: the methods of the framework's own class."""
-    framework = framework_folder()
-    if framework is None:
+    package = workspace / CORE if framework_at(workspace) is MATRIXOS else framework_folder()
+    if package is None:
         return set()
-    path = framework / "core" / "boot_agent.py"
+    path = package / "boot_agent.py" if package.name == CORE.name else package / "core" / "boot_agent.py"
     return functions(path, read_regular_file(path))

@@ -1,7 +1,8 @@
 """Finds the histories that the agents of this host keep in their own folders, below ``/matrix``.
 
-An agent's folder is ``/matrix/<universe>/<time of the boot>/comm/<universal_id>``. The history is in its
-``queue`` folder, because the agent takes what is there with it to the next boot.
+An agent's folder is ``/matrix/<universe>/<time of the boot>/comm/<universal_id>``; with MatrixOS,
+``/matrix/universes/runtime/<universe>/<time of the boot>/comm/<universal_id>``. The history is in its ``queue``
+folder, because the agent takes what is there with it to the next boot.
 
 Guarantees: reads only the names of files. No link is followed. Nothing here raises.
 """
@@ -32,13 +33,21 @@ class HistoryFile:
 def history_files(root: Path = MATRIX) -> list[HistoryFile]:
     """One file for each agent that has one, by universe and universal_id."""
     found: dict[tuple[str, str], HistoryFile] = {}
-    for universe in _folders(root):
+    for universe in _universes(root):
         for boot in filter(lambda folder: _BOOT.fullmatch(folder.name), _folders(universe)):
             for node in _folders(boot / "comm"):
                 path = node / "queue" / FILE_NAME
                 if path.is_file() and not path.is_symlink():
                     found[universe.name, node.name] = HistoryFile(universe.name, node.name, path)
     return [found[key] for key in sorted(found)]
+
+
+def _universes(root: Path) -> Iterator[Path]:
+    for folder in _folders(root):
+        yield folder
+        if folder.name == "universes":  # of MatrixOS
+            for kind in filter(lambda path: path.name == "runtime", _folders(folder)):
+                yield from _folders(kind)
 
 
 def _folders(folder: Path) -> Iterator[Path]:

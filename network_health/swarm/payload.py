@@ -94,6 +94,6 @@ def _for_matrixos(directive: Directive) -> bytes:
     """The JSON of one of this project's directives, whose roles get the handler of the settings."""
     handler = Settings().report_handler
     for node in directive["children"]:
-        for service in node["config"].get("service-manager", ()):
+        for service in node.get("config", {}).get("service-manager", ()):
             service["role"] = [MATRIXOS.role_entry(role, handler) for role in service["role"]]
     return json.dumps(directive, indent=2).encode() + b"\n"

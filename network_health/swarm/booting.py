@@ -28,6 +28,7 @@ from network_health.swarm import matrix_root
 from network_health.swarm.directive import nodes
 from network_health.swarm.errors import SwarmError, last_line
 from network_health.swarm.installation import install
+from network_health.swarm.payload import framework_source
 from network_health.swarm.spawn_records import newest_records
 from network_health.swarm.workspace import Workspace
 
@@ -290,6 +291,6 @@ def launcher(name: str) -> Path:
             return folder / name
     found = shutil.which(name)
     if found is None:
-        command = f"{sys.executable} -m pip install matrixswarm"
+        command = f"{sys.executable} -m pip install {framework_source()}"
         raise SwarmError(f"{name} is not installed for {sys.executable}: run `{command}`")
     return Path(found)

@@ -1,8 +1,8 @@
 """Finds the histories that the agents of this host keep in their own folders, below ``/matrix``.
 
 An agent's folder is ``/matrix/<universe>/<time of the boot>/comm/<universal_id>``; with MatrixOS,
-``/matrix/universes/runtime/<universe>/<time of the boot>/comm/<universal_id>``. The history is in its ``queue``
-folder, because the agent takes what is there with it to the next boot.
+``/matrix/universes/runtime/<universe>/<time of the boot>/comm/<universal_id>``. The history is in its
+``queue`` folder, because the agent takes what is there with it to the next boot.
 
 Guarantees: reads only the names of files. No link is followed. Nothing here raises.
 """

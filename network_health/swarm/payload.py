@@ -8,6 +8,7 @@ Guarantees: reads only.
 from __future__ import annotations
 
 import json
+import shlex
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,6 +65,11 @@ def source() -> str:
         return DISTRIBUTION
     path = url2pathname(urlsplit(url).path)
     return path if urlsplit(url).scheme == "file" and Path(path).exists() else DISTRIBUTION
+
+
+def framework_source() -> str:
+    """As `source`, quoted for a shell, with the extra that installs MatrixSwarm."""
+    return shlex.quote(f"{source()}[swarm]")
 
 
 def payload_files(framework: Framework = MATRIXSWARM) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ import pytest
 
 from network_health.swarm.doctor import checks, host
 from network_health.swarm.doctor import python as doctor_python
-from network_health.swarm.payload import source
+from network_health.swarm.payload import framework_source, source
 from tests.cli.command import at_a_terminal, run, run_here
 from tests.rights import as_nobody
 
@@ -244,7 +244,7 @@ def test_the_library_is_searched_in_the_swarms_python(tmp_path):
     finding = checks.check_library(bare / "bin" / "python")
     assert finding.state == "fault"
     assert "No module named" in finding.says
-    assert finding.do == f"{bare}/bin/python -m pip install {source()}"
+    assert finding.do == f"{bare}/bin/python -m pip install {framework_source()}"
     assert Path(source(), "pyproject.toml").is_file()  # this is a checkout: its name alone would not do
     assert checks.check_library(tmp_path / "none").state == "fault"
 

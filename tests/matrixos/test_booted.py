@@ -1,4 +1,4 @@
-"""A booted swarm of MatrixOS: reports arrive, an incident is opened, settings are pushed, a kill is survived."""
+"""A booted swarm of MatrixOS: reports arrive, an incident is opened, settings are pushed, kills survived."""
 
 import base64
 import contextlib
@@ -128,7 +128,7 @@ def test_a_signed_setting_is_applied(swarm):
 
 
 def test_a_breach_is_an_incident_and_its_end_is_reported(swarm):
-    """WARNING, CRITICAL, recovery: at the receiver, at the detective, and as an incident with our headline."""
+    """WARNING, CRITICAL, recovery: at the receiver, at the detective, as an incident with our headline."""
     with contextlib.ExitStack() as opened:
         for _ in range(2 * LIMIT):
             opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", 0))

@@ -1,7 +1,7 @@
 """Boots a swarm of MatrixOS with its own ``matrixd``, in the ``/matrix`` of this test's isolated host.
 
-The agents run in this Python, which has MatrixSwarm as well: an environment in which the import alone would find
-the wrong framework.
+The agents run in this Python, which has MatrixSwarm as well: an environment in which the import alone would
+find the wrong framework.
 """
 
 import base64

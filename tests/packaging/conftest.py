@@ -139,7 +139,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope="session", params=pythons.VERSIONS)
 def environment(request, built, tmp_path_factory):
-    """The wheel alone, without extras, on each Python that the distribution is for."""
+    """The wheel and MatrixSwarm, on each Python that the distribution is for."""
     version, tested = request.param, request.config.stash[_TESTED]
     try:
         path = pythons.python(version)
@@ -149,4 +149,4 @@ def environment(request, built, tmp_path_factory):
             pytest.fail(f"{error}; install it, as with pyenv or uv, so that CI sees every Python")
         pytest.skip(str(error))
     tested[version] = f"tested with {path}"
-    return Environment(tmp_path_factory.mktemp(f"python{version}-"), version, built.wheel)
+    return Environment(tmp_path_factory.mktemp(f"python{version}-"), version, f"{built.wheel}[swarm]")

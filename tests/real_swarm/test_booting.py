@@ -1,5 +1,6 @@
 """A temporary swarm that does not come up says why and leaves nothing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from network_health.swarm import booting
 from network_health.swarm.booting import Swarm, launcher, wait_until
 from network_health.swarm.errors import SwarmError
+from network_health.swarm.payload import framework_source
 
 DIRECTIVE = {
     "universal_id": "matrix",
@@ -72,7 +74,8 @@ def test_a_condition_that_stays_false():
 
 def test_the_framework_is_missing(monkeypatch, tmp_path):
     """The sentence has the command that installs it into this very environment."""
-    with pytest.raises(SwarmError, match=f"run `{sys.executable} -m pip install matrixswarm`"):
+    command = f"run `{sys.executable} -m pip install {framework_source()}`"
+    with pytest.raises(SwarmError, match=re.escape(command)):
         launcher("matrixswarm-nothing")
     elsewhere = tmp_path / "matrixswarm-nothing"
     elsewhere.write_text("#!/bin/sh\n")

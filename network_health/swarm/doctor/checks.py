@@ -25,7 +25,7 @@ from network_health.swarm.doctor.namespaces import check_namespaces
 from network_health.swarm.doctor.python import run_python, swarm_python
 from network_health.swarm.errors import SwarmError, last_line
 from network_health.swarm.framework import CORE, MATRIXOS, MATRIXSWARM, framework_at
-from network_health.swarm.payload import payload_files, source
+from network_health.swarm.payload import framework_source, payload_files, source
 from network_health.swarm.untrusted_file import read_regular_file
 from network_health.swarm.workspace import Workspace
 
@@ -72,12 +72,13 @@ def check_library(python: Path, matrixos: Path | None = None) -> Finding:
 
     ``matrixos`` is the folder of MatrixOS, if that is the framework.
     """
-    install = f"{shlex.quote(str(python))} -m pip install {shlex.quote(source())}"
+    package = shlex.quote(source()) if matrixos else framework_source()
+    install = f"{shlex.quote(str(python))} -m pip install {package}"
     try:
         # As for an agent that MatrixOS starts: SITE_ROOT, and its PYTHONPATH.
         folders = [str(matrixos), str(matrixos / "core")] if matrixos else []
-        package = CORE.parts[0] if matrixos else "matrixswarm"
-        done = run_python(python, _PROBE, json.dumps(folders), *_imported_by_the_agent(package))
+        framework = CORE.parts[0] if matrixos else "matrixswarm"
+        done = run_python(python, _PROBE, json.dumps(folders), *_imported_by_the_agent(framework))
         if done.returncode:
             reason = last_line(done.stderr)
             return fault("library", f"{python} cannot import what the agent needs: {reason}", install)

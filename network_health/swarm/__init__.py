@@ -1,4 +1,4 @@
-"""Works with the files and launchers of MatrixSwarm: install, demo, doctor, live configuration.
+"""Works with the files and launchers of MatrixSwarm and MatrixOS: install, demo, doctor, live configuration.
 
 In: a workspace, a directive, or the agent that runs in a swarm. Out: files in the workspace, findings about
 it, and decisions for the agent.

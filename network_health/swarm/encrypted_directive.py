@@ -1,7 +1,7 @@
-"""Decrypts a directive that ``matrixswarm-encrypt-directive`` has encrypted.
+"""Decrypts a directive that ``matrixswarm-encrypt-directive``, or a client of MatrixOS, has encrypted.
 
-The file is JSON with ``nonce``, ``tag`` and ``ciphertext`` in Base64; see ``encrypt_directive.py`` of the
-framework. With ``--clown-car`` it contains the sources of the agents, with ``--hash-bang`` their hashes.
+The file is JSON with ``nonce``, ``tag`` and ``ciphertext`` of AES-GCM in Base64; see ``encrypt_directive.py``
+of MatrixSwarm. With ``--clown-car`` it contains the sources of the agents, with ``--hash-bang`` their hashes.
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ def decrypted(path: Path, data: bytes, key: str) -> bytes:
     Raises:
         SwarmError: the key is not the one of this file, or the file is damaged.
     """
-    from matrixswarm.encrypt_directive import decrypt_data
-
+    try:
+        from Crypto.Cipher import AES
+    except ImportError as error:
+        raise SwarmError(f"{path} is encrypted; to decrypt it, install pycryptodome") from error
     envelope = json.loads(data)
     try:
         nonce, tag, ciphertext = (base64.b64decode(envelope[part]) for part in _PARTS)
-        return bytes(decrypt_data(nonce, tag, ciphertext, base64.b64decode(key)))
+        cipher = AES.new(base64.b64decode(key), AES.MODE_GCM, nonce=nonce)
+        return bytes(cipher.decrypt_and_verify(ciphertext, tag))
     except (ValueError, TypeError) as error:
         raise SwarmError(f"{path} cannot be decrypted with this key: {error}") from error
 

@@ -123,12 +123,16 @@ def test_commands_without_their_extra(environment):
     assert "network_health_status" in exported.read_text()
 
 
-def test_with_the_extras(environment, built, tmp_path):
-    """They bring what they are for, and every module can be imported with them too."""
-    full = Environment(tmp_path, environment.version, f"{built.wheel}[cli]")
-    assert len(full.run("python", "-c", f"import rich\n{IMPORT_ALL}").splitlines()) == 1
-    (full.home / "settings.toml").write_text(TOML)
-    assert_obeyed(full, ("network-health", "check", "--json", "--config", "settings.toml"))
+def test_without_a_framework(environment, built, tmp_path):
+    """Every module can be imported; ``check`` and ``watch`` run, and ``demo`` says what it needs."""
+    alone = Environment(tmp_path, environment.version, f"{built.wheel}[cli]")
+    no_framework = "from importlib.util import find_spec; assert find_spec('matrixswarm') is None"
+    assert len(alone.run("python", "-c", f"import rich; {no_framework}\n{IMPORT_ALL}").splitlines()) == 1
+    (alone.home / "settings.toml").write_text(TOML)
+    assert_obeyed(alone, ("network-health", "check", "--json", "--config", "settings.toml"))
+    ended = ("timeout", "--foreground", "--signal", "INT", "5", "network-health", "watch")
+    assert "interface" in alone.run("python", "-c", AT_A_TERMINAL, *ended)
+    assert "[swarm]" in alone.run("network-health", "demo", status=1)
 
 
 def assert_obeyed(environment, command):

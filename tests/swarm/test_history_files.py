@@ -37,6 +37,17 @@ def test_links_and_other_folders_are_ignored(tmp_path):
     assert history_files(tmp_path / "matrix") == [HistoryFile("u", "net-1", path)]
 
 
+def test_matrixos_has_its_nodes_elsewhere(tmp_path):
+    """Beside those of MatrixSwarm, whose universe may have the name of the folder."""
+    path = kept(tmp_path, "universes", "runtime", "u", "20261125_100000", "comm", "net-1")
+    kept(tmp_path, "universes", "static", "u", "20261125_100000", "comm", "net-1")
+    other = kept(tmp_path, "universes", "20261125_100000", "comm", "net-1")
+    assert history_files(tmp_path) == [
+        HistoryFile("u", "net-1", path),
+        HistoryFile("universes", "net-1", other),
+    ]
+
+
 def test_no_matrix(tmp_path):
     """A host without a swarm has no history."""
     assert history_files(tmp_path / "none") == []

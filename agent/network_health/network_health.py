@@ -21,7 +21,8 @@ except ImportError as error:
 else:
     MISSING = None
 
-#: Only MatrixOS has its classes there. It may run where MatrixSwarm is installed, so that does not decide.
+#: Only MatrixOS has its classes there; what can be imported does not decide. `framework_at` has the same
+#: rule, but the library may be missing.
 SITE_ROOT = Path(os.environ.get("SITE_ROOT") or "/")
 if (SITE_ROOT / "core" / "python_core").is_dir():
     sys.path.insert(0, str(SITE_ROOT))
@@ -36,8 +37,7 @@ PACKET_LINES = ("Packet passed to ", "[PASS-PACKET]", "Failed during pass_packet
 class Agent(BootAgent):
     """Watches the host's network and reports to every node that has the role."""
 
-    #: The methods that a command packet may name: this agent answers to none.
-    HANDLERS = ()
+    HANDLERS = ()  # the methods that a command packet may name
 
     def __init__(self):
         super().__init__()

@@ -6,16 +6,20 @@ import shlex
 import sys
 from pathlib import Path
 
+from network_health.swarm.encrypted_directive import is_encrypted_file
+
 #: Where an agent's log is: ``<static>/<universe>/latest/comm/<universal_id>/logs/agent.log``.
 STATIC = "universes/static"
+#: Makes a key, for a swarm whose directive is not encrypted.
 _NEW_KEY = '"$(head -c 32 /dev/urandom | base64)"'
 
 
 def boot(matrixos: Path, directive: Path, universe: str) -> str:
-    """The command that boots ``directive``, with a key that is made for it."""
+    """The command that boots ``directive``."""
+    key = "KEY" if is_encrypted_file(directive) else _NEW_KEY
     return (
         f"{_matrixd(matrixos)} boot --universe {universe} --directive {shlex.quote(str(directive))} "
-        f"--swarm_key {_NEW_KEY}"
+        f"--swarm_key {key}"
     )
 
 

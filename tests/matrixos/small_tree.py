@@ -59,13 +59,12 @@ FILES = {
 _PROBE = """
 import json, runpy, sys
 agent = runpy.run_path(sys.argv[1])["Agent"]()
-agent.send_status_report("healthy", "INFO", "all well", {})
 agent.beacon()
-import network_health
-print(json.dumps({
-    "base": type(agent).__mro__[1].__module__, "library": network_health.__file__, "path": sys.path,
-    "passed": getattr(agent, "passed", None), "beacons": getattr(agent, "beacons", None),
-    "logged": getattr(agent, "logged", None)}))
+if agent.service:
+    agent.send_status_report("healthy", "INFO", "all well", {})
+library = getattr(sys.modules.get("network_health"), "__file__", None)
+print(json.dumps({"base": type(agent).__mro__[1].__module__, "library": library, "path": sys.path} | {
+    name: getattr(agent, name) for name in ("passed", "beacons", "logged")}))
 """
 
 
@@ -82,8 +81,11 @@ def content_of(root):
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def start(root, folder):
-    """Start the agent with ``SITE_ROOT`` at ``root``, from a pod in ``folder``: what came of it."""
+def start(root, folder, library=""):
+    """Start the agent with ``SITE_ROOT`` at ``root``, from a pod in ``folder``: what came of it.
+
+    ``library`` is where the library is searched first.
+    """
     pod, comm = folder / "pod", folder / "comm"
     pod.mkdir()
     for name in ("config", "queue", "hello.moto"):
@@ -95,7 +97,7 @@ def start(root, folder):
         | {
             "SITE_ROOT": str(root),
             "AGENT_PATH": f"{root}/agents/python_core/",
-            "PYTHONPATH": f"{root}/core",
+            "PYTHONPATH": f"{library}:{root}/core",
             "COMM": str(comm),
         },
         cwd="/",

@@ -129,6 +129,8 @@ def test_an_encrypted_directive(root):
     (root / "boot_directives" / "u.enc.json").write_text(json.dumps(encoded))
     found = findings(root, "u.enc.json", base64.b64encode(key).decode())
     assert [finding for finding in found if finding[1] != "ok"] == []
+    (boot,) = [do for subject, _, _, do in found if subject == "boot"]
+    assert boot.endswith("u.enc.json --swarm_key KEY")
     assert "directive" in [subject for subject, state, *_ in findings(root, "u.enc.json") if state == "fault"]
 
 

@@ -43,6 +43,18 @@ def test_the_beacon_says_when_the_worker_is_stuck(started):
     assert all(beacon == ["worker", 60] for beacon in started["beacons"])
 
 
+def test_a_missing_library_is_said(tmp_path):
+    """In the log of the right framework, which is found without the library."""
+    (tmp_path / "empty" / "network_health").mkdir(parents=True)
+    (tmp_path / "empty" / "network_health" / "__init__.py").write_text("raise ImportError('no library')\n")
+    (tmp_path / "swarm").mkdir()
+    root = small_tree.make(tmp_path / "site")
+    started = small_tree.start(root, tmp_path / "swarm", library=tmp_path / "empty")
+    assert (started["base"], started["passed"]) == ("core.python_core.boot_agent", [])
+    (line,) = started["logged"]
+    assert line.startswith("The library of this agent cannot be imported (no library), so nothing is ")
+
+
 def test_which_framework_a_folder_is(tmp_path):
     """The folder of MatrixOS, another one, and none."""
     small_tree.make(tmp_path / "site")

@@ -5,6 +5,7 @@ find the wrong framework.
 """
 
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from network_health.swarm import Swarm, Workspace, install
+from network_health.swarm import Workspace, install
 from network_health.swarm.spawn_records import newest_records
 from tests import isolated
 from tests.real_swarm.nodes import eventually
@@ -74,13 +75,20 @@ class BootedSwarm:
         return self
 
     def __exit__(self, *_):
-        for _ in range(100):
-            pids = Swarm.processes(self)
-            if not pids:
-                return
-            for pid in pids:
+        eventually(self._is_ended)
+
+    def _is_ended(self):
+        """Kill the processes; true if there was none, and a moment later none that was just being started."""
+        pids = self._pids()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            time.sleep(0.1)
+        time.sleep(0.5)
+        return not pids and not self._pids()
+
+    def _pids(self):
+        command = ["pgrep", "-f", f"job {self.universe}:"]
+        return list(map(int, subprocess.run(command, capture_output=True, text=True).stdout.split()))
 
     @property
     def comm(self):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from network_health.history import FILE_NAME, History, HistoryError
-from network_health.swarm import MATRIXSWARM
+from network_health.swarm import MATRIXOS, MATRIXSWARM
 from network_health.swarm.agent_service import AgentService
 from network_health.swarm.packet_gate import PacketGate
 
@@ -19,7 +19,7 @@ class Node:
     def __init__(self):
         self.running, self.encryption_enabled = True, False
         self.logged, self.passed, self.beacons, self.receivers = [], [], 0, ["receiver-1"]
-        self.service = None
+        self.service, self.handlers = None, {}
         self.accepts = True
         self.gate = PacketGate(Path(), lambda line: self.log(line, level="WARNING"), encrypted=False)
 
@@ -30,7 +30,7 @@ class Node:
         self.beacons += 1
 
     def nodes_of_role(self, role):
-        return dict.fromkeys(self.receivers)
+        return {receiver: self.handlers.get(receiver) for receiver in self.receivers}
 
     def send_status_report(self, status, severity, details, metrics, timestamp):
         from network_health import Report
@@ -100,6 +100,23 @@ def test_a_report_that_is_not_accepted_waits(node):
     node.accepts = True
     node.service._deliver()
     assert (len(node.service.outbox), len(node.passed)) == (0, 1)
+
+
+def test_after_a_restart_a_report_waits_for_the_handler_of_its_receiver(tmp_path):
+    """With MatrixOS the receiver names it, and it would drop a report for any other handler."""
+    (tmp_path / "net-1" / "queue").mkdir(parents=True)
+    node = Node()
+    node.framework, node.handlers, node.accepts = MATRIXOS, {"receiver-1": "cmd_catch"}, False
+    for _ in range(2):
+        node.service = AgentService(node, "net-1", tmp_path, tmp_path / "net-1", {}, node.gate)
+        if not len(node.service.outbox):
+            node.send_status_report("network_issue", "WARNING", "slow", {}, 0)
+        node.receivers, node.accepts = [], True
+    node.service._deliver()
+    assert (len(node.service.outbox), node.passed) == (1, [])
+    node.receivers = ["receiver-1"]
+    node.service._deliver()
+    assert (len(node.service.outbox), node.passed) == (0, [("receiver-1", "cmd_catch", "WARNING")])
 
 
 def test_the_first_delivery_to_each_node_is_logged(node):

@@ -69,7 +69,8 @@ def add_workspace(parser: Parser) -> None:
         nargs="?",
         type=Path,
         metavar="WORKSPACE",
-        help="default: the one named by .swarm in this folder or above it, else by ~/.matrixswarm_pointer",
+        help="default: the one named by .swarm in this folder or above it, else by ~/.matrixswarm_pointer, "
+        "else /matrix, if MatrixOS is there",
     )
 
 

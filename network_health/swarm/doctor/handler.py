@@ -53,8 +53,11 @@ def _unreadable(node: Node, folder: Path, error: Exception) -> Finding:
 
 def _inherited(workspace: Path) -> set[str]:
     """The handlers of every agent: the methods of the framework's own class."""
-    package = workspace / CORE if framework_at(workspace) is MATRIXOS else framework_folder()
-    if package is None:
-        return set()
-    path = package / "boot_agent.py" if package.name == CORE.name else package / "core" / "boot_agent.py"
+    if framework_at(workspace) is MATRIXOS:
+        path = workspace / CORE / "boot_agent.py"
+    else:
+        package = framework_folder()
+        if package is None:
+            return set()
+        path = package / "core" / "boot_agent.py"
     return functions(path, read_regular_file(path))

@@ -5,8 +5,11 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -18,7 +21,8 @@ from Crypto.Signature import pkcs1_15
 from matrixswarm.core.class_lib.logging.logger import Logger
 
 from network_health.swarm import history_files
-from tests.matrixos.tree import BootedSwarm, MatrixOS, needs_tree
+from tests.cli.command import run
+from tests.matrixos.tree import MATRIX, BootedSwarm, MatrixOS, needs_tree
 from tests.real_swarm.nodes import BUT_LOOPBACK, ROLE, caught, eventually, matrix, node, one_socket, order
 
 needs_tree()
@@ -157,6 +161,26 @@ def test_the_history_is_found(swarm):
     assert [(file.universal_id, file.path.parent) for file in found] == [
         (UID, (swarm.comm / UID / "queue").resolve())
     ]
+
+
+@pytest.mark.slow
+def test_the_commands_that_the_installation_prints(tree):
+    """They boot the demo directive, make it warn, and leave nothing behind."""
+    printed = run("install", MATRIX).stdout
+    commands = printed[printed.index("# Boot") :]
+    folder = os.path.dirname(sys.executable)
+    done = subprocess.run(
+        ["bash", "-c", commands],
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert re.search(r"WARNING: High connection count: \d+ > 5000", done.stdout), done.stdout + done.stderr
+    assert re.search(r"Recovered: connection count after \d+ s", done.stdout)
+    assert list(MATRIX.glob("universes/*/network-health-demo")) == []
+    assert subprocess.run(["pgrep", "-f", "job network-health-demo:"]).returncode == 1
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from Crypto.Cipher import AES
 from Crypto.Random import get_random_bytes
 
 from network_health.swarm import Workspace, install, uninstall, workspace
-from network_health.swarm.doctor import examine
+from network_health.swarm.doctor import checks, examine
 from tests.cli.command import run
 from tests.matrixos import small_tree
 
@@ -30,9 +30,12 @@ SUBJECTS = {
 
 
 @pytest.fixture
-def root(tmp_path):
-    """A small tree."""
-    return small_tree.make(tmp_path / "site")
+def root(tmp_path, monkeypatch):
+    """A small tree, in the place of ``/matrix``."""
+    root = small_tree.make(tmp_path / "site")
+    for module in (workspace, checks):
+        monkeypatch.setattr(module, "MATRIX", root)
+    return root
 
 
 def findings(root, directive, key=""):
@@ -90,7 +93,6 @@ def test_the_command_prints_how_to_boot(root):
 
 def test_the_folder_of_matrixos_is_the_default_workspace(root, tmp_path, monkeypatch):
     """Where no pointer names another one."""
-    monkeypatch.setattr(workspace, "MATRIX", root)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert Workspace.default() == Workspace(root)
@@ -109,6 +111,13 @@ def test_the_doctor_finds_no_fault(root):
     (boot,) = [finding for finding in found if finding[0] == "boot"]
     assert f"matrixd boot --universe NAME --directive {root / DEMO}" in boot[3]
     assert small_tree.content_of(root) == before
+
+
+def test_a_copy_elsewhere(root, tmp_path):
+    """``matrixd`` imports what is in ``/matrix``, wherever it is started from."""
+    copy = small_tree.make(tmp_path / "copy")
+    (said,) = [finding for finding in findings(copy, None) if finding[0] == "workspace"]
+    assert said[1:3] == ("note", f"{copy} is a copy of MatrixOS, which boots only in {root}")
 
 
 def test_the_doctor_finds_what_is_wrong_before_the_agent_is_installed(root):

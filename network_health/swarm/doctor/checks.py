@@ -25,6 +25,7 @@ from network_health.swarm.doctor.namespaces import check_namespaces
 from network_health.swarm.doctor.python import run_python, swarm_python
 from network_health.swarm.errors import SwarmError, last_line
 from network_health.swarm.framework import CORE, MATRIXOS, MATRIXSWARM, framework_at
+from network_health.swarm.matrix_root import MATRIX
 from network_health.swarm.payload import framework_source, payload_files, source
 from network_health.swarm.untrusted_file import read_regular_file
 from network_health.swarm.workspace import Workspace
@@ -51,11 +52,15 @@ def examine(workspace: Path | None, directive: str | None, key: str = "") -> Ite
         do = "make one with `matrixswarm-boot --init`, or name " + ("another" if workspace else "yours")
         yield fault("workspace", str(error), f"{do}: network-health doctor WORKSPACE")
     else:
-        if place.framework is MATRIXOS:
-            yield check_library(Path(sys.executable), place.path)
+        is_matrixos = place.framework is MATRIXOS
+        yield (
+            check_library(Path(sys.executable), place.path) if is_matrixos else check_library(swarm_python())
+        )
+        if is_matrixos and place.path != MATRIX:
+            says = f"{place.path} is a copy of MatrixOS, which boots only in {MATRIX}"
+            yield note("workspace", says, f"move or mount it to {MATRIX}")
         else:
-            yield check_library(swarm_python())
-        yield ok("workspace", f"{place.path}, of {place.framework.name}")
+            yield ok("workspace", f"{place.path}, of {place.framework.name}")
         yield from check_agent_files(place.path)
         yield from check_directive(place.path, directive, key)
     yield from check_kept_histories()

@@ -1,23 +1,33 @@
 # Needs Python 3.10+, make and git; everything else is put into .venv.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 
 # Every command of a test starts a Python: what it imports is compiled once.
-export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
 # Most of the time the tests wait for swarms: more of them at a time than there are cores.
 JOBS ?= 6
 # Those of the inner loop wait less, but each waits for commands that it starts.
 QUICK_JOBS ?= 8
+# What make pythons runs, and on which.
+SUITE ?= test
+PYTHONS ?= 3.10 3.11 3.12 3.13
+# Which machines make machines boots; all without.
+MACHINES ?=
 
-.PHONY: help setup demo test test-loaded quick lint generate pictures bench clean
+.PHONY: help setup demo test test-loaded no-swarm pythons machines quick lint generate pictures bench clean
 
 help:
 	@echo "make demo         boot a real swarm, show its reports, cause a breach, take all down"
 	@echo "make test         run the linters and every test (root: the real-kernel and real-swarm ones too)"
 	@echo "make quick        run the linters and the tests that need no root, swarm or package registry, but the"
 	@echo "                  few slow ones (a minute)"
+	@echo "make no-swarm     run the tests that need no swarm and no package registry, but the few slow ones"
+	@echo "make pythons      run make test on Python 3.10, 3.11, 3.12 and 3.13 (an hour; PYTHONS=3.12, SUITE=no-swarm)"
+	@echo "make machines     run the readers' tests on big-endian and 32-bit systems, with large pages and without"
+	@echo "                  IPv6, in emulated machines (root, an hour; MACHINES=big-endian runs one)"
 	@echo "make test-loaded  run make test beside 5,000 sockets, 300 Mbps over lo and a busy process"
 	@echo "make lint         run ruff and mypy alone"
 	@echo "make generate     write the generated tables of the documentation and the tests' golden files"
@@ -25,12 +35,12 @@ help:
 	@echo "make bench        measure against the reference agent and the system's tools (root, minutes)"
 	@echo "make clean        remove .venv and everything that was built"
 
-setup: .venv/ready
+setup: $(VENV)/ready
 
-.venv/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "Python 3.10 or newer is needed; name one with make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
 	@$(BIN)/python -m pytest --collect-only -qq > /dev/null  # compiles the tests once, not in every job
@@ -50,6 +60,17 @@ test: lint
 
 quick: lint
 	QUICK=1 $(BIN)/python -m pytest -n $(QUICK_JOBS) --max-worker-restart=0 -m "not root and not swarm and not packaging and not slow"
+
+no-swarm: lint
+	tests/tools.sh
+	QUICK=1 $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart=0 -m "not swarm and not packaging and not slow"
+
+pythons: setup
+	@$(BIN)/python -m tests.packaging.pythons $(SUITE) $(PYTHONS)
+
+machines: setup
+	tests/tools.sh machines
+	$(BIN)/python -m tests.architectures $(MACHINES)
 
 test-loaded: setup
 	$(BIN)/python -m tests.load $(MAKE) test

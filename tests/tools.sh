@@ -21,6 +21,15 @@ need promtool prometheus
 need prometheus-node-exporter prometheus-node-exporter
 need podman "podman runc netavark iptables"
 need chromium chromium
+need qemu-s390x-static qemu-user-static
+# With the argument "machines": what boots the kernels of other processors in emulated machines.
+if [ "${1:-}" = machines ]; then
+    need qemu-system-s390x qemu-system-misc
+    need qemu-system-ppc64 qemu-system-ppc
+    need qemu-system-i386 "qemu-system-x86 seabios"
+    need cpio cpio
+    need modprobe kmod
+fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing:$missing"

@@ -105,7 +105,8 @@ def merged(owners: Mapping[Holders, int]) -> Counter[Holders]:
     result: Counter[Holders] = Counter()
     for pid, n in counts.items():
         sharing = [(-k, other) for other, k in others[pid].items() if 10 * k >= n]
-        result[(pid, *(other for _, other in sorted(sharing)[: MAX_HOLDERS - 1]))] = n
+        holders = (pid, *(other for _, other in sorted(sharing)[: MAX_HOLDERS - 1]))
+        result[holders] = n
     return result
 
 

@@ -60,7 +60,8 @@ class _Handler(QuietHandler):
     def _send_head(self) -> bytes:
         """Status and headers; returns the text that follows them after a ``GET``."""
         if self.path.partition("?")[0] != "/metrics":
-            self.send_error(HTTPStatus.NOT_FOUND, explain="The metrics are at /metrics")
+            # Not the constant itself: on Python 3.10 the page would have its name.
+            self.send_error(HTTPStatus.NOT_FOUND.value, explain="The metrics are at /metrics")
             return b""
         text = self.server.text()
         self.send_response(HTTPStatus.OK)

@@ -99,14 +99,15 @@ class _Handler(QuietHandler):
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 or not _is_address(hosts[0]):
             explain = "Open the page by an IP address or as localhost"
-            self.send_error(HTTPStatus.FORBIDDEN, "Unknown host", explain)
+            # Not the constant itself: on Python 3.10 the page would have its name.
+            self.send_error(HTTPStatus.FORBIDDEN.value, "Unknown host", explain)
             return
         if self.path != "/":
-            self.send_error(HTTPStatus.NOT_FOUND, explain="The page is at /")
+            self.send_error(HTTPStatus.NOT_FOUND.value, explain="The page is at /")
             return
         page = self.server.page()
         if isinstance(page, HistoryError):
-            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "No history", str(page))
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE.value, "No history", str(page))
             return
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/html; charset=utf-8")

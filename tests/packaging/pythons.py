@@ -1,15 +1,21 @@
-"""The Pythons that the distribution is for, as far as they can be had on this machine."""
+"""The Pythons that the distribution is for, as far as they can be had on this machine.
+
+``python -m tests.packaging.pythons TARGET VERSION...`` runs a target of make with each of them.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
 from tests.isolated import outside
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+#: The environments in which the targets run.
+ENVIRONMENTS = Path("build")
 _ANSWER_S, _DOWNLOAD_S = 30, 300
 #: The interpreter behind the environment that runs this.
 _OWN = os.path.realpath(sys.executable)
@@ -17,6 +23,24 @@ _OWN = os.path.realpath(sys.executable)
 
 class NotToBeHadError(Exception):
     """No interpreter of that version; the sentence says what was tried."""
+
+
+def main(target, *versions):
+    """Run the target with one Python after the other; the exit status is 1 if one fails, or is not there."""
+    found, results = {}, {}
+    for version in versions:
+        try:
+            found[version] = python(version)
+        except NotToBeHadError as error:
+            results[version] = f"NOT TESTED: {error}"
+    for version, path in found.items() if not results else ():
+        began = time.monotonic()
+        variables = f"PYTHON={path}", f"VENV={ENVIRONMENTS}/python{version}"
+        status = subprocess.run(["make", target, *variables], check=False).returncode
+        minutes = (time.monotonic() - began) / 60
+        results[version] = f"{f'FAILED ({status})' if status else 'passed'} in {minutes:.1f} min with {path}"
+    print(f"make {target}, by Python", *(f"{version}: {what}" for version, what in results.items()), sep="\n")
+    return int(not results or not all(what.startswith("passed") for what in results.values()))
 
 
 def uv():
@@ -77,3 +101,7 @@ def _said(command, seconds=_ANSWER_S):
     except (OSError, subprocess.TimeoutExpired) as error:
         return "", str(error)
     return (done.stdout.strip() if done.returncode == 0 else ""), done.stderr
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import subprocess
+import sys
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -37,7 +38,7 @@ def dumped_states(work):
 
     def recording(protocol, request, *rest):
         if len(request) == 16 + 60:  # inet_diag_req: the states are before its last word
-            states.append(int.from_bytes(request[-8:-4], "little"))
+            states.append(int.from_bytes(request[-8:-4], sys.byteorder))
         return dump(protocol, request, *rest)
 
     netlink.dump = recording

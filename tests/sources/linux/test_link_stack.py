@@ -40,7 +40,7 @@ def stack(kind, data=b"", *attributes):
         ("macvlan", u32(1, 4), (LOWER,), LinkStack(lower=7, delivers_to_siblings=True)),
         ("macvtap", u32(1, 4), (LOWER,), LinkStack(lower=7, delivers_to_siblings=True)),
         ("ipvlan", attribute(2, b"\0\0"), (LOWER,), LinkStack(lower=7, delivers_to_siblings=True)),
-        ("ipvlan", attribute(2, b"\2\0"), (LOWER,), LinkStack(lower=7)),
+        ("ipvlan", attribute(2, struct.pack("=H", 2)), (LOWER,), LinkStack(lower=7)),
         ("bond", attribute(1, b"\1") + u32(2, 4), (), LinkStack(active_port=4)),
         ("bond", attribute(1, b"\6") + u32(2, 4), (), LinkStack()),
         ("bond", attribute(1, b"\1"), (), LinkStack()),

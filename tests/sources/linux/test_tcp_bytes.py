@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import sys
 from array import array
 
 import pytest
@@ -19,6 +20,8 @@ from tests.sources.linux.messages import DONE, attribute, message, u32
 settings.register_profile("tcp bytes", deadline=None, max_examples=examples(300))
 
 INFO_BYTES = 240
+#: Where the low half of the cookie is.
+COOKIE = 44 if sys.byteorder == "little" else 48
 #: What may stand before and after the tcp_info: the lengths of the messages differ, or only their layouts.
 AROUND = {
     "usual": (b"", u32(inet_diag.MARK, 7)),
@@ -141,7 +144,7 @@ def test_equal_messages_end_at_another_length(lengths):
     offset, found = 0, []
     for part in parts:
         run = equal.equal_messages(b"".join(parts) + DONE, offset)
-        found.append(run and (run.count, run.body(0)[0] - offset, list(run.column(44))))
+        found.append(run and (run.count, run.body(0)[0] - offset, list(run.column(COOKIE))))
         offset += len(part)
     runs = [
         next((n for n, x in enumerate(lengths[at:]) if x != lengths[at]), len(lengths) - at)

@@ -1,0 +1,109 @@
+"""Debian of another processor: packages from its registry by name, unpacked into a folder, not installed."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.isolated import outside
+
+#: What the tests, and what they start, run.
+PACKAGES = (
+    "python3", "python3-psutil", "python3-hypothesis", "libsqlite3-0", "netbase",
+    "dash", "bash", "coreutils", "util-linux", "mount", "findutils", "grep", "sed",
+    "iproute2", "procps", "kmod",
+)  # fmt: skip
+#: Documents and translations take a third of the space.
+_LEFT_OUT = ("doc", "man", "locale", "zoneinfo", "info", "bash-completion")
+_SIGNED_BY = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_CONFIGURATION = """
+APT::Architecture "{architecture}";
+APT::Architectures {{"{architecture}";}};
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Dir::State "{folder}/state";
+Dir::State::status "{folder}/state/status";
+Dir::Cache "{folder}/cache";
+Dir::Etc::sourcelist "{folder}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+"""
+
+
+class Registry:
+    """The packages of one processor; apt's state of this machine is not touched."""
+
+    def __init__(self, architecture: str, folder: Path) -> None:
+        self.architecture, self._folder = architecture, folder
+        self._configuration = folder / "apt.conf"
+        for name in ("state/lists/partial", "cache/archives/partial"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "state/status").touch()
+        self._configuration.write_text(_CONFIGURATION.format(architecture=architecture, folder=folder))
+        (folder / "sources.list").write_text(f"deb [signed-by={_SIGNED_BY}] {_site()}\n")
+        self._run("apt-get", "-qq", "update")
+
+    def root(self) -> Path:
+        """A root folder with `PACKAGES` and what they need."""
+        root = self._folder / "root"
+        if not (self._folder / "ready").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            self._run("apt-get", "-qq", "--yes", "--download-only", "install", *PACKAGES)
+            _make_root(root)
+            for package in sorted((self._folder / "cache/archives").glob("*.deb")):
+                _unpack(package, root)
+            (self._folder / "ready").touch()
+        return root
+
+    def kernel(self, package: str) -> Path:
+        """A folder with the ``boot`` and ``lib/modules`` of the kernel that a meta package stands for."""
+        fields = self._run("apt-cache", "show", "--no-all-versions", package)
+        depends = next(line for line in fields.splitlines() if line.startswith("Depends:"))
+        name = next(word for word in depends.replace(",", " ").split() if word.startswith("linux-image-"))
+        folder = self._folder / name
+        if not (folder / "lib").exists():
+            folder.mkdir(exist_ok=True)
+            self._run("apt-get", "-qq", "download", name, cwd=folder)
+            (archive,) = folder.glob("*.deb")
+            _run("dpkg-deb", "-x", archive, folder)
+            archive.unlink()
+            (modules,) = (folder / "lib/modules").iterdir()
+            _run("depmod", "-b", folder, modules.name)
+        return folder
+
+    def _run(self, *command: object, cwd: Path | None = None) -> str:
+        return _run("env", f"APT_CONFIG={self._configuration}", *command, cwd=cwd)
+
+
+def _site() -> str:
+    """Where this machine has its Debian from: ``URI suite component``."""
+    wanted = "Created-By: Packages", "Origin: Debian", "Component: main"
+    for line in _run("apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) main", *wanted).splitlines():
+        if "-" not in line.split()[1]:  # neither updates nor backports
+            return line
+    raise RuntimeError("apt knows no release of Debian: run apt-get update")
+
+
+def _make_root(root: Path) -> None:
+    for name in ("proc", "sys", "dev", "tmp", "run", "root", "mnt", "etc", "matrix", "var/tmp", "opt/site"):
+        (root / name).mkdir(parents=True)
+    for name in ("bin", "sbin", "lib", "lib64"):  # as Debian links them when it is installed
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+
+
+def _unpack(package: Path, root: Path) -> None:
+    left_out = [f"--exclude=./usr/share/{name}" for name in _LEFT_OUT]
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as files:
+        command = ["tar", "-x", "--keep-directory-symlink", "-C", root, *left_out]
+        subprocess.run(command, stdin=files.stdout, check=True)
+
+
+def _run(*command: object, cwd: Path | None = None) -> str:
+    words = [
+        *outside(cwd or Path.cwd()),
+        *map(str, command),
+    ]  # the registry is not reached from a test's host
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout

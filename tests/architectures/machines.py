@@ -12,7 +12,7 @@ from tests.architectures.debian import Registry
 MODULES = (
     "veth bridge 8021q macvlan ipvlan bonding vrf dummy tun tcp_diag udp_diag raw_diag inet_diag unix_diag "
     "netlink_diag nf_conntrack nf_conntrack_netlink nf_tables nft_ct nft_nat nft_chain_nat nft_masq "
-    "sch_netem sch_tbf sch_htb sch_prio sch_ingress act_mirred cls_matchall cls_u32"
+    "sch_netem sch_tbf sch_htb sch_prio sch_ingress act_mirred cls_matchall cls_u32 vxlan"
 )
 MEMORY_MIB = 3072
 _INIT = """#!/bin/sh

@@ -75,6 +75,11 @@ def add_project(root: Path) -> None:
                 shutil.copytree(path, root / SITE / path.name, dirs_exist_ok=True)
             elif path.exists():
                 shutil.copy(path, root / SITE)
+    command = root / "usr/bin/network-health"
+    command.write_text(
+        "#!/usr/bin/python3\nfrom network_health.cli.entry import run\nraise SystemExit(run())\n"
+    )
+    command.chmod(0o755)
     for name, text in {
         "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
         "group": "root:x:0:\nnogroup:x:65534:\n",

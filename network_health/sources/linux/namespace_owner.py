@@ -8,8 +8,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 
 _GET_USER_NAMESPACE = 0xB701
+#: Here the number of a request without an argument has this bit; see the kernel's asm/ioctl.h.
+_WITH_A_BIT = ("ppc", "mips", "sparc", "alpha")
+_BIT = 1 << 29
+
+
+def request_number(machine: str) -> int:
+    """The number of the request on a machine, as ``uname -m`` names it."""
+    return _GET_USER_NAMESPACE | (_BIT if machine.startswith(_WITH_A_BIT) else 0)
 
 
 def belongs_here(pid: int) -> bool:
@@ -22,7 +31,7 @@ def belongs_here(pid: int) -> bool:
     except OSError:
         return False
     try:
-        owner = fcntl.ioctl(namespace, _GET_USER_NAMESPACE)
+        owner = fcntl.ioctl(namespace, request_number(platform.machine()))
     except OSError:  # it belongs to one that is not visible from here
         return False
     finally:

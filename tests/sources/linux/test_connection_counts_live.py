@@ -248,7 +248,10 @@ def test_every_socket_of_many_is_counted(namespace):
         return seen, expected, {STATES[state]: count for state, count in full.items()}
 
     seen, expected, full = namespace().call(watch)
-    assert seen == expected == full == {"LISTEN": 1, "ESTABLISHED": 1400, "TIME_WAIT": 300}
+    assert seen == expected == full
+    waiting = seen.pop("TIME_WAIT")
+    assert 300 <= waiting <= 600  # both ends wait if they close at the same time, as on a slow machine
+    assert seen == {"LISTEN": 1, "ESTABLISHED": 1400}
 
 
 def test_a_denied_socket_is_an_error_with_its_name(namespace):

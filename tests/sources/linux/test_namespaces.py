@@ -216,6 +216,21 @@ def test_a_namespace_that_any_user_can_make_does_not_belong_here(flags):
     assert namespace_owner.belongs_here(child) is False
 
 
+@pytest.mark.parametrize(
+    ("machine", "number"),
+    [
+        ("x86_64", 0xB701),
+        ("s390x", 0xB701),
+        ("aarch64", 0xB701),
+        ("ppc64le", 0x2000B701),
+        ("mips64", 0x2000B701),
+    ],
+)
+def test_the_request_for_the_owner_has_another_number_on_some_processors(machine, number):
+    """A wrong number is refused, and then no namespace would belong to this host."""
+    assert namespace_owner.request_number(machine) == number
+
+
 @pytest.mark.root
 def test_a_process_without_its_first_thread_is_not_hidden():
     """Its other threads are in the namespace; a process that has ended has none."""

@@ -7,6 +7,7 @@ diagram of RFC 9293.
 import fcntl
 import itertools
 import os
+import platform
 import select
 import socket
 import struct
@@ -14,6 +15,7 @@ import subprocess
 import time
 
 FIN, SYN, ACK = 1, 2, 16
+TUNSETIFF = 0x800454CA if platform.machine().startswith("ppc") else 0x400454CA
 HOSTS = {socket.AF_INET: ("10.9.0.1", "10.9.0.2"), socket.AF_INET6: ("fd09::1", "fd09::2")}
 PORT = 80
 DEADLINE_S = 60
@@ -27,7 +29,7 @@ class Peer:
 
     def __init__(self):
         self._tun = os.open("/dev/net/tun", os.O_RDWR)
-        fcntl.ioctl(self._tun, 0x400454CA, struct.pack("16sH22x", b"peer0", 0x1001))  # IFF_TUN, IFF_NO_PI
+        fcntl.ioctl(self._tun, TUNSETIFF, struct.pack("16sH22x", b"peer0", 0x1001))  # IFF_TUN, IFF_NO_PI
         for words in (
             ["addr", "add", "10.9.0.1/24", "dev", "peer0"],
             ["addr", "add", "fd09::1/64", "dev", "peer0", "nodad"],

@@ -1,0 +1,1 @@
+"""Runs the live tests on Debian's kernels, each in an emulated machine."""

@@ -17,7 +17,7 @@ PYTHONS ?= 3.10 3.11 3.12 3.13
 # Which machines make machines boots; all without.
 MACHINES ?=
 
-.PHONY: help setup demo test test-loaded no-swarm pythons machines quick lint kernels generate pictures bench clean
+.PHONY: help setup demo test test-loaded no-swarm pythons machines quick lint generate pictures bench clean
 
 help:
 	@echo "make demo         boot a real swarm, show its reports, cause a breach, take all down"
@@ -26,10 +26,9 @@ help:
 	@echo "                  few slow ones (a minute)"
 	@echo "make no-swarm     run the tests that need no swarm and no package registry, but the few slow ones"
 	@echo "make pythons      run make test on Python 3.10, 3.11, 3.12 and 3.13 (an hour; PYTHONS=3.12, SUITE=no-swarm)"
-	@echo "make machines     run the readers' tests on big-endian and 32-bit systems, with large pages and without"
-	@echo "                  IPv6, in emulated machines (root, an hour; MACHINES=big-endian runs one)"
+	@echo "make machines     run the live tests on Debian's kernels and on other processors, in emulated machines (root,"
+	@echo "                  hours; MACHINES=kernels, MACHINES=6.12-cloud, see docs/kernels.md)"
 	@echo "make test-loaded  run make test beside 5,000 sockets, 300 Mbps over lo and a busy process"
-	@echo "make kernels      run the live tests on Debian's kernels, each in an emulated machine (root, an hour)"
 	@echo "make lint         run ruff and mypy alone"
 	@echo "make generate     write the generated tables of the documentation and the tests' golden files"
 	@echo "make pictures     take the pictures of the documentation, and the demo's output for the README (root)"
@@ -71,14 +70,10 @@ pythons: setup
 
 machines: setup
 	tests/tools.sh machines
-	$(BIN)/python -m tests.architectures $(MACHINES)
+	$(BIN)/python -m tests.machines $(MACHINES)
 
 test-loaded: setup
 	$(BIN)/python -m tests.load $(MAKE) test
-
-kernels: setup
-	tests/tools.sh kernels
-	$(BIN)/python -m tests.kernels $(KERNELS)
 
 generate: setup
 	$(BIN)/python -m tests.reporting.test_report

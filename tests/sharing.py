@@ -38,7 +38,7 @@ SECONDS = {
     "tests/scenarios/test_scenarios.py": 25,
     "tests/real_swarm/test_demo.py": 25,
     "tests/packaging/test_artifacts.py": 25,
-    "tests/architectures/test_other_processors.py": 45,
+    "tests/machines/test_other_processors.py": 45,
     "tests/page/test_bad_files.py": 20,
     "tests/page/test_serving.py": 20,
     "tests/test_a_day.py": 20,

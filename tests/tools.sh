@@ -22,14 +22,11 @@ need prometheus-node-exporter prometheus-node-exporter
 need podman "podman runc netavark iptables"
 need chromium chromium
 need qemu-s390x-static qemu-user-static
-# With an argument: what boots the kernels of other processors, or Debian's own, in emulated machines.
+# With the argument "machines": what boots kernels in emulated machines.
 if [ "${1:-}" = machines ]; then
     need qemu-system-s390x qemu-system-misc
     need qemu-system-ppc64 qemu-system-ppc
-    need qemu-system-i386 "qemu-system-x86 seabios"
-fi
-[ "${1:-}" != kernels ] || need qemu-system-x86_64 "qemu-system-x86 seabios"
-if [ -n "${1:-}" ]; then
+    need qemu-system-x86_64 "qemu-system-x86 seabios"
     need cpio cpio
     need modprobe kmod
 fi

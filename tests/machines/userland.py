@@ -16,7 +16,6 @@ ENVIRONMENT = (
     "LANG=C.UTF-8",
     "QUICK=1",
     f"PYTHONPATH=/{PROJECT}:/{SITE}",
-    "PYTHONDONTWRITEBYTECODE=1",
 )
 #: Packages of this environment without compiled parts; those with some are Debian's.
 _PURE = (

@@ -30,16 +30,20 @@ Dir::Etc::sourceparts "/dev/null";
 
 
 class Registry:
-    """The packages of one processor; apt's state of this machine is not touched."""
+    """The packages of one processor; apt's state of this machine is not touched.
 
-    def __init__(self, architecture: str, folder: Path) -> None:
+    The kernels newer than those of the release are among the security updates.
+    """
+
+    def __init__(self, architecture: str, folder: Path, *, with_security: bool = False) -> None:
         self.architecture, self._folder = architecture, folder
         self._configuration = folder / "apt.conf"
         for name in ("state/lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "state/status").touch()
         self._configuration.write_text(_CONFIGURATION.format(architecture=architecture, folder=folder))
-        (folder / "sources.list").write_text(f"deb [signed-by={_SIGNED_BY}] {_site()}\n")
+        lines = [f"deb [signed-by={_SIGNED_BY}] {site}\n" for site in _sites(with_security=with_security)]
+        (folder / "sources.list").write_text("".join(lines))
         self._run("apt-get", "-qq", "update")
 
     def root(self) -> Path:
@@ -74,13 +78,15 @@ class Registry:
         return _run("env", f"APT_CONFIG={self._configuration}", *command, cwd=cwd)
 
 
-def _site() -> str:
+def _sites(*, with_security: bool) -> list[str]:
     """Where this machine has its Debian from: ``URI suite component``."""
     wanted = "Created-By: Packages", "Origin: Debian", "Component: main"
-    for line in _run("apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) main", *wanted).splitlines():
-        if "-" not in line.split()[1]:  # neither updates nor backports
-            return line
-    raise RuntimeError("apt knows no release of Debian: run apt-get update")
+    lines = _run("apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) main", *wanted).splitlines()
+    suffixes = ("", "-security") if with_security else ("",)
+    sites = [line for line in lines if line.split()[1].lstrip("abcdefghijklmnopqrstuvwxyz") in suffixes]
+    if not sites:
+        raise RuntimeError("apt knows no release of Debian: run apt-get update")
+    return list(dict.fromkeys(sites))
 
 
 def _make_root(root: Path) -> None:

@@ -1,6 +1,6 @@
 """The parsers on other processors: a big-endian Python below an emulator, and a 32-bit one.
 
-Both are Debian's. Without root, or without the registry, `python -m tests.architectures` has the same.
+Both are Debian's. Without root, or without the registry, `python -m tests.machines` has the same.
 """
 
 import shutil
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.architectures import userland
-from tests.architectures.debian import Registry
+from tests.machines import userland
+from tests.machines.debian import Registry
 
 pytestmark = [pytest.mark.packaging, pytest.mark.root]
 

@@ -1,0 +1,66 @@
+"""Runs the tests of what reads a kernel in emulated machines: ``python -m tests.machines [NAME...]``.
+
+It needs root. Python, tools and kernel are Debian's. ``kernels`` stands for those of this processor,
+``others`` for the other processors; without names all run. What a machine printed is in ``build/machines``.
+The table of docs/kernels.md gets a new row for each machine that has run.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.machines import table
+from tests.machines.machines import KERNELS, MACHINES, OTHERS
+from tests.tree import ROOT
+
+FOLDER = ROOT / "build/machines"
+TIMEOUT_S = 3600
+#: The fuzz tests take an hour there; they read bytes alone, as others of these do.
+_READERS = (
+    "tests/sources/linux --ignore tests/sources/linux/test_fuzz.py tests/real_kernel/test_monitor_live.py "
+    "tests/real_kernel/test_host_settings_live.py tests/collectors"
+)
+_LIVE = (
+    "tests/machines/test_card_errors.py tests/sources/linux tests/scenarios tests/real_kernel "
+    "--ignore tests/real_kernel/test_soak.py"
+)
+_PLUGINS = "-p tests.machines.at_once -p no:cacheprovider"
+_COMMAND = f"uname -r\npython3 -m pytest {_PLUGINS} -q -rsfE --tb=short --color=no"
+
+
+def command(name: str) -> str:
+    """The live tests on the kernels of this processor, the readers' on another processor."""
+    if name in KERNELS:
+        return f"{_COMMAND} -n 2 -m 'root and not slow and not swarm and not packaging' {_LIVE}"
+    return f"{_COMMAND} -m 'not slow and not swarm and not packaging' {_READERS}"
+
+
+def run(name: str) -> table.Row:
+    """Run the tests in one machine, and show what came of them."""
+    machine = MACHINES[name]
+    folder: Path = FOLDER / machine.architecture
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        console = machine.run(folder, command(name), TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        console = (folder / "console").read_text(errors="replace")
+    (FOLDER / f"{name}.log").write_text(console)
+    row = table.read(name, machine.what, console)
+    print(f"{name} ({machine.what}): {row.passed} passed, {len(row.failed)} failed", flush=True)
+    return row
+
+
+def main(*names: str) -> int:
+    """The exit status is 1 if a test failed or a machine did not end."""
+    sets = {"kernels": KERNELS, "others": OTHERS}
+    chosen = [each for name in names or sets for each in sets.get(name, [name])]
+    is_failed = False
+    for name in chosen:
+        row = run(name)
+        table.write(row)
+        is_failed |= bool(row.failed) or not row.is_complete
+    return int(is_failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

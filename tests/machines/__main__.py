@@ -1,8 +1,8 @@
 """Runs the tests of what reads a kernel in emulated machines: ``python -m tests.machines [NAME...]``.
 
-It needs root. Python, tools and kernel are Debian's. ``kernels`` stands for those of this processor,
-``others`` for the other processors; without names all run. What a machine printed is in ``build/machines``.
-The table of docs/kernels.md gets a new row for each machine that has run.
+It needs root. Python, tools and kernel are Debian's. The name ``kernels`` means all kernels of this
+processor, and ``others`` all other processors; without names all run. What a machine printed is in
+``build/machines``. The table of docs/kernels.md gets a new row for each machine that has run.
 """
 
 import subprocess

@@ -29,7 +29,7 @@ Dir::Etc::sourceparts "/dev/null";
 """
 
 
-class Registry:
+class Packages:
     """The packages of one processor; apt's state of this machine is not touched.
 
     The kernels newer than those of the release are among the security updates.
@@ -59,7 +59,7 @@ class Registry:
         return root
 
     def kernel(self, package: str) -> Path:
-        """A folder with the ``boot`` and ``lib/modules`` of the kernel that a meta package stands for."""
+        """A folder with the ``boot`` and ``lib/modules`` of the kernel that a meta package depends on."""
         fields = self._run("apt-cache", "show", "--no-all-versions", package)
         depends = next(line for line in fields.splitlines() if line.startswith("Depends:"))
         name = next(word for word in depends.replace(",", " ").split() if word.startswith("linux-image-"))

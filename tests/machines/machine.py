@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.machines import userland
-from tests.machines.debian import Registry
+from tests.machines.debian import Packages
 
 #: The kinds of links, the protocols and the queues that the tests need, and the hardware.
 _MODULES = (
@@ -67,8 +67,8 @@ class Machine:
 
     def run(self, folder: Path, command: str, timeout_s: float) -> str:
         """What the console showed; ends when the machine powers off, or with ``TimeoutExpired``."""
-        registry = Registry(self.architecture, folder, with_security=self.with_security)
-        root, kernel = registry.root(), registry.kernel(self.kernel)
+        packages = Packages(self.architecture, folder, with_security=self.with_security)
+        root, kernel = packages.root(), packages.kernel(self.kernel)
         userland.add_project(root)
         (root / "init").write_text(_INIT.format(modules=_LOADED, environment=" ".join(userland.ENVIRONMENT)))
         (root / "init").chmod(0o755)

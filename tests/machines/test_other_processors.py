@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.machines import userland
-from tests.machines.debian import Registry
+from tests.machines.debian import Packages
 
 pytestmark = [pytest.mark.packaging, pytest.mark.root]
 
@@ -32,7 +32,7 @@ FACTS = "import ctypes, sys; print(sys.byteorder, 8 * ctypes.sizeof(ctypes.c_voi
 def test_the_parsers(architecture, emulator, facts, tmp_path):
     """Their tests pass there, with recordings in the byte order of that processor."""
     path = Path(shutil.which(emulator)) if emulator else None
-    root = Registry(architecture, tmp_path).root()
+    root = Packages(architecture, tmp_path).root()
     userland.add_project(root)
     assert userland.run(root, "/usr/bin/python3", "-c", FACTS, emulator=path).stdout == f"{facts}\n"
     script = "import os, sys, pytest; os.chdir(sys.argv.pop(1)); sys.exit(pytest.main())"

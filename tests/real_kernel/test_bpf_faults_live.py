@@ -83,6 +83,7 @@ def test_btf(host, tmp_path, kind, reason):
     require_reduced(content, f"bpf: {reason.replace('VMLINUX', str(path))}")
 
 
+@needs_tracepoints
 @pytest.mark.parametrize(
     ("error", "words"), [(errno.EPERM, "Operation not permitted"), (errno.ENOSYS, "Function not implemented")]
 )

@@ -157,8 +157,8 @@ def test_the_rules_tell_what_the_agent_found(watched):
 
     alerts = eventually(firing)
     labels = [each["labels"] for each in alerts]
-    told = re.compile(r"\d+ sockets, limit 0 sockets\.( Culprit: \w+ port \d+\.)? Since \S+ \S+ \+0000 UTC\.")
-    assert [each for each in alerts if not told.fullmatch(each["annotations"]["description"])] == []
+    text = re.compile(r"\d+ sockets, limit 0 sockets\.( Culprit: \w+ port \d+\.)? Since \S+ \S+ \+0000 UTC\.")
+    assert [each for each in alerts if not text.fullmatch(each["annotations"]["description"])] == []
     assert {(each["job"], each["check"], each["severity"]) for each in labels} == {
         ("agent", "connections", "warning"),
         ("node", "connections", "warning"),

@@ -41,7 +41,7 @@ def patched(code):
     )
 
 
-def test_processes_are_told_apart_by_their_scripts(tmp_path):
+def test_interpreters_have_the_names_of_their_scripts(tmp_path):
     """The view has the scripts of two busy interpreters, and nothing else of their command lines."""
     busy = []
     try:

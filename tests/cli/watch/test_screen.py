@@ -204,7 +204,7 @@ def test_a_wide_screen():
     assert narrow.index("\nProcesses by CPU") < narrow.index("\nProcesses by network")
 
 
-def test_processes_of_one_name_are_told_apart():
+def test_processes_of_one_name_have_their_scripts_and_units():
     """By the script, or if there is none by the unit; a name of its own has no unit."""
     rows = [
         process(1, "python3", script="worker.py", unit="a.service"),

@@ -5,7 +5,8 @@ Two programs (`bpf_program`) run when a call that sends or receives ends: at the
 peeks, or that reads errors, does not count.
 
 Guarantees: nothing is pinned, so programs and map are gone when their descriptors are closed, also after
-``kill -9``. The map has at most `MAX_ENTRIES` entries; bytes that have no place in it are counted as lost.
+``kill -9``. The map has at most `MAX_ENTRIES` entries; bytes that have no place in it are counted as lost,
+in a map of their own, because this count must not need a place either.
 """
 
 from __future__ import annotations
@@ -27,14 +28,12 @@ from network_health.sources.linux.bpf_program import KEY, RECEIVE, SEND, VALUE, 
 
 MAX_ENTRIES = 16_384
 _NUMBERS = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280}
-_MAP_CREATE, _MAP_UPDATE, _PROGRAM_LOAD, _TRACEPOINT_OPEN, _TAKE_BATCH = 0, 2, 5, 17, 25
-_HASH_MAP, _TRACING, _RAW_TRACEPOINT = 1, 26, 23
+_MAP_CREATE, _MAP_LOOKUP, _PROGRAM_LOAD, _TRACEPOINT_OPEN, _TAKE_BATCH = 0, 1, 5, 17, 25
+_HASH_MAP, _ARRAY_MAP, _TRACING, _RAW_TRACEPOINT = 1, 2, 26, 23
 _ATTRIBUTES_BYTES = 144
 _NAME = b"network_health"
 #: The types of the tracepoints of both directions: sending and receiving.
 _TRACEPOINTS = ("btf_trace_sock_send_length", "btf_trace_sock_recv_length")
-#: The key of the entry for the bytes that have no place in the map.
-_LOST = bytes(KEY.size)
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
 _NETWORK_NAMESPACE = Path("/proc/thread-self/ns/net")
 #: The inode of the pid namespace of the host; see the kernel's nsfs.h.
@@ -68,11 +67,13 @@ class CallCounter:
         self._attached: list[int] = []
         _call_number()
         kernel, pids = _kernel_types(), _pid_namespace()
-        self._map = _create_map(max_entries)
+        self._map = self._lost_map = -1
+        self._lost_before = 0
         try:
-            _update(self._map, _LOST, bytes(VALUE.size))
+            self._map = _create_map(_HASH_MAP, KEY.size, max_entries)
+            self._lost_map = _create_map(_ARRAY_MAP, len(bpf_program.LOST), 1)
             for direction in (SEND, RECEIVE):
-                code = bpf_program.program(self._map, direction, kernel.offsets, pids)
+                code = bpf_program.program(self._map, self._lost_map, direction, kernel.offsets, pids)
                 self._attached.append(_load(code, kernel.typedefs[_TRACEPOINTS[direction]]))
                 self._attached.append(_attach(self._attached[-1]))
         except (OSError, ValueError):
@@ -91,16 +92,17 @@ class CallCounter:
             OSError: the kernel refuses.
         """
         entries = _take_all(self._map, self._max_entries)
-        lost = VALUE.unpack(entries.pop(_LOST, bytes(VALUE.size)))[0]
-        _update(self._map, _LOST, bytes(VALUE.size))
+        lost_in_all = _lost_bytes(self._lost_map)
+        lost, self._lost_before = lost_in_all - self._lost_before, lost_in_all
         return Calls(tuple(_parsed(entries)), lost, _NETWORK_NAMESPACE.stat().st_ino)
 
     def close(self) -> None:
-        """Detach the programs and free the map."""
+        """Detach the programs and free the maps."""
         self.stop()
-        if self._map >= 0:
-            os.close(self._map)
-        self._map = -1
+        for descriptor in (self._map, self._lost_map):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._map = self._lost_map = -1
 
 
 @cache
@@ -176,15 +178,18 @@ def _checked(what: str, command: int, attributes: bytes) -> int:
     return result
 
 
-def _create_map(max_entries: int) -> int:
-    attributes = struct.pack("=IIIIIII16s", _HASH_MAP, KEY.size, VALUE.size, max_entries, 0, 0, 0, _NAME)
+def _create_map(kind: int, key_bytes: int, max_entries: int) -> int:
+    attributes = struct.pack("=IIIIIII16s", kind, key_bytes, VALUE.size, max_entries, 0, 0, 0, _NAME)
     return _checked("create a map", _MAP_CREATE, attributes)
 
 
-def _update(entries: int, key: bytes, value: bytes) -> None:
-    key_at, value_at = ctypes.create_string_buffer(key), ctypes.create_string_buffer(value)
-    attributes = struct.pack("=I4xQQQ", entries, ctypes.addressof(key_at), ctypes.addressof(value_at), 0)
-    _checked("write to a map", _MAP_UPDATE, attributes)
+def _lost_bytes(entries: int) -> int:
+    """The bytes that had no place since the maps were created."""
+    key, value = ctypes.create_string_buffer(bpf_program.LOST), ctypes.create_string_buffer(VALUE.size)
+    attributes = struct.pack("=I4xQQQ", entries, ctypes.addressof(key), ctypes.addressof(value), 0)
+    _checked("read a map", _MAP_LOOKUP, attributes)
+    octets: int = VALUE.unpack(value.raw)[0]
+    return octets
 
 
 def _load(code: bytes, tracepoint: int) -> int:

@@ -1,8 +1,8 @@
 """Assembles the two programs that count the bytes of calls on sockets; `bpf` loads them. Pure.
 
-Guarantees: a program only reads the members of structures that are named here, and writes to its map alone.
-Before it loads a program, the kernel verifies that, and the members' offsets. The listing of `program`, in
-the notation of the kernel's verifier::
+Guarantees: a program only reads the members of structures that are named here, and writes to its two maps
+alone. Before it loads a program, the kernel verifies that, and the members' offsets. The listing of
+`program`, in the notation of the kernel's verifier::
 
     r6 = ctx->sk; r7 = (s64)(s32)ctx->length             // the arguments of the tracepoint
     if r7 <= 0 goto out
@@ -26,7 +26,7 @@ the notation of the kernel's verifier::
     r0 = map_lookup(map, &key)
     if r0 goto add
     key = 0                                              // the map is full: count it as lost
-    r0 = map_lookup(map, &key)
+    r0 = map_lookup(lost, &key)
     if r0 == 0 goto out
     add:  lock r0->bytes += r7; lock r0->calls += 1
     out:  return 0
@@ -54,6 +54,8 @@ SEND, RECEIVE = 0, 1
 #: pid, network namespace, device, family, protocol, type, remote port, direction, mark, uid, remote and local
 #: address, start of the process.
 KEY = struct.Struct("=IIIHHH2sIII16s16sI")
+#: The key of the only entry of the map of what is lost.
+LOST = bytes(4)
 #: Bytes, calls, name.
 VALUE = struct.Struct("=QQ16s")
 
@@ -84,8 +86,7 @@ class PidNamespace(NamedTuple):
 class _Assembler:
     """Instructions; see the kernel's instruction-set.rst. ``jump`` goes to a ``label`` further on."""
 
-    def __init__(self, entries: int) -> None:
-        self._entries = entries
+    def __init__(self) -> None:
         self._code: list[bytes] = []
         self._jumps: list[tuple[int, str]] = []
         self._labels: dict[str, int] = {}
@@ -114,20 +115,20 @@ class _Assembler:
         self.add(_MOVE, to, 10)
         self.add(_ADD, to, value=offset)
 
-    def look_up(self) -> None:
-        """Set r0 to the address of the key's value, or to 0."""
-        self._arguments()
+    def look_up(self, entries: int) -> None:
+        """Set r0 to the address of the key's value in a map, or to 0."""
+        self._arguments(entries)
         self.add(_CALL, value=_MAP_LOOKUP)
 
-    def insert(self) -> None:
+    def insert(self, entries: int) -> None:
         """Add the key with the value on the stack, if the map does not have it."""
-        self._arguments()
+        self._arguments(entries)
         self.place(3, _AT_VALUE)
         self.add(_SET, 4, value=_ONLY_NEW)
         self.add(_CALL, value=_MAP_UPDATE)
 
-    def _arguments(self) -> None:
-        self.add(_LOAD_MAP, 1, 1, value=self._entries)
+    def _arguments(self, entries: int) -> None:
+        self.add(_LOAD_MAP, 1, 1, value=entries)
         self.add(0)
         self.place(2, _AT_KEY)
 
@@ -149,13 +150,17 @@ class _Assembler:
 
 
 def program(
-    entries: int, direction: int, offsets: Mapping[str, Mapping[str, int]], pids: PidNamespace | None
+    entries: int,
+    lost: int,
+    direction: int,
+    offsets: Mapping[str, Mapping[str, int]],
+    pids: PidNamespace | None,
 ) -> bytes:
-    """The program of one direction for the map with the descriptor ``entries``.
+    """The program of one direction for two maps, given as descriptors: that of all entries, and `LOST`'s.
 
     ``pids`` is the namespace whose pids are counted, ``None`` for that of the host.
     """
-    code = _Assembler(entries)
+    code = _Assembler()
     common, sock = offsets["sock_common"], offsets["sock"]
     _check_call(code, direction)
     _take_addresses(code, common)
@@ -171,7 +176,7 @@ def program(
     code.take(4, 8, offsets["net"]["ns"] + offsets["ns_common"]["inum"], _NAMESPACE)
     _take_pid(code, pids)
     _take_start(code, offsets["task_struct"])
-    _count(code)
+    _count(code, entries, lost)
     return code.program()
 
 
@@ -228,18 +233,18 @@ def _take_start(code: _Assembler, offsets: Mapping[str, int]) -> None:
     code.store(4, _AT_KEY + _STARTED, 1)
 
 
-def _count(code: _Assembler) -> None:
-    code.look_up()
+def _count(code: _Assembler, entries: int, lost: int) -> None:
+    code.look_up(entries)
     code.jump(_IF_DIFFERENT, 0, 0, "add")
     code.clear(_AT_VALUE, VALUE.size)
     code.place(1, _AT_VALUE + 16)
     code.add(_SET, 2, value=16)
     code.add(_CALL, value=_COMM)
-    code.insert()
-    code.look_up()
+    code.insert(entries)
+    code.look_up(entries)
     code.jump(_IF_DIFFERENT, 0, 0, "add")
     code.clear(_AT_KEY, KEY.size)
-    code.look_up()
+    code.look_up(lost)
     code.jump(_IF_EQUAL, 0, 0, "out")
     code.label("add")
     code.add(_ADD_LOCKED, 0, 7, 0)

@@ -8,6 +8,8 @@ import pickle
 import subprocess
 import traceback
 
+from tests.running_kernel import RELEASE
+
 CLONE_NEWNET = 0x40000000
 _numbers = itertools.count()
 
@@ -71,6 +73,14 @@ def veth(one, two, names=("va", "vb"), addresses=("10.77.0.1/24", "10.77.0.2/24"
     for end, name, address in zip((one, two), names, addresses, strict=True):
         end.ip("addr", "add", address, "dev", name)
         end.ip("link", "set", name, "up")
+
+
+def rename(name, new):
+    """Rename a link of this namespace that is up: before Linux 6.2 it must be down meanwhile."""
+    if RELEASE < (6, 2):
+        run("ip", "link", "set", name, "down")
+    run("ip", "link", "set", name, "name", new)
+    run("ip", "link", "set", new, "up")
 
 
 def run(*command):

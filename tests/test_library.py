@@ -18,7 +18,7 @@ import network_health
 from network_health import Monitor, Settings, SettingsError
 from network_health.model import Connections, Counters, Link, LinkReading, ProcessReading
 from network_health.sources import Readers
-from tests.tracepoints import needs_tracepoints
+from tests.running_kernel import needs_tracepoints
 
 LINK = Link("eth0", True, 2, 1000, counters=Counters())
 #: More than enough for an event in a thread on a loaded machine.

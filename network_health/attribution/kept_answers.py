@@ -149,7 +149,7 @@ class KeptAnswers:
     def _has_closed_half(self, kept: _Kept) -> bool:
         """Whether a process of the clause has at most half of its descriptors left."""
         counts = [(before, self._descriptors_of(pid)) for pid, before in kept.descriptors.items()]
-        return any(now is not None and before is not None and 2 * now <= before for before, now in counts)
+        return any(before and now is not None and 2 * now <= before for before, now in counts)
 
     def _ended(self, kept: _Kept) -> list[int]:
         """The pids in the clause whose process has ended."""

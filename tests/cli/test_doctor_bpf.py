@@ -8,7 +8,7 @@ from network_health.sources import linux
 from network_health.sources.linux.errors import KernelFormatError
 from network_health.swarm.doctor import bpf
 from tests.rights import as_nobody
-from tests.tracepoints import needs_tracepoints
+from tests.running_kernel import needs_tracepoints
 
 NEWER = "use Linux 6.3 or later, if you need it"
 WITH_BTF = "use a kernel with BTF (CONFIG_DEBUG_INFO_BTF)"

@@ -25,7 +25,7 @@ _LIVE = (
     "--ignore tests/real_kernel/test_soak.py"
 )
 _PLUGINS = "-p tests.machines.at_once -p no:cacheprovider"
-_COMMAND = f"uname -r\npython3 -m pytest {_PLUGINS} -q -rsfE --tb=short --color=no"
+_COMMAND = f"uname -r\npython -m pytest {_PLUGINS} -q -rsfE --tb=short --color=no"
 
 
 def command(name: str) -> str:

@@ -17,7 +17,7 @@ _MODULES = (
     "virtio_pci virtio_blk virtio_net e1000 ext4"
 )
 #: Those that no kernel loads by itself when a test needs them.
-_LOADED = "virtio_pci virtio_blk virtio_net e1000 ext4 tun nf_conntrack"
+_LOADED = "virtio_pci virtio_blk virtio_net e1000 ext4 tun nf_conntrack br_netfilter"
 _MEMORY_MIB, _DISK_MIB = 3072, 256
 _INIT = """#!/bin/sh
 mount -t proc proc /proc

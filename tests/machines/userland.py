@@ -79,6 +79,9 @@ def add_project(root: Path) -> None:
         "#!/usr/bin/python3\nfrom network_health.cli.entry import run\nraise SystemExit(run())\n"
     )
     command.chmod(0o755)
+    # Tests know processes of Python by this name, which a virtual environment has.
+    (root / "usr/bin/python").unlink(missing_ok=True)
+    (root / "usr/bin/python").symlink_to("python3")
     for name, text in {
         "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
         "group": "root:x:0:\nnogroup:x:65534:\n",

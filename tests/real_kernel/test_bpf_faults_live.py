@@ -17,8 +17,8 @@ from network_health import Monitor, Settings
 from network_health.sources.linux import bpf, btf
 from tests.netns import veth
 from tests.real_kernel.paced import Sender, clauses, listening, started
+from tests.running_kernel import needs_tracepoints
 from tests.seccomp import BPF, deny
-from tests.tracepoints import needs_tracepoints
 
 pytestmark = pytest.mark.root
 

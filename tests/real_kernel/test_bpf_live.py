@@ -14,7 +14,7 @@ from network_health.sources.linux import CallCounter, bpf
 from network_health.sources.linux.errors import KernelFormatError
 from tests.netns import veth
 from tests.rights import as_nobody
-from tests.tracepoints import needs_tracepoints
+from tests.running_kernel import needs_tracepoints
 
 ROUNDS, SIZE = 200, 1000
 #: Constants of the kernel: the option for the size of segments, and bpf(2)'s commands.

@@ -12,7 +12,7 @@ from network_health import Monitor, Settings
 from network_health.attribution import call_crossings
 from tests.netns import veth
 from tests.real_kernel.paced import Sender, check, clauses, listening, named, pace, started
-from tests.tracepoints import needs_tracepoints
+from tests.running_kernel import needs_tracepoints
 
 pytestmark = [pytest.mark.root, needs_tracepoints]
 SHARE = 12

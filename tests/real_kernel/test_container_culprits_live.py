@@ -17,7 +17,7 @@ from tests.netns import veth
 from tests.real_kernel.container_host import HIGHER, OUTSIDE, Host, all_masked, assert_named, sending
 from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, named, started
 from tests.real_kernel.test_interface_culprits_live import add
-from tests.tracepoints import needs_tracepoints
+from tests.running_kernel import needs_tracepoints
 
 pytestmark = pytest.mark.root
 

@@ -10,7 +10,7 @@ import pytest
 from network_health import Monitor, Settings
 from network_health.delivery.saved_state import SavedState
 from network_health.export.metric_families import exposition
-from tests.netns import run, veth
+from tests.netns import rename, run, veth
 
 pytestmark = pytest.mark.root
 
@@ -57,7 +57,7 @@ def test_only_errors_since_the_previous_check_are_new(namespace):
     def watch():
         monitor = Monitor(Settings())
         details = [monitor.check(), monitor.check()]
-        run("ip", "link", "set", "eth0", "name", "lan0")
+        rename("eth0", "lan0")
         details.append(monitor.check())
         run("ip", "-n", container.name, "link", "set", "eth1", "netns", near.name)
         details.append(monitor.check())

@@ -11,6 +11,7 @@ import pytest
 
 from network_health import Monitor, Settings
 from network_health.attribution import forwarded_window
+from network_health.attribution.forwarded_flows import NOT_FORWARDED
 from network_health.attribution.interface_paths import ROUTES_DISAGREE
 from tests import nftables, protocol_faults
 from tests.netns import veth
@@ -248,7 +249,8 @@ def test_a_filtered_flow_is_not_named(routed):
     assert "forwarded from" not in clauses(content)["uplink"]
     assert "own" not in clauses(content, "inbound")["inside"]
     (entry,) = content["metrics"]["culprits"]["tx_rate"]
-    assert entry["forwarded"]["note"] == ROUTES_DISAGREE
+    # An older kernel counts a packet as forwarded after the filter has let it pass.
+    assert entry["forwarded"]["note"] in {ROUTES_DISAGREE, NOT_FORWARDED}
 
 
 def test_what_a_bridge_switches_is_not_forwarded(routed, namespace):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from network_health.sources.linux import read_container_and_unit
@@ -26,6 +27,9 @@ SETTINGS = {
     "tcp_memory_threshold_percent": 50,
     "ephemeral_port_threshold_percent": 50,
 }
+needs_quiet_psutil = pytest.mark.skipif(
+    psutil.version_info < (5, 9, 6), reason="an older psutil prints a traceback without /proc/stat"
+)
 #: Holds a connection over IPv4.
 HOLD = """
 import socket, time
@@ -66,6 +70,7 @@ def check(host, tmp_path):
     return run_check
 
 
+@needs_quiet_psutil
 def test_proc_with_processes_alone(check):
     """``subset=pid`` hides the limits of the kernel, and the report says so; all else is as without it."""
     plain, content = check(), check(*SUBSET)
@@ -87,6 +92,7 @@ def test_the_boot_has_one_id_without_the_kernels(tmp_path):
     assert re.fullmatch(r"boot-\d+00\n", boot)
 
 
+@needs_quiet_psutil
 def test_the_doctor_says_what_a_hidden_sysctl_costs(tmp_path):
     """It says so for the limits and for what is forwarded, and how to have both."""
     lines = run("doctor", tmp_path, prefix=SUBSET).stdout.splitlines()

@@ -12,7 +12,7 @@ import pytest
 from network_health.attribution.call_crossings import CallCrossings
 from network_health.attribution.owner_lookups import OwnerLookups
 from network_health.sources.linux import CallCounter, ChangedRoutes, OwnerFinder, read_start_time
-from tests.tracepoints import needs_tracepoints
+from tests.running_kernel import needs_tracepoints
 
 pytestmark = [pytest.mark.root, needs_tracepoints]
 

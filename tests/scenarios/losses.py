@@ -1,7 +1,9 @@
 """Situations in which packets get lost. Each returns what the report must say."""
 
+import re
 import time
 
+from network_health.attribution.retransmit_culprits import MIN_SEGMENTS
 from tests.scenarios.expected import Expected, text_of
 from tests.scenarios.network import HOST, REMOTES, SECOND_REMOTES
 from tests.scenarios.testbed import LIMITS
@@ -16,6 +18,7 @@ LOSS_LIMITS = LIMITS | {
 }
 #: So many seconds a loss goes on before the check.
 LOSS_S = 0.3
+MAX_LOSS_S = 20
 #: A peer that answers is sent segments again for want of time only, on a busy machine.
 GOOD_PEERS = 6
 
@@ -68,7 +71,7 @@ def one_peer_loses(testbed, rng):
     """One of several peers gets two thirds of the packets; what another one lost before does not count."""
     culprit, bad, port = _send_to_peers(testbed, rng, lossy_before=rng.random() < 0.5)
     testbed.first_check(LOSS_LIMITS | {"retransmit_threshold_percent": 0.01})
-    testbed.wait(2 * LOSS_S)
+    wait_for_resent(testbed, bad)
     first = ("to", f"{bad}:{port}", "by", text_of(culprit))
     return [Expected("TCP retransmits", first)]
 
@@ -77,7 +80,7 @@ def one_peer_is_lost_among_good_ones(testbed, rng):
     """The host's share of retransmits is low, that of one peer is high."""
     culprit, bad, port = _send_to_peers(testbed, rng)
     testbed.first_check(LOSS_LIMITS | {"peer_retransmit_threshold_percent": 5})
-    testbed.wait(2 * LOSS_S)
+    wait_for_resent(testbed, bad)
     return [Expected("TCP retransmits to", (text_of(culprit),), {bad, f"{bad}:{port}"}, says=(bad,))]
 
 
@@ -130,6 +133,19 @@ def _send_to_peers(testbed, rng, *, lossy_before=False):
     testbed.remote.run("drop_every", 3, bad)
     testbed.afterwards(testbed.remote.run, "drop_every", 0, bad)
     return culprit, bad, port
+
+
+def wait_for_resent(testbed, address):
+    """Let the window last until enough segments were sent again: that takes longer on a slow machine."""
+
+    def resent():
+        shown = testbed.network.host.tool("ss", "-Htin", "dst", address)
+        return sum(map(int, re.findall(r" retrans:\d+/(\d+)", shown)))
+
+    before, deadline_s = resent(), time.monotonic() + MAX_LOSS_S
+    while resent() < before + 2 * MIN_SEGMENTS and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    testbed.wait(2 * LOSS_S)
 
 
 SITUATIONS = (

@@ -3,6 +3,7 @@
 Each returns what the report must say.
 """
 
+from tests.running_kernel import HAS_TRACEPOINTS
 from tests.scenarios.container_testbed import CLIENT
 from tests.scenarios.containers import LOUD, QUIET, check_flows, links_of, on_every_link
 from tests.scenarios.expected import Expected, text_of
@@ -103,11 +104,5 @@ def burst(testbed, rng):
     return [Expected("va outbound peak", by(culprit, peer, "outbound"), says=(", of all bytes in ",))]
 
 
-SITUATIONS = (
-    datagrams_with_bpf,
-    datagrams_of_a_container_with_bpf,
-    datagrams_of_a_container,
-    forwarded_flow,
-    forwarded_datagrams,
-    burst,
-)
+WITH_BPF = (datagrams_with_bpf, datagrams_of_a_container_with_bpf) if HAS_TRACEPOINTS else ()
+SITUATIONS = (*WITH_BPF, datagrams_of_a_container, forwarded_flow, forwarded_datagrams, burst)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tests.netns import Namespace
 from tests.scenarios.expected import Expected, text_of
 from tests.scenarios.links import beside
-from tests.scenarios.losses import LOSS_LIMITS, LOSS_S
+from tests.scenarios.losses import LOSS_LIMITS, wait_for_resent
 from tests.scenarios.network import SECOND_REMOTES
 from tests.scenarios.rates import ACTS, VA, VC
 from tests.scenarios.testbed import RATE_LIMITS, Route
@@ -115,7 +115,7 @@ def lossy_link(testbed, rng):
     for worker in (culprit, *senders):
         worker.run("keep_sending", 0, 20_000, 0.01)
     testbed.first_check(LOSS_LIMITS | {"retransmit_threshold_percent": 0.01})
-    testbed.wait(2 * LOSS_S)
+    wait_for_resent(testbed, SECOND_REMOTES[0])
     first = ("to", peer, "by", text_of(culprit))
     return [Expected("TCP retransmits", first, {SECOND_REMOTES[0]})]
 

@@ -12,6 +12,7 @@ import os
 import pwd
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from network_health.model import ProcessDetails, ProcessReading, ProcessSample, bounded_name
@@ -26,6 +27,8 @@ _USUAL_STAT_BYTES = 512  # most have 200 to 350 bytes; a small buffer is cheaper
 _CUT_AT = 15
 #: Room for the longest path of a program. A process can make its command line gigabytes long.
 _COMMAND_LINE_BYTES = 8192
+#: A process chooses how many descriptors it has: so many are listed in a millisecond or two.
+_MAX_LISTED = 1000
 _FILE_BYTES = 16384  # io, status and comm are smaller; only a long list of groups in status is cut
 
 
@@ -127,9 +130,13 @@ def is_running(pid: int, started: int) -> bool:
 
 
 def read_descriptor_count(pid: int) -> int | None:
-    """How many descriptors a process has open; ``None`` if that is not known, as before Linux 6.2."""
+    """How many descriptors a process has open; ``None`` if that is not known.
+
+    Before Linux 6.2 the kernel does not count them: they are listed, and more than `_MAX_LISTED` are so many.
+    """
+    folder = f"/proc/{pid}/fd"
     try:
-        return os.stat(f"/proc/{pid}/fd").st_size or None
+        return os.stat(folder).st_size or _listed(folder)
     except OSError:
         return None
 
@@ -170,6 +177,11 @@ def parse_stat(stat: bytes) -> ProcessSample:
         cpu_s=(user_ticks + system_ticks) / _TICKS_PER_S,
         rss_bytes=rss_pages * _PAGE_BYTES,
     )
+
+
+def _listed(folder: str) -> int:
+    with os.scandir(folder) as entries:
+        return sum(1 for _ in islice(entries, _MAX_LISTED))
 
 
 def full_name(name: str, command_line: bytes) -> str:

@@ -14,7 +14,8 @@ import pytest
 
 from network_health.model import ProcessDetails
 from network_health.sources import portable
-from network_health.sources.linux.procfs import ProcessReader, read_process_details
+from network_health.sources.linux import procfs
+from network_health.sources.linux.procfs import ProcessReader, read_descriptor_count, read_process_details
 from network_health.sources.linux.protocols import read_protocols
 from tests import isolated
 from tests.fixtures import record
@@ -203,6 +204,17 @@ def test_no_process_at_all_is_an_error():
                 read_processes()
 
     in_child(hidden)
+
+
+def test_descriptors_are_counted_on_every_kernel(processes, monkeypatch):
+    """Linux counts them since 6.2; before that they are listed, up to a limit."""
+    pid = processes["busy"]
+    count = len(os.listdir(f"/proc/{pid}/fd"))
+    assert read_descriptor_count(pid) == count
+    monkeypatch.setattr(procfs.os, "stat", lambda path: os.stat_result([0] * 10))
+    assert read_descriptor_count(pid) == count
+    monkeypatch.setattr(procfs, "_MAX_LISTED", 2)
+    assert read_descriptor_count(pid) == 2
 
 
 def test_nothing_is_left_open():

@@ -104,7 +104,7 @@ CHANGES = {
     "goes up again": ["link set va down", "link set va up"],
     "loses its carrier": ["link set vb down"],
     "has another mtu": ["link set va mtu 1300"],
-    "has another name": ["link set va name renamed"],
+    "has another name": ["link set va down", "link set va name renamed", "link set renamed up"],
     "has another master": ["link add br0 type bridge", "link set br0 up", "link set va master br0"],
     "has another address": ["addr add 10.8.9.1/24 dev va"],
     "has another IPv6 address": ["addr add fd08::9/64 dev va nodad"],

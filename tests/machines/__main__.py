@@ -25,13 +25,13 @@ _LIVE = (
     "--ignore tests/real_kernel/test_soak.py"
 )
 _PLUGINS = "-p tests.machines.at_once -p no:cacheprovider"
-_COMMAND = f"uname -r\npython -m pytest {_PLUGINS} -q -rsfE --tb=short --color=no"
+_COMMAND = f"uname -r\npython -m pytest {_PLUGINS} -q -rsfE --durations 25 --tb=short --color=no"
 
 
 def command(name: str) -> str:
     """The live tests on the kernels of this processor, the readers' on another processor."""
     if name in KERNELS:
-        return f"{_COMMAND} -n 2 -m 'root and not slow and not swarm and not packaging' {_LIVE}"
+        return f"{_COMMAND} -m 'root and not slow and not swarm and not packaging' {_LIVE}"
     return f"{_COMMAND} -m 'not slow and not swarm and not packaging' {_READERS}"
 
 

@@ -12,8 +12,7 @@ _CARDS = (
 
 
 def _kernel(package: str) -> Machine:
-    options = {"processors": 2, "devices": _CARDS, "with_security": True}
-    return Machine(package, "amd64", package, _X86_64, "ttyS0", **options)
+    return Machine(package, "amd64", package, _X86_64, "ttyS0", devices=_CARDS, with_security=True)
 
 
 #: Each version that Debian 12 has, and each flavour, which differ in what they have.

@@ -208,7 +208,7 @@ def recorded_processes():
 def recorded_protocols():
     """The recorded counters of the protocols and of the CPUs."""
     snmp, netstat, snmp6, softnet = (
-        recorded.text(f"protocols/linux-6.18/{name}") for name in ("snmp", "netstat", "snmp6", "softnet_stat")
+        recorded.text(f"protocols/{name}") for name in ("snmp", "netstat", "snmp6", "softnet_stat")
     )
     tables = proc_net.parse_tables(snmp + netstat)
     return counters(tables, proc_net.parse_snmp6(snmp6)), proc_net.parse_softnet(softnet)

@@ -21,7 +21,6 @@ from network_health.sources.linux.protocols import counters
 from network_health.sources.readers import PORTABLE
 from tests.tree import FIXTURES, ROOT
 
-FIXTURES = FIXTURES / "protocols"
 NAMES = [field.name for field in fields(ProtocolCounters)]
 START = ProtocolReading(100.0, ProtocolCounters(*[1000] * len(NAMES)), {0: SoftnetCounters(10, 20)})
 
@@ -32,8 +31,8 @@ def later(seconds=10.0, softnet=None, **added):
     return ProtocolReading(START.at_s + seconds, replace(START.counters, **values), softnet or START.softnet)
 
 
-def recorded(name, kernel="linux-6.18"):
-    return (FIXTURES / kernel / name).read_text()
+def recorded(name, kernel=""):
+    return (FIXTURES / kernel / "protocols" / name).read_text()
 
 
 # Two readings

@@ -10,7 +10,7 @@ from tests.isolated import outside
 PACKAGES = (
     "python3", "python3-psutil", "python3-hypothesis", "libsqlite3-0", "netbase",
     "dash", "bash", "coreutils", "util-linux", "mount", "findutils", "grep", "sed",
-    "iproute2", "procps", "kmod",
+    "iproute2", "procps", "kmod", "wireguard-tools",
 )  # fmt: skip
 #: Documents and translations take a third of the space.
 _LEFT_OUT = ("doc", "man", "locale", "zoneinfo", "info", "bash-completion")

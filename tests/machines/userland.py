@@ -29,6 +29,7 @@ _PURE = (
     "xdist",
     "pygments",
     "rich",
+    "prometheus_client",
 )
 _SOURCES = (
     "network_health",

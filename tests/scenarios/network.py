@@ -27,8 +27,8 @@ SECOND_REMOTES = [f"10.78.0.{n}" for n in range(2, 12)]
 REMOTES6 = [f"fd77:0:0:{n:x}::2" for n in range(1, 21)]
 ONE_NETWORK6 = [f"fd77::{n:x}" for n in range(2, 32)]
 #: The links that no lower link of the host carries again: each byte crosses one of them in each direction.
-#: The last two are the ports of a bond, which only the situations of other_links.py have.
-LOWEST_LINKS = ("lo", "va", "vc", "eth1", "tap1", "ct0", "bp0", "bp1")
+#: The last three are the ports of a bond and of a VRF, which only the situations of other_links.py have.
+LOWEST_LINKS = ("lo", "va", "vc", "eth1", "tap1", "ct0", "bp0", "bp1", "vr0")
 
 _SYSCTLS = {
     "net.ipv4.conf.all.rp_filter": 0,

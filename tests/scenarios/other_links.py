@@ -4,13 +4,14 @@
 ports bp0 and bp1; on the remote side both belong to a bridge.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.netns import Namespace
 from tests.scenarios.expected import Expected, text_of
-from tests.scenarios.links import beside
+from tests.scenarios.links import beside, by
 from tests.scenarios.losses import LOSS_LIMITS, wait_for_resent
-from tests.scenarios.network import SECOND_REMOTES
+from tests.scenarios.network import HOST, REMOTES, SECOND_REMOTES, Network
 from tests.scenarios.rates import ACTS, VA, VC
 from tests.scenarios.testbed import RATE_LIMITS, Route
 
@@ -39,11 +40,39 @@ link add link {below} name {below}.5 type vlan id 5
 addr add {address}/24 dev {below}.5
 link set {below}.5 up
 """
-_SIT = """
-link add sit1 type sit local {local} remote {remote}
-addr add {address}/64 dev sit1 nodad
-link set sit1 up
+_TUNNEL = """
+link add {kind}1 type {kind} local {local} remote {remote}
+addr add {address} dev {kind}1
+link set {kind}1 up
 """
+_VRF = """
+link add vrf0 type vrf table 300
+link set vrf0 up
+link add vr0 type veth peer name rr0 netns {remote}
+link set vr0 master vrf0
+addr add 10.84.0.1/24 dev vr0
+link set vr0 up
+"""
+_REMOTE_VRF = """
+addr add 10.84.0.2/24 dev rr0
+link set rr0 up
+"""
+_IPVLAN = """
+link add link vc name iv0 type ipvlan mode l2
+addr add 10.85.0.1/24 dev iv0
+link set iv0 up
+"""
+_DUMMY = """
+link add dm0 type dummy
+addr add 10.83.0.1/32 dev dm0
+link set dm0 up
+"""
+_WIREGUARD = """
+link add wg0 type wireguard
+addr add {address}/24 dev wg0
+link set wg0 up
+"""
+_WIREGUARD_PORT = 51820
 
 
 @dataclass(frozen=True)
@@ -55,6 +84,8 @@ class Kind:
     remote: str = ""
     #: What a kernel without this kind refuses.
     probe: tuple[str, ...] = field(default=())
+    #: What other tools than ``ip`` do with the network.
+    finish: Callable[[Network], None] = field(default=lambda network: None)
 
     def missing_reason(self):
         """Why the kernel cannot make this; empty if it can."""
@@ -62,7 +93,7 @@ class Kind:
         try:
             namespace.tool(*self.probe)
         except AssertionError as error:
-            return str(error).partition("Error: ")[2].strip()
+            return str(error).partition(": ")[2].strip()
         finally:
             namespace.close()
         return ""
@@ -73,6 +104,7 @@ class Kind:
             network.batch(network.host, self.host.format(remote=network.remote.name))
         if self.remote:
             network.batch(network.remote, self.remote)
+        self.finish(network)
 
 
 def bond_with_one_active_port(testbed, rng):
@@ -102,6 +134,45 @@ def sit_tunnel(testbed, rng):
     return beside(testbed, rng, Route(("sit1", "va"), "fd78::2"), rng.choice([VA, VC]))
 
 
+def gre_tunnel(testbed, rng):
+    """The same with GRE."""
+    return beside(testbed, rng, Route(("gre1", "va"), "10.86.0.2"), rng.choice([VA, VC]))
+
+
+def vrf(testbed, rng):
+    """What a process bound to a VRF sends crosses the VRF and its port."""
+    route = Route(("vrf0", "vr0"), "10.84.0.2", options=((1, 25, b"vrf0"),))  # SO_BINDTODEVICE
+    return beside(testbed, rng, route, rng.choice([VA, VC]))
+
+
+def ipvlan(testbed, rng):
+    """What crosses an ipvlan crosses the link below it as well."""
+    return beside(testbed, rng, Route(("iv0", "vc"), "10.85.0.2"), rng.choice([VA, VC]))
+
+
+def service_address_on_a_dummy(testbed, rng):
+    """An address on a dummy interface is used over a link: the link is blamed, not the dummy."""
+    return beside(testbed, rng, Route(("va",), REMOTES[0], "10.83.0.1"), VC)
+
+
+def wireguard(testbed, rng):
+    """The interface names the process; the link below it carries datagrams, which have no process."""
+    culprit, neighbour = rng.sample(testbed.workers, 2)
+    act, direction = rng.choice(ACTS)
+    port = rng.randrange(1024, 20000)
+    peer = testbed.connect_over(culprit, Route(("wg0",), "10.82.0.2"), port)
+    other_peer = testbed.connect_over(neighbour, VC, port + 1)
+    testbed.first_check(RATE_LIMITS)
+    testbed.move(culprit, act, rng.randrange(3, 8) * 1_000_000, ("wg0", "va"))
+    testbed.move(neighbour, act, rng.randrange(10, 25) * 100_000, ("vc",))
+    both = {text_of(culprit), text_of(neighbour), peer, other_peer}
+    return [
+        Expected(f"wg0 {direction}", by(culprit, peer, direction), both),
+        Expected(f"va {direction}", (), both),
+        Expected(f"vc {direction}", by(neighbour, other_peer, direction), both),
+    ]
+
+
 def lossy_link(testbed, rng):
     """One link loses a fifth of the packets: the peers behind it are sent segments again."""
     culprit, *senders = rng.sample(testbed.workers, 4)
@@ -118,6 +189,20 @@ def lossy_link(testbed, rng):
     wait_for_resent(testbed, SECOND_REMOTES[0])
     first = ("to", peer, "by", text_of(culprit))
     return [Expected("TCP retransmits", first, {SECOND_REMOTES[0]})]
+
+
+def _introduce(network):
+    """Give both sides a key, and tell each about the other."""
+    ends = (network.host, HOST, "10.82.0.1"), (network.remote, REMOTES[0], "10.82.0.2")
+    keys = []
+    for namespace, *_ in ends:
+        make = f"wg set wg0 listen-port {_WIREGUARD_PORT} private-key /dev/stdin"
+        namespace.tool("sh", "-c", f"wg genkey | {make}")
+        keys.append(namespace.tool("wg", "show", "wg0", "public-key").strip())
+    for (namespace, *_), (_, outer, inner), key in zip(ends, reversed(ends), reversed(keys), strict=True):
+        endpoint = f"{outer}:{_WIREGUARD_PORT}"
+        words = ("peer", key, "endpoint", endpoint, "allowed-ips", f"{inner}/32")
+        namespace.tool("wg", "set", "wg0", *words)
 
 
 _BOND = _ON_BOND.replace("{mode}", "active-backup miimon 100 primary bp0")
@@ -139,9 +224,35 @@ KINDS = {
     ),
     "sit": Kind(
         (sit_tunnel,),
-        _SIT.format(local="10.77.0.1", remote="10.77.0.2", address="fd78::1"),
-        _SIT.format(local="10.77.0.2", remote="10.77.0.1", address="fd78::2"),
+        _TUNNEL.format(kind="sit", local=HOST, remote=REMOTES[0], address="fd78::1/64 nodad"),
+        _TUNNEL.format(kind="sit", local=REMOTES[0], remote=HOST, address="fd78::2/64 nodad"),
         ("ip", "link", "add", "x", "type", "sit", "remote", "10.0.0.2", "local", "10.0.0.1"),
+    ),
+    "gre": Kind(
+        (gre_tunnel,),
+        _TUNNEL.format(kind="gre", local=HOST, remote=REMOTES[0], address="10.86.0.1/24"),
+        _TUNNEL.format(kind="gre", local=REMOTES[0], remote=HOST, address="10.86.0.2/24"),
+        ("ip", "link", "add", "x", "type", "gre", "remote", "10.0.0.2", "local", "10.0.0.1"),
+    ),
+    "vrf": Kind((vrf,), _VRF, _REMOTE_VRF, ("ip", "link", "add", "x", "type", "vrf", "table", "9")),
+    "ipvlan": Kind(
+        (ipvlan,),
+        _IPVLAN,
+        "addr add 10.85.0.2/24 dev vd",
+        ("sh", "-c", "ip link add p type veth && ip link add link p name x type ipvlan"),
+    ),
+    "dummy": Kind(
+        (service_address_on_a_dummy,),
+        _DUMMY,
+        f"route add 10.83.0.1 via {HOST}",
+        ("ip", "link", "add", "x", "type", "dummy"),
+    ),
+    "wireguard": Kind(
+        (wireguard,),
+        _WIREGUARD.format(address="10.82.0.1"),
+        _WIREGUARD.format(address="10.82.0.2"),
+        ("sh", "-c", "ip link add x type wireguard && wg show x"),
+        _introduce,
     ),
     "netem": Kind((lossy_link,), probe=("tc", "qdisc", "add", "dev", "lo", "root", "netem", "loss", "20%")),
 }

@@ -5,6 +5,9 @@ import sys
 
 from tests.tree import FIXTURES
 
+#: The recordings of which kernel are read, and written: those in a folder of its own, or the others.
+kernel = ""
+KERNELS = ("",) if sys.byteorder == "big" else ("", "linux-6.1", "linux-6.12")
 #: What is in the byte order of the machine, or was read at the same moment.
 _OF_NETLINK = {"netlink", "rtnetlink", "sock_diag"}
 
@@ -12,7 +15,7 @@ _OF_NETLINK = {"netlink", "rtnetlink", "sock_diag"}
 def place(name):
     """The file of a recording: that of netlink is another one on a big-endian machine."""
     is_other = sys.byteorder == "big" and name.partition("/")[0] in _OF_NETLINK
-    return FIXTURES / ("big-endian" if is_other else "") / name
+    return FIXTURES / ("big-endian" if is_other else kernel) / name
 
 
 def datagrams(name):

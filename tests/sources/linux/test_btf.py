@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from network_health.sources.linux import btf
+from network_health.sources.linux import bpf, bpf_program, btf
 from network_health.sources.linux.errors import KernelFormatError
+from tests.sources.linux import recorded
 
 STRUCT, UNION, INT, TYPEDEF, UNKNOWN = 4, 5, 1, 8, 31
 WANTED = {"sock": ("family", "address"), "net": ("ns",)}
@@ -109,6 +110,21 @@ def test_damaged_btf(changes, data):
         return
     assert {name: set(members) for name, members in found.items()} == {
         name: set(members) for name, members in WANTED.items()
+    }
+
+
+def test_recorded_types(each_kernel):
+    """The tracepoints are there since 6.3; on an older kernel the error names what is missing."""
+    types = recorded.raw("types.btf")
+    if each_kernel == "linux-6.1":
+        with pytest.raises(KernelFormatError, match=r"BTF has no btf_trace_sock_(send|recv)_length"):
+            btf.parse_types(types, bpf_program.MEMBERS, bpf._TRACEPOINTS)
+        found = btf.parse_types(types, bpf_program.MEMBERS, ())
+    else:
+        found = btf.parse_types(types, bpf_program.MEMBERS, bpf._TRACEPOINTS)
+    assert found.offsets["sock_common"]["skc_daddr"] == 0
+    assert {name: len(members) for name, members in found.offsets.items()} == {
+        name: len(members) for name, members in bpf_program.MEMBERS.items()
     }
 
 

@@ -1,19 +1,25 @@
 """The counters of IP, UDP, ICMP and TCP: recorded files, and files without some of them."""
 
-from pathlib import Path
-
 import pytest
 
 from network_health.model import IpCounters
 from network_health.sources.linux import ip_counters, proc_net
-
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "protocols" / "linux-6.18"
+from tests.sources.linux import recorded as recordings
 
 
 def recorded():
     """The tables of ``snmp`` and ``netstat``, and ``snmp6``."""
-    snmp, netstat, snmp6 = ((FIXTURES / name).read_text() for name in ("snmp", "netstat", "snmp6"))
+    snmp, netstat, snmp6 = (recordings.text(f"protocols/{name}") for name in ("snmp", "netstat", "snmp6"))
     return dict(proc_net.parse_tables(snmp + netstat)), dict(proc_net.parse_snmp6(snmp6))
+
+
+def test_each_kernel_has_the_counters(each_kernel):
+    """What this host made itself is known on each, with and without OutTransmits (Linux 6.7)."""
+    tables, snmp6 = recorded()
+    assert ("OutTransmits" in tables["Ip"]) is (each_kernel != "linux-6.1")
+    found = ip_counters.select(tables, snmp6)
+    assert None not in found
+    assert found.octets[0] > 0
 
 
 def test_the_recorded_counters():

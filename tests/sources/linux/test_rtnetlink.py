@@ -48,7 +48,7 @@ def read(name):
     return recorded.parsed(parse, empty(), f"rtnetlink/{name}")
 
 
-def test_recorded_links_are_those_of_ip():
+def test_recorded_links_are_those_of_ip(each_kernel):
     """Names, states, MTUs and kinds of recorded interfaces are the same as from ``ip``."""
     fields = ("index", "up", "mtu", "kind", "operstate", "carrier_changes")
     expected = {
@@ -59,7 +59,7 @@ def test_recorded_links_are_those_of_ip():
     assert {link["kind"] for link in expected.values()} >= {"", "veth", "bridge", "macvlan", "tun"}
 
 
-def test_recorded_addresses_are_those_of_ip():
+def test_recorded_addresses_are_those_of_ip(each_kernel):
     """Several addresses of one interface, labelled and point-to-point ones, have the order of ``ip``."""
     names = {index: link.name for index, link in read("links").items()}
     found, expected = {}, {}
@@ -72,12 +72,19 @@ def test_recorded_addresses_are_those_of_ip():
     assert found == {owner: addresses for owner, addresses in expected.items() if addresses}
 
 
-def test_recorded_counters_are_those_of_ip():
+def test_recorded_counters_are_those_of_ip(each_kernel):
     """Each counter is in its own field."""
     names = {index: link.name for index, link in read("links").items()}
     found = {names[i]: rtnetlink.parse_counters(raw)._asdict() for i, raw in read("stats").items()}
     assert found == {name: link["counters"] for name, link in recorded.expected("rtnetlink/ip").items()}
     assert found["va"]["tx_bytes"] != found["va"]["rx_bytes"]
+
+
+def test_recorded_speeds_are_those_of_psutil(each_kernel):
+    """A tun has a speed that its driver makes up, and so has a veth."""
+    speeds = [rtnetlink.parse_speed(answer) for answer in recorded.datagrams("rtnetlink/speeds")]
+    assert speeds == recorded.expected("rtnetlink/speeds")
+    assert speeds[1] == 10_000
 
 
 def test_every_counter_has_its_own_place():

@@ -29,7 +29,6 @@ _PURE = (
     "xdist",
     "pygments",
     "rich",
-    "prometheus_client",
 )
 _SOURCES = (
     "network_health",

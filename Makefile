@@ -14,10 +14,11 @@ QUICK_JOBS ?= 8
 # What make pythons runs, and on which.
 SUITE ?= test
 PYTHONS ?= 3.10 3.11 3.12 3.13
-# Which machines make machines boots; all without.
-MACHINES ?=
+# Which emulated machines boot.
+KERNELS ?= kernels
+PROCESSORS ?= processors
 
-.PHONY: help setup demo test test-loaded no-swarm pythons machines quick lint generate pictures bench clean
+.PHONY: help setup demo test test-loaded no-swarm pythons kernels one-kernel processors quick lint generate pictures bench clean
 
 help:
 	@echo "make demo         boot a real swarm, show its reports, cause a breach, take all down"
@@ -26,8 +27,10 @@ help:
 	@echo "                  few slow ones (a minute)"
 	@echo "make no-swarm     run the tests that need no swarm and no package registry, but the few slow ones"
 	@echo "make pythons      run make test on Python 3.10, 3.11, 3.12 and 3.13 (an hour; PYTHONS=3.12, SUITE=no-swarm)"
-	@echo "make machines     run the live tests on Debian's kernels and on other processors, in emulated machines (root,"
-	@echo "                  hours; MACHINES=kernels, MACHINES=6.12-cloud, see docs/kernels.md)"
+	@echo "make kernels      run the live tests on Debian's kernels, in emulated machines (root, hours; KERNELS=6.12-cloud,"
+	@echo "                  see docs/kernels.md)"
+	@echo "make one-kernel   run those of links and drivers that not every kernel has, on one of them (root, minutes)"
+	@echo "make processors   run the readers' tests on other processors, in emulated machines (root, hours)"
 	@echo "make test-loaded  run make test beside 5,000 sockets, 300 Mbps over lo and a busy process"
 	@echo "make lint         run ruff and mypy alone"
 	@echo "make generate     write the generated tables of the documentation and the tests' golden files"
@@ -68,9 +71,17 @@ no-swarm: lint
 pythons: setup
 	@$(BIN)/python -m tests.packaging.pythons $(SUITE) $(PYTHONS)
 
-machines: setup
+kernels: setup
 	tests/tools.sh machines
-	$(BIN)/python -m tests.machines $(MACHINES)
+	$(BIN)/python -m tests.machines $(KERNELS)
+
+one-kernel: setup
+	tests/tools.sh machines
+	$(BIN)/python -m tests.machines one-kernel
+
+processors: setup
+	tests/tools.sh machines
+	$(BIN)/python -m tests.machines $(PROCESSORS)
 
 test-loaded: setup
 	$(BIN)/python -m tests.load $(MAKE) test

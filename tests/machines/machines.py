@@ -12,7 +12,9 @@ _CARDS = (
 
 
 def _kernel(package: str) -> Machine:
-    return Machine(package, "amd64", package, _X86_64, "ttyS0", devices=_CARDS, with_security=True)
+    # Those newer than the release's own are among its security updates.
+    options = {"devices": _CARDS, "with_security": "6.12" in package}
+    return Machine(package, "amd64", package, _X86_64, "ttyS0", **options)
 
 
 #: Each version that Debian 12 has, and each flavour, which differ in what they have.
@@ -23,7 +25,7 @@ KERNELS = {
     "6.12": _kernel("linux-image-6.12-amd64"),
     "6.12-cloud": _kernel("linux-image-6.12-cloud-amd64"),
 }
-OTHERS = {
+PROCESSORS = {
     "big-endian": Machine(
         *("big-endian, 64 bit", "s390x", "linux-image-s390x"),
         *(("qemu-system-s390x", "-cpu", "max"), "ttysclp0"),
@@ -37,4 +39,4 @@ OTHERS = {
         *("32 bit, IPv6 disabled at boot", "i386", "linux-image-686", _I386, "ttyS0", "ipv6.disable=1")
     ),
 }
-MACHINES = KERNELS | OTHERS
+MACHINES = KERNELS | PROCESSORS

@@ -27,6 +27,11 @@ class Row:
     is_complete: bool
 
     @property
+    def is_passed(self) -> bool:
+        """Whether every test ran, and none failed."""
+        return self.is_complete and not self.failed
+
+    @property
     def text(self) -> str:
         """The row."""
         failed = "<br>".join(self.failed) or "0"

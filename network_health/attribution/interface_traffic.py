@@ -171,8 +171,11 @@ def read_via(
     for route, address in addresses.items():
         bridge = bridges[route]
         if route in switching:
-            is_sibling = address in siblings[route.device]
-            via[route] = NOTHING_BELOW if is_sibling else links[route.device].lower or NOTHING_BELOW
+            link = links[route.device]
+            if address not in siblings[route.device]:
+                via[route] = link.lower or NOTHING_BELOW
+            elif address != link.hardware_address:  # else an ipvlan: all on one interface have its address
+                via[route] = NOTHING_BELOW
         elif bridge and address in ports[bridge]:
             via[route] = ports[bridge][address]
     return via
@@ -187,7 +190,7 @@ def _bridge(index: int, links: Mapping[int, Link]) -> int | None:
 
 
 def sibling_addresses(links: Mapping[int, Link]) -> dict[int, set[bytes]]:
-    """The hardware addresses to which each macvlan delivers without its lower interface, by index.
+    """The hardware addresses to which a macvlan or ipvlan may deliver without its lower interface, by index.
 
     Raises:
         OSError: the kernel denies access.
@@ -196,13 +199,14 @@ def sibling_addresses(links: Mapping[int, Link]) -> dict[int, set[bytes]]:
     lower_of = {
         index: link.lower
         for index, link in links.items()
-        # An ipvlan has the hardware address of its lower interface, so its siblings cannot be distinguished.
-        if link.delivers_to_siblings
-        and link.lower in links
-        and links[link.lower or 0].hardware_address != link.hardware_address
+        if link.delivers_to_siblings and link.lower in links
     }
     addresses = {lower: linux.read_unicast_addresses(lower) for lower in set(lower_of.values()) if lower}
-    return {index: addresses[lower] for index, lower in lower_of.items() if lower}
+    return {
+        index: addresses[lower] | {links[index].hardware_address}
+        for index, lower in lower_of.items()
+        if lower
+    }
 
 
 def _hidden_siblings(links: Mapping[int, Link], siblings: Mapping[int, Collection[bytes]]) -> frozenset[int]:
@@ -211,5 +215,11 @@ def _hidden_siblings(links: Mapping[int, Link], siblings: Mapping[int, Collectio
     return frozenset(
         index
         for index, link in links.items()
-        if link.delivers_to_siblings and not visible.issuperset(siblings.get(index, {b""}))
+        if link.delivers_to_siblings
+        and (_has_address_of_lower(link, links) or not visible.issuperset(siblings.get(index, {b""})))
     )
+
+
+def _has_address_of_lower(link: Link, links: Mapping[int, Link]) -> bool:
+    """Whether it is an ipvlan: all on one interface have its hardware address, so none can be told apart."""
+    return link.lower in links and links[link.lower or 0].hardware_address == link.hardware_address

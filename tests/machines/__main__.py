@@ -22,10 +22,11 @@ _READERS = (
     "tests/sources/linux --ignore tests/sources/linux/test_fuzz.py tests/real_kernel/test_monitor_live.py "
     "tests/real_kernel/test_host_settings_live.py tests/collectors"
 )
-#: The machines have no Prometheus.
+#: The machines have no Prometheus, and no speed.
 _LIVE = (
     "tests/machines/test_card_errors.py tests/sources/linux tests/scenarios tests/real_kernel "
-    "--ignore tests/real_kernel/test_soak.py --ignore tests/real_kernel/test_export_live.py"
+    "--ignore tests/real_kernel/test_soak.py --ignore tests/real_kernel/test_export_live.py "
+    "--deselect tests/real_kernel/test_bpf_live.py::test_the_cost_of_a_call"
 )
 _SHORT = (
     "tests/machines/test_card_errors.py tests/sources/linux "

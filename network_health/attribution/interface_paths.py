@@ -150,7 +150,7 @@ class InterfacePaths:
             if index not in found:
                 found.add(index)
                 left += self._next(index, way)
-        return found
+        return found | self._vrfs_of(way.device)
 
     def elsewhere(self, way: Way, target: int, carried: Carried, direction: int) -> float:
         """How many bytes of ``way`` may not have crossed ``target``; infinite if all of them."""
@@ -166,7 +166,12 @@ class InterfacePaths:
                 for each in others
             )
 
-        return below(way.device, _MAX_DEPTH)
+        return 0 if target in self._vrfs_of(way.device) else below(way.device, _MAX_DEPTH)
+
+    def _vrfs_of(self, index: int) -> set[int]:
+        """The VRF of an interface, if it is in one: it counts its IP packets too, on most kernels one way."""
+        master = (self._links[index].master or 0) if index in self._links else 0
+        return {master} if master in self._links and self._links[master].kind == "vrf" else set()
 
     def _next(self, index: int, way: Way) -> Sequence[int]:
         if index == way.device and way.via == NOTHING_BELOW:

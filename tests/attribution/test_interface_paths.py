@@ -60,6 +60,8 @@ BACKUP = links(vlan=on(BOND), bond={"active_port": ETH1}, eth0=port(BOND), eth1=
 ON_BRIDGE = links(br={}, eth0=port(BR), tap=port(BR))
 NESTED = links(br={}, bond=port(BR), tap=port(BR), eth0=port(BOND), eth1=port(BOND))
 VLAN_ON_BRIDGE = links(vlan=on(BR), br={}, eth0=port(BR), tap=port(BR))
+IN_VRF = links(vx={}, eth0=port(VX), vlan=on(ETH0))
+IN_VRF[VX] = Link("vrf", True, VX, kind="vrf")
 SIBLINGS = links(mv0=on(ETH0, delivers_to_siblings=True), mv1=on(ETH0, delivers_to_siblings=True))
 
 
@@ -86,6 +88,9 @@ SIBLINGS = links(mv0=on(ETH0, delivers_to_siblings=True), mv1=on(ETH0, delivers_
         (InterfacePaths(VLAN_ON_BRIDGE), Way(VLAN), ETH0, {"br": 97, "eth0": 90, "tap": 7}, 7),
         (InterfacePaths(VLAN_ON_BRIDGE), Way(VLAN, via=ETH0), ETH0, {"br": 97, "tap": 7}, 0),
         (InterfacePaths(VLAN_ON_BRIDGE), Way(VLAN, via=ETH0), BR, {}, 0),
+        (InterfacePaths(IN_VRF), Way(ETH0), VX, {}, 0),
+        (InterfacePaths(IN_VRF), Way(VLAN), VX, {}, math.inf),
+        (InterfacePaths(IN_VRF), Way(ETH1), VX, {}, math.inf),
         (InterfacePaths(SIBLINGS), Way(MV0), ETH0, {"eth0": 90, "mv1": (50, 3)}, 3),
         (InterfacePaths(SIBLINGS, hidden_siblings=frozenset({MV0})), Way(MV0), ETH0, {"mv1": 3}, math.inf),
         (InterfacePaths(SIBLINGS), Way(MV0, via=ETH0), ETH0, {"mv1": 3}, 0),

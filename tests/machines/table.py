@@ -8,7 +8,7 @@ from tests.tree import ROOT
 
 PAGE = ROOT / "docs/kernels.md"
 _TABLE = re.compile(r"(?<=<!-- machines -->\n).*?(?=\n<!-- /machines -->)", re.DOTALL)
-_PASSED = re.compile(r"^=+ .*?(\d+) passed.* in .*=+$", re.MULTILINE)
+_PASSED = re.compile(r"^(?:=+ )?(?:\d+ failed, )?(\d+) passed.* in [\d.]+s", re.MULTILINE)
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", re.MULTILINE)
 _SKIPPED = re.compile(r"^SKIPPED \[(\d+)\] \S+ (.+)$", re.MULTILINE)
 _RELEASE = re.compile(r"^\d+\.\d+\.\S+$", re.MULTILINE)

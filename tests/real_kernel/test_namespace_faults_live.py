@@ -15,7 +15,7 @@ from network_health import Monitor, Settings
 from network_health.attribution import namespace_lookups
 from tests.containers import container
 from tests.netns import behind_a_host, run
-from tests.real_kernel.paced import Sender, listening, started
+from tests.real_kernel.paced import Sender, listening, lookups, started
 from tests.scenarios.viewers import in_a_pid_namespace, with_hidden_processes
 from tests.seccomp import SETNS, deny
 
@@ -69,7 +69,7 @@ def test_setns_is_refused(routed):
 
 
 def test_a_refusal_is_kept(routed):
-    """Until the culprit is due again, nothing is read for it, and each report has the reason."""
+    """Until the rate has changed by a fifth nothing is read for its culprit; each report has the reason."""
     host, outside, box = routed
 
     def watch():
@@ -80,17 +80,19 @@ def test_a_refusal_is_kept(routed):
             sampled.append(args) or sample_together(*args, **more)
         )
         monitor = Monitor(SETTINGS)
-        failures = []
+        seen = []
         for _ in range(3):
             time.sleep(0.4)
-            culprits = monitor.check().as_content()["metrics"]["culprits"]
-            failures.append(culprits["failure"])
-        return len(sampled), failures
+            content = monitor.check().as_content()
+            rate = float(re.search(r" inbound ([\d.]+) Mbps", content["details"])[1])
+            seen.append((rate, len(sampled), content["metrics"]["culprits"]["failure"]))
+        return zip(*seen, strict=True)
 
     with listening(outside), started(box, Sender("backup", "10.8.0.2", 20).run):
         time.sleep(0.5)
-        found = host.call(watch)
-    assert found == (1, [f"rx_rate: {REFUSED}"] * 3)
+        rates, sampled, failures = host.call(watch)
+    assert list(sampled) == lookups(rates)
+    assert set(failures) == {f"rx_rate: {REFUSED}"}
 
 
 def limited(name, value):

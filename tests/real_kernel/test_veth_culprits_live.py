@@ -12,7 +12,7 @@ from network_health.attribution import namespace_traffic
 from network_health.attribution.traffic_window import TrafficWindows
 from network_health.sources.linux import call_in_namespace, read_namespaces
 from tests.netns import behind_a_host, veth
-from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, named, started
+from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, lookups, named, started
 
 pytestmark = pytest.mark.root
 SHARE = 12
@@ -85,13 +85,8 @@ def test_an_active_alert_does_not_enter_the_container_again(routed):
     with listening(outside), started(box, Sender("backup", "10.8.0.2", 20).run):
         time.sleep(0.3)
         seen = host.call(watch)
-    at_lookup, expected = 0.0, []
-    for details, _ in seen:
-        rate = float(re.search(r"v-box inbound ([\d.]+) Mbps", details)[1])
-        is_changed = abs(rate - at_lookup) >= 0.2 * at_lookup
-        at_lookup = rate if is_changed else at_lookup
-        expected.append((expected or [0])[-1] + is_changed)
-    assert [count for _, count in seen] == expected
+    rates = [float(re.search(r"v-box inbound ([\d.]+) Mbps", details)[1]) for details, _ in seen]
+    assert [count for _, count in seen] == lookups(rates)
     clause = seen[-1][0].partition(" (")[2]
     assert masked(clause) == f"N% by backup[PID] in namespace {box.name} to 10.8.0.2:{PORT})"
 

@@ -140,9 +140,11 @@ def gre_tunnel(testbed, rng):
 
 
 def vrf(testbed, rng):
-    """What a process bound to a VRF sends crosses the VRF and its port."""
-    route = Route(("vrf0", "vr0"), "10.84.0.2", options=((1, 25, b"vrf0"),))  # SO_BINDTODEVICE
-    return beside(testbed, rng, route, rng.choice([VA, VC]))
+    """What a process bound to a VRF receives crosses the VRF and its port; what it sends the port alone."""
+    act = rng.choice(ACTS)
+    links = ("vr0",) if act[0] == "send" else ("vrf0", "vr0")
+    route = Route(links, "10.84.0.2", options=((1, 25, b"vrf0"),))  # SO_BINDTODEVICE
+    return beside(testbed, rng, route, rng.choice([VA, VC]), acts=[act])
 
 
 def ipvlan(testbed, rng):

@@ -204,8 +204,9 @@ def test_a_vlan_on_a_bond(namespace, mode):
             outside.ip("link", "set", f"p{n}", "type", "bridge_slave", "isolated", "on")
     with listening(outside):
         content = check(host, [Sender("app", "10.9.0.2", 20)])
-    found = named(content)
-    (port,) = found.keys() - {"bond0", "vlan5"}
+    ports = named(content).keys() - {"bond0", "vlan5"}
+    assert len(ports) == 1, content["details"]
+    (port,) = ports
     assert_named(content, {"vlan5": {"app": 100}, "bond0": {"app": 100}, port: {"app": 100}})
     assert coverage(content) > 85
 

@@ -70,11 +70,12 @@ def table(situations, counts):
 def require_right(capsys, situations, **options):
     """Run situations, print the results, and fail if too many are not right."""
     counts, misses = run_all(situations, **options)
+    shown = "\n".join(["", table(situations, counts), *misses])
     with capsys.disabled():
-        print("", table(situations, counts), *misses, sep="\n")
+        print(shown)
     right = sum(n for (_, result), n in counts.items() if result == "right")
-    assert right >= MIN_RIGHT * counts.total()
-    assert not [kind for kind in counts if kind[1] in {"miscounted", "misleading", "accused"}]
+    assert right >= MIN_RIGHT * counts.total(), shown
+    assert not [kind for kind in counts if kind[1] in {"miscounted", "misleading", "accused"}], shown
 
 
 @pytest.mark.parametrize(

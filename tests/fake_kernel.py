@@ -135,7 +135,7 @@ def patched_by(kernel, monotonic):
         "network_health.attribution.interface_traffic.read_routed": kernel.routed,
         "network_health.attribution.attributor.read_start_time": lambda pid: 0.0,
         "network_health.attribution.attributor.read_descriptor_count": lambda pid: None,
-        f"{window}.ClosedSockets.take": lambda self: ([], kernel.sees_owners),
+        f"{window}.ClosedSockets.take": lambda self, *args, **more: ([], kernel.sees_owners),
         f"{window}.RouteChanges.take": lambda self: ChangedRoutes(),
         f"{window}.time.monotonic": monotonic,
     }

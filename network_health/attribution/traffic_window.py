@@ -68,6 +68,8 @@ class TrafficWindows:
             self._routes = RouteChanges()
             opened.pop_all()
         self._at_s: float | None = None
+        self._began_s = 0.0
+        self._early: list[Socket] = []
         self._open: Mapping[int, bytes] = {}
         self._vanished: dict[int, bytes] = {}
         self._resent: Mapping[int, bytes] = {}
@@ -89,7 +91,9 @@ class TrafficWindows:
         self._counted = read_ip_counters()
         before = None if last_s is None else self._open
         listing = read_tcp_bytes(before, self._resent, self._deadline_s, is_last=is_last)
-        closed, is_whole = self._closed.take()
+        if last_s is None:
+            self._began_s = self._at_s
+        closed, is_whole = self._take_closed(listing.counters, is_first=last_s is None)
         traffic: tuple[SocketTraffic, ...] = ()
         resent: tuple[SocketResent, ...] = ()
         if last_s is not None:
@@ -118,6 +122,18 @@ class TrafficWindows:
             counted=counted,
             rerouted=rerouted,
         )
+
+    def _take_closed(self, listed: Mapping[int, bytes], *, is_first: bool) -> tuple[list[Socket], bool]:
+        """The sockets closed in this window, also those reported right after it began.
+
+        A socket that was closed before the first listing may be reported after it, and has no bytes here.
+        """
+        if is_first:
+            self._early, is_whole = self._closed.take(listed, self._began_s, settles=True)
+            return [], is_whole
+        early, self._early = self._early, []
+        closed, is_whole = self._closed.take(self._open, self._began_s)
+        return early + closed, is_whole
 
     def close(self) -> None:
         """Stop receiving closed sockets and changes of routes."""

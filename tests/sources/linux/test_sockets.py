@@ -239,6 +239,32 @@ def test_a_closed_socket_has_its_byte_counts(namespace):
 
 
 @pytest.mark.root
+@pytest.mark.parametrize(("is_known", "idle_s"), [(False, 0.2), (True, 0.2), (False, 0)])
+def test_a_socket_that_was_closed_before(namespace, is_known, idle_s):
+    """One that is reported late is left out: it was not known, and had no data since the time given."""
+
+    def run():
+        with contextlib.closing(closed_sockets.ClosedSockets()) as closed:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                client = socket.create_connection(server.getsockname())
+                accepted = server.accept()[0]
+            began_s = time.monotonic() + idle_s
+            client.sendall(bytes(5000))
+            assert len(accepted.recv(5000, socket.MSG_WAITALL)) == 5000
+            cookies = tcp_bytes.read_tcp_bytes(None, {}).counters
+            time.sleep(idle_s)
+            for end in (client, accepted):
+                end.close()
+            found, deadline = 0, time.monotonic() + (60 if is_known or not idle_s else 1)
+            while found < 2 and time.monotonic() < deadline:
+                taken, _ = closed.take(cookies if is_known else (), began_s, settles=True)
+                found += sum(each.remote_port > 0 for each in taken)  # not the listener
+            return found
+
+    assert namespace().call(run) == (0 if idle_s and not is_known else 2)
+
+
+@pytest.mark.root
 def test_only_sockets_with_traffic_are_listed(namespace):
     """Of two connections, the one with traffic since the previous listing is listed, with inode and bytes."""
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 
-def read_start(path: Path, max_bytes: int) -> bytes:
+def read_start(path: Path | str, max_bytes: int) -> bytes:
     """The first ``max_bytes`` of the file.
 
     Raises:

@@ -48,7 +48,7 @@ def read_container_and_unit(pid: int) -> ContainerAndUnit:
 def read_cgroup(pid: int) -> str:
     """The path of a process's cgroup; empty if it has ended or the kernel denies access."""
     try:
-        return parse_cgroup(os.fsdecode(read_start(Path(f"/proc/{pid}/cgroup"), _CGROUP_BYTES)))
+        return parse_cgroup(os.fsdecode(read_start(f"/proc/{pid}/cgroup", _CGROUP_BYTES)))
     except OSError:
         return ""
 

@@ -13,7 +13,6 @@ import pwd
 import time
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 
 from network_health.model import ProcessDetails, ProcessReading, ProcessSample, bounded_name
 from network_health.sources.linux.bounded import read_start
@@ -87,7 +86,7 @@ def read_process_details(pids: Sequence[int]) -> dict[int, ProcessDetails]:
     """
     details = {}
     for pid in pids:
-        folder = Path("/proc", str(pid))
+        folder = _folder_of(pid)
         try:
             name = parse_stat(_read_stat(f"{folder}/stat")).name
         except OSError:
@@ -102,8 +101,8 @@ def read_name(pid: int) -> str:
     Raises:
         OSError: the process has ended, or is not visible for this user.
     """
-    folder = Path("/proc", str(pid))
-    name = os.fsdecode(read_start(folder / "comm", _FILE_BYTES).removesuffix(b"\n"))
+    folder = _folder_of(pid)
+    name = os.fsdecode(read_start(f"{folder}/comm", _FILE_BYTES).removesuffix(b"\n"))
     return full_name(name, (_read_command_line(folder) or b"") if len(name) >= _CUT_AT else b"")
 
 
@@ -147,12 +146,12 @@ def read_user(pid: int) -> str | None:
     Raises:
         KernelFormatError: its ``status`` has an unknown format.
     """
-    return _read_user(Path("/proc", str(pid)))
+    return _read_user(_folder_of(pid))
 
 
 def read_command(pid: int) -> str | None:
     """The program of a process; ``None`` if it is not known."""
-    line = _read_command_line(Path("/proc", str(pid)))
+    line = _read_command_line(_folder_of(pid))
     return None if line is None else parse_command(line)
 
 
@@ -245,8 +244,13 @@ def _number(text: bytes, key: bytes, source: str) -> int:
     raise KernelFormatError(f"/proc/<pid>/{source}: no {key.decode()} in {text[:80]!r}")
 
 
-def _details(folder: Path, name: str) -> ProcessDetails:
-    line, io = _read_command_line(folder), _read(folder / "io")
+def _folder_of(pid: int) -> str:
+    # Not a Path: it interns its parts, which Python 3.12 keeps for ever, for each process.
+    return f"/proc/{pid}"
+
+
+def _details(folder: str, name: str) -> ProcessDetails:
+    line, io = _read_command_line(folder), _read(f"{folder}/io")
     read_bytes, write_bytes = (None, None) if io is None else parse_io(io)
     return ProcessDetails(
         name=full_name(name, line or b""),
@@ -257,8 +261,8 @@ def _details(folder: Path, name: str) -> ProcessDetails:
     )
 
 
-def _read_user(folder: Path) -> str | None:
-    status = _read(folder / "status")
+def _read_user(folder: str) -> str | None:
+    status = _read(f"{folder}/status")
     return None if status is None else user_name(parse_uid(status))
 
 
@@ -271,15 +275,15 @@ def _read_stat(path: str, folder: int | None = None) -> bytes:
         os.close(descriptor)
 
 
-def _read_command_line(folder: Path) -> bytes | None:
+def _read_command_line(folder: str) -> bytes | None:
     """The start of the command line. One that is cut ends with a whole argument, if it has more than one."""
-    line = _read(folder / "cmdline", _COMMAND_LINE_BYTES)
+    line = _read(f"{folder}/cmdline", _COMMAND_LINE_BYTES)
     if line is None or len(line) < _COMMAND_LINE_BYTES:
         return line
     return line[: line.rfind(b"\0") + 1] or line
 
 
-def _read(path: Path, max_bytes: int = _FILE_BYTES) -> bytes | None:
+def _read(path: str, max_bytes: int = _FILE_BYTES) -> bytes | None:
     try:
         return read_start(path, max_bytes)
     except OSError:  # access denied, process ended, or a kernel without this file

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from network_health.model import bounded_name
 from network_health.sources.linux.bounded import read_start
@@ -56,7 +55,7 @@ _INTERPRETERS = (
 def read_script(pid: int) -> str | None:
     """What an interpreter runs: ``worker.py``, ``-m http.server``; ``None`` if that is not known."""
     try:
-        return parse_script(read_start(Path(f"/proc/{pid}/cmdline"), _MAX_BYTES))
+        return parse_script(read_start(f"/proc/{pid}/cmdline", _MAX_BYTES))
     except OSError:  # it has ended, or the kernel denies access
         return None
 

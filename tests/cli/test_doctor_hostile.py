@@ -1,7 +1,7 @@
 """``network-health doctor`` in a workspace whose files another user has shaped: each is one finding."""
 
 import os
-import resource
+from functools import partial
 
 import pytest
 
@@ -38,28 +38,17 @@ HOSTILE = {
 }
 
 
-def little_memory():
-    """Let the next processes of this one have little address space."""
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, limits[1]))
-    return limits
+#: The doctor fails if it reads an endless file.
+run_short_of_memory = partial(run, prefix=("prlimit", f"--as={MEMORY_BYTES}"))
 
 
-@pytest.fixture
-def short_of_memory():
-    """The doctor fails if it reads an endless file: it has 512 MiB."""
-    limits = little_memory()
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, limits)
-
-
-def test_hostile_sources_of_receivers(workspace, short_of_memory):
+def test_hostile_sources_of_receivers(workspace):
     """Each source of a receiver gives one fault that says why, and all parts are checked to the last one."""
     for name, (make, _) in HOSTILE.items():
         (workspace / "agent" / name).mkdir()
         make(workspace / "agent" / name / f"{name}.py")
     receivers = [f'{{"universal_id": "{n}", "name": "{n}", "config": {{{ROLE}}}}}' for n in HOSTILE]
-    done = examined(workspace, *receivers, agent(), run=run)
+    done = examined(workspace, *receivers, agent(), run=run_short_of_memory)
     said = [says for subject, says, _ in faults(done) if subject == "handler"]
     folder = workspace / "agent"
     assert [line.partition(" cannot be read: ")[0] for line in said] == [
@@ -80,25 +69,27 @@ def test_hostile_sources_of_receivers(workspace, short_of_memory):
     ],
     ids=["pipe", "device", "sparse"],
 )
-def test_hostile_files_in_place_of_the_agent(workspace, short_of_memory, make, says):
+def test_hostile_files_in_place_of_the_agent(workspace, make, says):
     """Such a file is a fault that says so, and the doctor goes on to the last line."""
     (workspace / AGENT).unlink()
     make(workspace / AGENT)
-    done = run("doctor", workspace)
+    done = run_short_of_memory("doctor", workspace)
     ((subject, said, do),) = faults(done)
     assert (subject, said, do) == ("agent", f"{AGENT} {says}", f"network-health install {workspace}")
     assert found(done)[-1][1] == "/matrix"
 
 
-def test_hostile_directives(workspace, short_of_memory):
+def test_hostile_directives(workspace):
     """A directive that cannot be parsed is one fault; among the others it is passed over."""
     folder = workspace / "boot_directives"
     for name, (make, _) in HOSTILE.items():
         make(folder / f"hostile_{name}.py")
-    listing = [finding for finding in found(run("doctor", workspace)) if finding[1] == "directive"]
+    listing = [
+        finding for finding in found(run_short_of_memory("doctor", workspace)) if finding[1] == "directive"
+    ]
     assert [state for state, *_ in listing] == ["note"]
     assert "hostile" not in listing[0][3]
-    done = run("doctor", workspace, "--directive", "hostile_signs")
+    done = run_short_of_memory("doctor", workspace, "--directive", "hostile_signs")
     assert [subject for subject, *_ in faults(done)] == ["directive"]
     assert found(done)[-1][1] == "/matrix"
 

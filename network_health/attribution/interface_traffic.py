@@ -221,5 +221,5 @@ def _hidden_siblings(links: Mapping[int, Link], siblings: Mapping[int, Collectio
 
 
 def _has_address_of_lower(link: Link, links: Mapping[int, Link]) -> bool:
-    """Whether it is an ipvlan: all on one interface have its hardware address, so none can be told apart."""
+    """Whether it is an ipvlan: all on one interface have its hardware address, which identifies none."""
     return link.lower in links and links[link.lower or 0].hardware_address == link.hardware_address

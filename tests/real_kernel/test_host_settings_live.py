@@ -27,6 +27,7 @@ SETTINGS = {
     "tcp_memory_threshold_percent": 50,
     "ephemeral_port_threshold_percent": 50,
 }
+#: The command shows no traceback, but psutil itself does; the oldest one that is supported does not.
 needs_quiet_psutil = pytest.mark.skipif(
     psutil.version_info < (5, 9, 6), reason="an older psutil prints a traceback without /proc/stat"
 )

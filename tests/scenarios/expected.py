@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 #: twice or not at all, ``misleading`` gives more than half to something that is not involved, ``accused``
 #: gives a process more than `TOLERANCE` that it did not have.
 RESULTS = ["right", "unnamed", "wrong", "miscounted", "misleading", "accused"]
+#: Not one run may have these.
+NEVER = RESULTS[3:]
 #: In percent of a finding's total.
 TOLERANCE = 10
 

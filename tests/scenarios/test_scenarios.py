@@ -8,7 +8,7 @@ import pytest
 
 from tests.scenarios import connections, containers, holders, links, losses, other_bytes, rates
 from tests.scenarios.container_testbed import ContainerTestbed
-from tests.scenarios.expected import RESULTS, accusations, classify, miscounted
+from tests.scenarios.expected import NEVER, RESULTS, accusations, classify, miscounted
 from tests.scenarios.network import LOWEST_LINKS
 from tests.scenarios.other_links import KINDS
 from tests.scenarios.testbed import opened
@@ -75,7 +75,7 @@ def require_right(capsys, situations, **options):
         print(shown)
     right = sum(n for (_, result), n in counts.items() if result == "right")
     assert right >= MIN_RIGHT * counts.total(), shown
-    assert not [kind for kind in counts if kind[1] in {"miscounted", "misleading", "accused"}], shown
+    assert not [kind for kind in counts if kind[1] in NEVER], shown
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
 from network_health.model import Socket
 from network_health.sources.linux import inet_diag, netlink
@@ -85,7 +85,7 @@ class ClosedSockets:
         self._kernel.close()
 
 
-def _parse(datagram: bytes) -> Iterator[tuple[Socket, float]]:
+def _parse(datagram: bytes) -> list[tuple[Socket, float]]:
     """The sockets of a message, and how long ago each had data; 0 if it had none."""
     found: list[tuple[Socket, float]] = []
     layouts = inet_diag.Layouts(INFO, MEMORY, MARK)
@@ -97,4 +97,4 @@ def _parse(datagram: bytes) -> Iterator[tuple[Socket, float]]:
         found.append((each, min(_IDLE.unpack_from(datagram, start + layout[INFO])) if has_data else 0))
 
     inet_diag.for_each_socket(datagram, add)
-    yield from found
+    return found

@@ -84,7 +84,7 @@ def source_of(node: Node, workspace: Path) -> bytes:
     if node.src_embed is None:
         return read_regular_file(agents_folder(workspace) / node.agent / f"{node.agent}.py")
     try:
-        return base64.b64decode(node.src_embed)  # type: ignore[arg-type]  # any value of a directive
+        return base64.b64decode(node.src_embed)  # type: ignore[arg-type]  # no text: an error below
     except (ValueError, TypeError) as error:
         raise SwarmError(f"its src_embed is not Base64: {error}") from error
 

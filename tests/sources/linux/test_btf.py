@@ -114,6 +114,7 @@ def test_damaged_btf(changes, data):
     }
 
 
+# BTF has the byte order of its kernel, and bpf is not supported on big-endian systems.
 @pytest.mark.skipif(sys.byteorder == "big", reason="the recorded types are little-endian")
 def test_recorded_types(each_kernel):
     """The tracepoints are there since 6.3; on an older kernel the error names what is missing."""

@@ -346,7 +346,7 @@ def test_the_busy_flow_of_20_000_is_named(routed):
 
 
 def test_an_active_alert_is_not_sampled_again(routed):
-    """In the checks after the lookup its answer is kept, with its age."""
+    """In the checks after the lookup its answer is kept, with its age, as long as the rate stays."""
     router, near, far = routed
 
     def watch():
@@ -358,20 +358,26 @@ def test_an_active_alert_is_not_sampled_again(routed):
 
         forwarded_window.sample = counted
         monitor = Monitor(Settings(tx_threshold_mbps=1, conn_threshold=10**6, namespaces="off"))
-        time.sleep(0.5)
-        found = []
-        for _ in range(3):
-            report = monitor.check()
-            (entry,) = report.metrics["culprits"]["tx_rate"]
-            found.append(
-                (len(samples), report.details.partition("forwarded ")[2], entry["forwarded"]["age_s"] > 1)
-            )
+        looked_up_mbps, kept, deadline_s = 0.0, [], time.monotonic() + 60
+        while len(kept) < 2 and time.monotonic() < deadline_s:
             time.sleep(0.5)
-        return found
+            samples.clear()
+            report = monitor.check()
+            (alert,) = report.alerts
+            mbps = alert.finding.value
+            # Beside other tests the sender does not always get its time.
+            if abs(mbps - looked_up_mbps) >= 0.2 * looked_up_mbps:
+                assert len(samples) == 1
+                looked_up_mbps = mbps
+                continue
+            (entry,) = report.metrics["culprits"]["tx_rate"]
+            clause = report.details.partition("forwarded ")[2]
+            kept.append((len(samples), clause, entry["forwarded"]["age_s"] > 1))
+        return kept
 
     with listening(far), started(near, Sender("push", FAR, 20, udp=True).run):
-        found = router.call(watch)
-    assert found == [(1, f"from {NEAR} to {FAR}:{PORT})", is_old) for is_old in (False, True, True)]
+        kept = router.call(watch)
+    assert kept == [(0, f"from {NEAR} to {FAR}:{PORT})", True)] * 2
 
 
 def test_without_rights_the_report_says_what_is_missing(routed):

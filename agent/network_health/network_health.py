@@ -23,7 +23,7 @@ else:
 
 #: Only MatrixOS has its classes there; what can be imported does not decide. `framework_at` has the same
 #: rule, but the library may be missing.
-SITE_ROOT = Path(os.environ.get("SITE_ROOT") or "/")
+SITE_ROOT = Path(os.environ.get("SITE_ROOT") or "/").absolute()
 if (SITE_ROOT / "core" / "python_core").is_dir():
     sys.path.insert(0, str(SITE_ROOT))
     from core.python_core.boot_agent import BootAgent

@@ -66,7 +66,7 @@ MATRIXOS = Framework("MatrixOS", "agents/python_core", roles_name_handlers=True,
 
 def framework_at(root: Path) -> Framework:
     """The framework whose ``SITE_ROOT``, or whose workspace, is ``root``."""
-    return MATRIXOS if root.is_absolute() and (root / CORE).is_dir() else MATRIXSWARM
+    return MATRIXOS if (root / CORE).is_dir() else MATRIXSWARM
 
 
 def framework_folder() -> Path | None:

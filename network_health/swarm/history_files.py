@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +38,17 @@ def history_files(root: Path = MATRIX) -> list[HistoryFile]:
         for boot in filter(lambda folder: _BOOT.fullmatch(folder.name), _folders(universe)):
             for node in _folders(boot / "comm"):
                 path = node / "queue" / FILE_NAME
-                if path.is_file() and not path.is_symlink():
+                if _is_file(path):
                     found[universe.name, node.name] = HistoryFile(universe.name, node.name, path)
     return [found[key] for key in sorted(found)]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a regular file that this user can see."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _universes(root: Path) -> Iterator[Path]:

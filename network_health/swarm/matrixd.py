@@ -10,6 +10,8 @@ from network_health.swarm.encrypted_directive import is_encrypted_file
 
 #: Where an agent's log is: ``<static>/<universe>/latest/comm/<universal_id>/logs/agent.log``.
 STATIC = "universes/static"
+#: How the name of an encrypted directive ends: no other one is decrypted.
+ENCRYPTED_SUFFIX = ".enc.json"
 #: Makes a key, for a swarm whose directive is not encrypted.
 _NEW_KEY = '"$(head -c 32 /dev/urandom | base64)"'
 

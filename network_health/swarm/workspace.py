@@ -82,17 +82,26 @@ class Workspace:
         except OSError as error:
             raise SwarmError(f"the current folder cannot be read: {error.strerror}") from error
         found = _pointer(here)
-        if found is None and framework_at(MATRIX) is MATRIXOS:
-            return cls.at(MATRIX)
         if found is None:
-            raise SwarmError(
-                f"no {_POINTER} file here or above and no ~/{_GLOBAL_POINTER} names a workspace; "
-                "name one, or make one with `matrixswarm-boot --init`"
-            )
+            return cls._without_pointer()
         try:
             return cls.at(_target(found))
         except SwarmError as error:
             raise SwarmError(f"{error}; the pointer {found} names it") from error
+
+    @classmethod
+    def _without_pointer(cls) -> Workspace:
+        no_pointer = f"no {_POINTER} file here or above and no ~/{_GLOBAL_POINTER} names a workspace"
+        try:
+            is_there = framework_at(MATRIX) is MATRIXOS
+        except PermissionError as error:  # as it should be, for any user but the swarm's
+            raise SwarmError(
+                f"{no_pointer}, and {MATRIX} cannot be read by this user; name a workspace, or run this as "
+                "root or as the swarm's user"
+            ) from error
+        if is_there:
+            return cls.at(MATRIX)
+        raise SwarmError(f"{no_pointer}; name one, or make one with `matrixswarm-boot --init`")
 
     def directive_names(self) -> list[str]:
         """The directives in it, as the doctor takes them: ``mine`` for mine.py, ``mine.json`` for itself."""

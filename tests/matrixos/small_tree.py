@@ -81,10 +81,10 @@ def content_of(root):
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def start(root, folder, library=""):
+def start(root, folder, library="", site_root=None):
     """Start the agent with ``SITE_ROOT`` at ``root``, from a pod in ``folder``: what came of it.
 
-    ``library`` is where the library is searched first.
+    ``library`` is where the library is searched first; ``site_root`` is another spelling of ``root``.
     """
     pod, comm = folder / "pod", folder / "comm"
     pod.mkdir()
@@ -95,7 +95,7 @@ def start(root, folder, library=""):
         [sys.executable, "-c", _PROBE, run],
         env=os.environ
         | {
-            "SITE_ROOT": str(root),
+            "SITE_ROOT": site_root or str(root),
             "AGENT_PATH": f"{root}/agents/python_core/",
             "PYTHONPATH": f"{library}:{root}/core",
             "COMM": str(comm),

@@ -11,6 +11,7 @@ from network_health.swarm import Workspace, install, uninstall, workspace
 from network_health.swarm.doctor import checks, examine
 from tests.cli.command import run
 from tests.matrixos import small_tree
+from tests.rights import as_nobody
 
 AGENT = "agents/python_core/network_health"
 DEMO = "boot_directives/network_health_demo.json"
@@ -52,6 +53,14 @@ def directive(root, role, handler="cmd_ingest_status_report"):
     tree = {"universal_id": "matrix", "name": "matrix", "children": [detective, agent]}
     (root / "boot_directives" / "mine.json").write_text(json.dumps(tree))
     return "mine"
+
+
+def seal(path, content, key):
+    """Write an encrypted directive as Phoenix does."""
+    cipher = AES.new(key, AES.MODE_GCM)
+    sealed, tag = cipher.encrypt_and_digest(content)
+    parts = {"nonce": cipher.nonce, "tag": tag, "ciphertext": sealed}
+    path.write_text(json.dumps({name: base64.b64encode(part).decode() for name, part in parts.items()}))
 
 
 def test_what_is_installed_can_be_removed(root):
@@ -101,6 +110,53 @@ def test_the_folder_of_matrixos_is_the_default_workspace(root, tmp_path, monkeyp
         Workspace.default()
 
 
+def test_a_matrix_that_this_user_cannot_read(root, tmp_path, monkeypatch):
+    """Mode 0700, as the documentation advises: one finding says so, and the host is checked all the same."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir("/")
+    for folder in tmp_path.parents[:3]:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    list(examine(None, None))  # imports all that it needs: nobody may not be allowed to read Python's files
+    root.chmod(0)
+    said = as_nobody(lambda: [(each.subject, each.says) for each in examine(None, None)])
+    assert (
+        "no .swarm file here or above and no ~/.matrixswarm_pointer names a workspace, and "
+        f"{root} cannot be read by this user; name a workspace, or run this as root or as the swarm's user"
+    ) in said
+    assert "('/matrix', " in said
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "do"),
+    [
+        ("mine.py", "mine.py: it reads JSON only", "write it as a .json file"),
+        (
+            "plain.enc.json",
+            "plain.enc.json: it is not encrypted, but its name ends in .enc.json",
+            "plain.json",
+        ),
+        (
+            "sealed.json",
+            "sealed.json: it is encrypted, and its name does not end in .enc.json",
+            "sealed.enc.json",
+        ),
+    ],
+)
+def test_what_matrixd_cannot_boot(root, name, says, do):
+    """It decrypts by the name alone."""
+    install(Workspace.at(root))
+    key, path = get_random_bytes(32), root / "boot_directives" / name
+    content = (root / DEMO).read_bytes()
+    if name.startswith("sealed"):
+        seal(path, content, key)
+    else:
+        path.write_bytes(b"matrix_directive = " + content if name.endswith(".py") else content)
+    found = findings(root, name, base64.b64encode(key).decode())
+    (boot,) = [finding for finding in found if finding[0] == "boot"]
+    assert boot[1:3] == ("fault", f"matrixd cannot boot {says}")
+    assert boot[3].endswith(do)
+
+
 def test_the_doctor_finds_no_fault(root):
     """In a tree with the agent installed; it changes nothing, not even by its imports."""
     install(Workspace.at(root))
@@ -131,11 +187,7 @@ def test_an_encrypted_directive(root):
     """As Phoenix writes it and ``matrixd`` reads it; without the key it is no directive."""
     install(Workspace.at(root))
     key = get_random_bytes(32)
-    cipher = AES.new(key, AES.MODE_GCM)
-    sealed, tag = cipher.encrypt_and_digest((root / DEMO).read_bytes())
-    parts = {"nonce": cipher.nonce, "tag": tag, "ciphertext": sealed}
-    encoded = {name: base64.b64encode(part).decode() for name, part in parts.items()}
-    (root / "boot_directives" / "u.enc.json").write_text(json.dumps(encoded))
+    seal(root / "boot_directives" / "u.enc.json", (root / DEMO).read_bytes(), key)
     found = findings(root, "u.enc.json", base64.b64encode(key).decode())
     assert [finding for finding in found if finding[1] != "ok"] == []
     (boot,) = [do for subject, _, _, do in found if subject == "boot"]
@@ -143,11 +195,13 @@ def test_an_encrypted_directive(root):
     assert "directive" in [subject for subject, state, *_ in findings(root, "u.enc.json") if state == "fault"]
 
 
-def test_a_role_without_a_handler(root):
+@pytest.mark.parametrize("written", ["{}", " {} ", "{}@"])
+def test_a_role_without_a_handler(root, written):
     """MatrixOS ignores it: the detective gets the reports all the same, but not at once."""
     install(Workspace.at(root))
     role = "hive.forensics.data_feed"
-    found = [finding for finding in findings(root, directive(root, role)) if finding[0] == "reports"]
+    name = directive(root, written.format(role))
+    found = [finding for finding in findings(root, name) if finding[0] == "reports"]
     assert [(state, says.partition(":")[0]) for _, state, says, _ in found] == [
         ("note", f"forensic-1 has the role {role!r} without a handler"),
         ("note", f"no node has the role {role!r}"),

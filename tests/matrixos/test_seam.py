@@ -37,6 +37,15 @@ def test_a_receiver_gets_its_reports_by_the_handler_that_it_names(started):
     ]
 
 
+def test_a_relative_site_root(tmp_path):
+    """Agent and library take it for the same framework."""
+    root = small_tree.make(tmp_path / "site")
+    (tmp_path / "swarm").mkdir()
+    started = small_tree.start(root, tmp_path / "swarm", site_root=str(root.relative_to("/")))
+    assert started["base"] == "core.python_core.boot_agent"
+    assert started["passed"] == [["receiver-1", "cmd_catch", "INFO"]]
+
+
 def test_the_beacon_says_when_the_worker_is_stuck(started):
     """Without a timeout the framework would never start a stuck agent again."""
     assert started["beacons"]
@@ -58,5 +67,5 @@ def test_a_missing_library_is_said(tmp_path):
 def test_which_framework_a_folder_is(tmp_path):
     """The folder of MatrixOS, another one, and none."""
     small_tree.make(tmp_path / "site")
-    places = (tmp_path / "site", tmp_path, Path(), tmp_path / "site" / "scripts" / "matrixd")
+    places = (tmp_path / "site", tmp_path, Path("none"), tmp_path / "site" / "scripts" / "matrixd")
     assert [framework_at(place) for place in places] == [MATRIXOS, *[MATRIXSWARM] * 3]

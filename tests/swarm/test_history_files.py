@@ -2,6 +2,7 @@
 
 from network_health.history import FILE_NAME
 from network_health.swarm.history_files import HistoryFile, history_files
+from tests.rights import as_nobody
 
 
 def kept(root, *parts):
@@ -46,6 +47,17 @@ def test_matrixos_has_its_nodes_elsewhere(tmp_path):
         HistoryFile("u", "net-1", path),
         HistoryFile("universes", "net-1", other),
     ]
+
+
+def test_a_folder_that_this_user_cannot_read(tmp_path):
+    """A closed queue has no history for this user; those of other agents are found."""
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    closed = kept(tmp_path, "u", "20261120_120000", "comm", "net-1").parent
+    path = kept(tmp_path, "u", "20261120_120000", "comm", "net-2")
+    closed.chmod(0)
+    assert as_nobody(lambda: [each.path for each in history_files(tmp_path)]) == str([path])
+    closed.chmod(0o700)
 
 
 def test_no_matrix(tmp_path):

@@ -40,7 +40,6 @@ _NETWORK_NAMESPACE = Path("/proc/thread-self/ns/net")
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp", 132: "sctp", 136: "udplite", 262: "mptcp"}
 _MAPPED = bytes(10) + b"\xff\xff"
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Calls(NamedTuple):
@@ -167,7 +166,8 @@ def _call_number() -> int:
 def _call(command: int, attributes: bytes) -> tuple[int, bytes]:
     """bpf(2): the result, negative with ``errno``, and the attributes after the call."""
     number, buffer = _call_number(), ctypes.create_string_buffer(attributes, _ATTRIBUTES_BYTES)
-    result = _LIBC.syscall(number, command, buffer, _ATTRIBUTES_BYTES)
+    # Not at import: a statically linked Python can load no library, and has no use for one without bpf.
+    result = ctypes.CDLL(None, use_errno=True).syscall(number, command, buffer, _ATTRIBUTES_BYTES)
     return (result if result >= 0 else -ctypes.get_errno()), buffer.raw
 
 

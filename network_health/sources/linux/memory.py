@@ -12,7 +12,10 @@ import gc
 
 
 def release_memory() -> None:
-    """Give back what is free; it takes a few ms. A C library without malloc_trim(3) keeps it."""
+    """Give back what is free; it takes a few ms. A C library without malloc_trim(3) keeps it.
+
+    So does a statically linked Python, which cannot call it.
+    """
     gc.collect()
-    with contextlib.suppress(AttributeError):
+    with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -43,9 +43,12 @@ def check_encrypted(workspace: Path, checked: Path | None) -> Iterator[Finding]:
     others = [path for path in encrypted_directives(workspace) if path != checked]
     if others:
         names = ", ".join(path.name for path in others)
+        how = "encrypted with --clown-car or --hash-bang"
+        if framework_at(workspace) is MATRIXOS:
+            how = "made with the source of the agent, or with its hash,"
         yield note(
             _SUBJECT,
-            f"encrypted, so not checked: {names}. One that was encrypted with --clown-car or --hash-bang "
+            f"encrypted, so not checked: {names}. One that was {how} "
             "before this version was installed runs the old agent, or none",
             f"SWARM_KEY=KEY network-health doctor {shlex.quote(str(workspace))} --directive {others[0].name}",
         )

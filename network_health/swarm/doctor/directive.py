@@ -68,7 +68,7 @@ def _suffix(workspace: Path) -> str:
 
 def _path(folder: Path, name: str, suffix: str) -> Path:
     """The absolute path of a directive: a name as ``matrixswarm-boot --directive`` takes it, or a file."""
-    file = name if name.endswith(".json") else f"{name.removesuffix(suffix)}{suffix}"
+    file = name if name.endswith((".json", ".py")) else f"{name}{suffix}"
     of_workspace, path = folder / file, Path(name)
     is_path = "/" in name or (os.path.isfile(path) and not os.path.isfile(of_workspace))
     return path.absolute() if is_path else of_workspace
@@ -103,7 +103,7 @@ def check_places(workspace: Path, path: Path) -> Iterator[Finding]:
     """How the directive boots: encrypted, unless the framework's package contains it, too."""
     framework = framework_folder()
     if framework_at(workspace) is MATRIXOS:
-        yield ok("boot", f"{path.stem} boots with matrixd", matrixd.boot(workspace, path, "NAME"))
+        yield _boot_of_matrixos(workspace, path)
         return
     if path.suffix != ".py" or framework is None:
         return
@@ -118,6 +118,27 @@ def check_places(workspace: Path, path: Path) -> Iterator[Finding]:
         f"key=$(matrixswarm-encrypt-directive --in {file} --out {encrypted}) && "
         f'matrixswarm-boot --universe NAME --encrypted-directive {encrypted} --swarm_key "$key"',
     )
+
+
+def _boot_of_matrixos(workspace: Path, path: Path) -> Finding:
+    """``matrixd`` decrypts what has a name for that, and reads everything else as JSON."""
+    if path.suffix != ".json":
+        return fault(
+            "boot", f"matrixd cannot boot {path.name}: it reads JSON only", "write it as a .json file"
+        )
+    is_encrypted, suffix = is_encrypted_file(path), matrixd.ENCRYPTED_SUFFIX
+    if is_encrypted != path.name.endswith(suffix):
+        says = (
+            "is encrypted, and its name does not end"
+            if is_encrypted
+            else "is not encrypted, but its name ends"
+        )
+        renamed = path.name.removesuffix(suffix if path.name.endswith(suffix) else ".json")
+        renamed += suffix if is_encrypted else ".json"
+        return fault(
+            "boot", f"matrixd cannot boot {path.name}: it {says} in {suffix}", f"rename it to {renamed}"
+        )
+    return ok("boot", f"{path.stem} boots with matrixd", matrixd.boot(workspace, path, "NAME"))
 
 
 def check_configs(tree: Sequence[Node]) -> Iterator[Finding]:

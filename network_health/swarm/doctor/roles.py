@@ -25,20 +25,31 @@ def handler_of(node: Node, role: str, framework: Framework, default: str) -> str
 
     ``default`` is the handler of a node that does not name one.
     """
-    patterns = [pattern.strip() for pattern in role.split(",") if pattern.strip()]
-    for entry in _entries(node):
-        if framework.roles_name_handlers:
-            name, _, handler = (part.strip() for part in entry.partition("@"))
-            if handler and any(fnmatch(name.lower(), pattern.lower()) for pattern in patterns):
-                return handler
-        elif any(fnmatch(name.strip(), pattern) for name in entry.split(",") for pattern in patterns):
-            return default
-    return None
+    if framework.roles_name_handlers:
+        return next(filter(None, _named_handlers(node, role)), None)
+    patterns = _patterns(role)
+    names = [name.strip() for entry in _entries(node) for name in entry.split(",")]
+    return default if any(fnmatch(name, pattern) for name in names for pattern in patterns) else None
 
 
 def lacks_handler(node: Node, role: str, framework: Framework) -> bool:
     """Whether the node has the role, but the framework ignores that, as no handler is named."""
-    return framework.roles_name_handlers and role in _entries(node) and not has_role(node, role, framework)
+    if not framework.roles_name_handlers:
+        return False
+    handlers = list(_named_handlers(node, role))
+    return bool(handlers) and not any(handlers)
+
+
+def _named_handlers(node: Node, role: str) -> Iterator[str]:
+    """The handler in each matching ``role@handler`` of the node; empty if none is named."""
+    for entry in _entries(node):
+        name, _, handler = (part.strip() for part in entry.partition("@"))
+        if any(fnmatch(name.lower(), pattern.lower()) for pattern in _patterns(role)):
+            yield handler
+
+
+def _patterns(role: str) -> list[str]:
+    return [pattern.strip() for pattern in role.split(",") if pattern.strip()]
 
 
 def known_config(config: object) -> Mapping[Any, Any]:

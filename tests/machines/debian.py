@@ -1,4 +1,4 @@
-"""Debian of another processor: packages from its registry by name, unpacked into a folder, not installed."""
+"""Debian 12 of any processor: packages from its registry by name, unpacked into a folder, not installed."""
 
 import shutil
 import subprocess
@@ -12,6 +12,7 @@ PACKAGES = (
     "dash", "bash", "coreutils", "util-linux", "mount", "findutils", "grep", "sed",
     "iproute2", "procps", "kmod", "wireguard-tools",
 )  # fmt: skip
+_RELEASE = "bookworm"
 #: Documents and translations take a third of the space.
 _LEFT_OUT = ("doc", "man", "locale", "zoneinfo", "info", "bash-completion")
 _SIGNED_BY = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -49,13 +50,14 @@ class Packages:
     def root(self) -> Path:
         """A root folder with `PACKAGES` and what they need."""
         root = self._folder / "root"
-        if not (self._folder / "ready").exists():
+        ready, wanted = self._folder / "ready", " ".join(PACKAGES)
+        if not ready.exists() or ready.read_text() != wanted:
             shutil.rmtree(root, ignore_errors=True)
             self._run("apt-get", "-qq", "--yes", "--download-only", "install", *PACKAGES)
             _make_root(root)
             for package in sorted((self._folder / "cache/archives").glob("*.deb")):
                 _unpack(package, root)
-            (self._folder / "ready").touch()
+            ready.write_text(wanted)
         return root
 
     def kernel(self, package: str) -> Path:
@@ -64,14 +66,17 @@ class Packages:
         depends = next(line for line in fields.splitlines() if line.startswith("Depends:"))
         name = next(word for word in depends.replace(",", " ").split() if word.startswith("linux-image-"))
         folder = self._folder / name
-        if not (folder / "lib").exists():
-            folder.mkdir(exist_ok=True)
-            self._run("apt-get", "-qq", "download", name, cwd=folder)
-            (archive,) = folder.glob("*.deb")
-            _run("dpkg-deb", "-x", archive, folder)
+        if not folder.exists():
+            parts = self._folder / f"{name}.part"
+            shutil.rmtree(parts, ignore_errors=True)
+            parts.mkdir()
+            self._run("apt-get", "-qq", "download", name, cwd=parts)
+            (archive,) = parts.glob("*.deb")
+            _run("dpkg-deb", "-x", archive, parts)
             archive.unlink()
-            (modules,) = (folder / "lib/modules").iterdir()
-            _run("depmod", "-b", folder, modules.name)
+            (modules,) = (parts / "lib/modules").iterdir()
+            _run("depmod", "-b", parts, modules.name)
+            parts.rename(folder)
         return folder
 
     def _run(self, *command: object, cwd: Path | None = None) -> str:
@@ -79,13 +84,14 @@ class Packages:
 
 
 def _sites(*, with_security: bool) -> list[str]:
-    """Where this machine has its Debian from: ``URI suite component``."""
+    """Where this machine has its Debian 12 from: ``URI suite component``."""
     wanted = "Created-By: Packages", "Origin: Debian", "Component: main"
     lines = _run("apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) main", *wanted).splitlines()
-    suffixes = ("", "-security") if with_security else ("",)
-    sites = [line for line in lines if line.split()[1].lstrip("abcdefghijklmnopqrstuvwxyz") in suffixes]
+    suites = [_RELEASE, f"{_RELEASE}-security"][: 1 + with_security]
+    sites = [line for line in lines if line.split()[1] in suites]
     if not sites:
-        raise RuntimeError("apt knows no release of Debian: run apt-get update")
+        known = ", ".join(sorted({line.split()[1] for line in lines})) or "no release"
+        raise RuntimeError(f"apt of this machine knows {known}, and not {_RELEASE}: run apt-get update")
     return list(dict.fromkeys(sites))
 
 

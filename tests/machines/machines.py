@@ -1,4 +1,4 @@
-"""The machines: Debian's kernels for this processor, and other processors."""
+"""The machines: Debian 12's kernels for this processor, and other processors."""
 
 from tests.machines.machine import Machine
 
@@ -24,6 +24,7 @@ KERNELS = {
     "6.1-rt": _kernel("linux-image-rt-amd64"),
     "6.12": _kernel("linux-image-6.12-amd64"),
     "6.12-cloud": _kernel("linux-image-6.12-cloud-amd64"),
+    "6.12-rt": _kernel("linux-image-6.12-rt-amd64"),
 }
 PROCESSORS = {
     "big-endian": Machine(

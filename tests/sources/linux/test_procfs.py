@@ -36,6 +36,14 @@ def test_a_recorded_process_has_its_start_and_memory():
     assert sample.cpu_s > 0.2
 
 
+@pytest.mark.parametrize("page_bytes", [4096, 65536])
+def test_resident_memory_is_in_pages_of_the_kernel(page_bytes, monkeypatch):
+    """They have 64 KiB on some kernels for ARM and POWER."""
+    monkeypatch.setattr(procfs, "_PAGE_BYTES", page_bytes)
+    stat = b"7 (x) S" + b" 1" * 20 + b" 25 18446744073709551615"
+    assert procfs.parse_stat(stat).rss_bytes == 25 * page_bytes
+
+
 @pytest.mark.parametrize(
     "name", [b"a b", b"(x)", b") S 1 1 1", b"", b" ", b"\n", b"(", b")", b"tab\there", b"\xff\xfe", b"1) ("]
 )

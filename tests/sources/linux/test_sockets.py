@@ -413,13 +413,19 @@ def test_names_below_a_service_manager_are_its_users(path, uid):
         ("0::/system.slice/a.service\n", "/system.slice/a.service"),
         ("4:memory:/docker/x\n1:name=systemd:/b.service\n0::/\n", "/b.service"),
         ("4:memory:/docker/x\n2:cpu:/\n0::/\n", "/docker/x"),
+        ("4:memory:/a\n1:name=systemd:/b.service\n", "/b.service"),
+        ("4:memory:/docker/x\n2:cpu:/\n1:name=systemd:/\n", "/docker/x"),
+        ("2:cpu,cpuacct:/\n", "/"),
         ("", ""),
         ("nonsense\n", ""),
         ("0::/a.scope\x0c0::/b.service\n", "/a.scope\x0c0::/b.service"),
     ],
 )
 def test_the_most_specific_path_is_used(text, path):
-    """It is that of the unified hierarchy, else that of systemd, else the longest one."""
+    """It is that of the unified hierarchy, else that of systemd, else the longest one.
+
+    With version 1 alone there is no unified hierarchy.
+    """
     assert cgroups.parse_cgroup(text) == path
 
 

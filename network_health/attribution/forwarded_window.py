@@ -15,6 +15,9 @@ from network_health.collectors import counted_since
 from network_health.model import IpCounters, TrackedFlow
 from network_health.sources import linux
 
+#: A sample is repeated if the windows of flows and of counters differ by more than this part: on a busy host.
+_MAX_SKEW, _TRIES = 0.05, 3
+
 #: Bytes or packets of each interface, by index: sent, received.
 _Carried = Mapping[int, tuple[int, int]]
 
@@ -38,20 +41,31 @@ class ForwardedWindow:
 
 
 def sample(seconds: float) -> ForwardedWindow:
-    """A window of so many seconds from now on, in the calling thread's network namespace.
+    """A window of so many seconds, in the calling thread's network namespace; it begins within a few.
 
     Raises:
         OSError: the kernel denies access to other values than the flows.
         KernelFormatError: its answer has an unknown format.
     """
+    for _ in range(_TRIES):
+        window, skew_s = _sample(seconds)
+        if skew_s <= _MAX_SKEW * seconds:
+            break
+    return window
+
+
+def _sample(seconds: float) -> tuple[ForwardedWindow, float]:
+    """A window, and how much longer or shorter that of the flows is than that of the counters."""
     with contextlib.closing(linux.RouteChanges()) as changes:
+        flows_start_s = time.monotonic()
         flows = _Flows()
         start_s, (carried, packets), counted = _read_counters()
         time.sleep(seconds)
         # In the same order: listing many flows takes a while, before both readings of the counters.
+        flows_end_s = time.monotonic()
         moved = flows.since()
         end_s, (carried_now, packets_now), counted_now = _read_counters()
-        return ForwardedWindow(
+        window = ForwardedWindow(
             end_s - start_s,
             carried_since(carried, carried_now),
             carried_since(packets, packets_now),
@@ -61,6 +75,7 @@ def sample(seconds: float) -> ForwardedWindow:
             flows.is_accounting,
             flows.failure,
         )
+        return window, abs((end_s - start_s) - (flows_end_s - flows_start_s))
 
 
 class _Flows:

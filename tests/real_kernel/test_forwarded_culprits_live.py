@@ -13,6 +13,7 @@ from network_health import Monitor, Settings
 from network_health.attribution import forwarded_window
 from network_health.attribution.forwarded_flows import NOT_FORWARDED
 from network_health.attribution.interface_paths import ROUTES_DISAGREE
+from network_health.sources import linux
 from tests import nftables, protocol_faults
 from tests.netns import veth
 from tests.real_kernel.paced import PORT, Sender, check, clauses, listening, started
@@ -129,6 +130,22 @@ def test_ipv6_is_named(routed):
     with listening(far), started(near, Sender("push", "fd09::9", 20).run):
         content = check(router, [])
     assert masked(clauses(content)) == {"uplink": f"N% forwarded from fd01::2 to [fd09::9]:{PORT}"}
+
+
+def test_a_slow_listing(routed, monkeypatch):
+    """Time may pass between flows and counters: then flows seem to carry what no interface did."""
+    router, near, far = routed
+    read_flows, delays_s = linux.read_flows, iter((0.5, 0, 0, 0.5))
+
+    def slow(*args, **options):
+        listing = read_flows(*args, **options)
+        time.sleep(next(delays_s, 0))
+        return listing
+
+    monkeypatch.setattr(linux, "read_flows", slow)
+    with listening(far), started(near, Sender("push", FAR, 20, udp=True).run):
+        content = check(router, [])
+    assert masked(clauses(content)) == {"uplink": f"N% forwarded from {NEAR} to {FAR}:{PORT}"}
 
 
 def test_a_container_is_named_by_its_address(routed):

@@ -25,7 +25,7 @@ help:
 	@echo "make test         run the linters and every test (root: the real-kernel and real-swarm ones too)"
 	@echo "make quick        run the linters and the tests that need no root, swarm or package registry, but the"
 	@echo "                  few slow ones (a minute)"
-	@echo "make no-swarm     run the tests that need no swarm and no package registry, but the few slow ones"
+	@echo "make no-swarm     run the tests that need no swarm and no package registry"
 	@echo "make pythons      run make test on Python 3.10, 3.11, 3.12 and 3.13 (an hour; PYTHONS=3.12, SUITE=no-swarm)"
 	@echo "make kernels      run the live tests on Debian's kernels, in emulated machines (root, hours; KERNELS=6.12-cloud,"
 	@echo "                  see docs/kernels.md)"
@@ -66,7 +66,7 @@ quick: lint
 
 no-swarm: lint
 	tests/tools.sh
-	QUICK=1 $(BIN)/python -m pytest -n $(JOBS) --max-worker-restart=0 -m "not swarm and not packaging and not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --max-worker-restart=0 -m "not swarm and not packaging"
 
 pythons: setup
 	@$(BIN)/python -m tests.packaging.pythons $(SUITE) $(PYTHONS)

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import subprocess
+import time
 import traceback
 
 from tests.running_kernel import RELEASE
@@ -76,11 +77,17 @@ def veth(one, two, names=("va", "vb"), addresses=("10.77.0.1/24", "10.77.0.2/24"
 
 
 def rename(name, new):
-    """Rename a link of this namespace that is up: before Linux 6.2 it must be down meanwhile."""
+    """Rename a link of this namespace that is up: before Linux 6.2 it must be down meanwhile.
+
+    The kernel says up to a second later that it is up again.
+    """
     if RELEASE < (6, 2):
         run("ip", "link", "set", name, "down")
     run("ip", "link", "set", name, "name", new)
     run("ip", "link", "set", new, "up")
+    deadline_s = time.monotonic() + 10
+    while " state UP " not in run("ip", "-o", "link", "show", new) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
 
 
 def run(*command):

@@ -15,8 +15,9 @@ from network_health.collectors import counted_since
 from network_health.model import IpCounters, TrackedFlow
 from network_health.sources import linux
 
-#: A sample is repeated if the windows of flows and of counters differ by more than this part: on a busy host.
-_MAX_SKEW, _TRIES = 0.05, 3
+#: A sample is repeated if the windows of flows and of counters differ by more than this part, as on a busy
+#: host, unless the next one would end later than so long after the start of the first.
+_MAX_SKEW, _REPEATED_S = 0.05, 4.0
 
 #: Bytes or packets of each interface, by index: sent, received.
 _Carried = Mapping[int, tuple[int, int]]
@@ -47,11 +48,13 @@ def sample(seconds: float) -> ForwardedWindow:
         OSError: the kernel denies access to other values than the flows.
         KernelFormatError: its answer has an unknown format.
     """
-    for _ in range(_TRIES):
+    first_s = start_s = time.monotonic()
+    while True:
         window, skew_s = _sample(seconds)
-        if skew_s <= _MAX_SKEW * seconds:
-            break
-    return window
+        end_s = time.monotonic()
+        if skew_s <= _MAX_SKEW * seconds or 2 * end_s - start_s > first_s + _REPEATED_S:
+            return window
+        start_s = end_s
 
 
 def _sample(seconds: float) -> tuple[ForwardedWindow, float]:

@@ -1,6 +1,7 @@
 """Whose packets a router forwards: real traffic, tracked by the kernel."""
 
 import codecs
+import itertools
 import re
 import socket
 import time
@@ -135,7 +136,7 @@ def test_ipv6_is_named(routed):
 def test_a_slow_listing(routed, monkeypatch):
     """Time may pass between flows and counters: then flows seem to carry what no interface did."""
     router, near, far = routed
-    read_flows, delays_s = linux.read_flows, iter((0.5, 0, 0, 0.5))
+    read_flows, delays_s = linux.read_flows, iter((0.5, 0))
 
     def slow(*args, **options):
         listing = read_flows(*args, **options)
@@ -415,3 +416,23 @@ def test_without_rights_the_report_says_what_is_missing(routed):
     finding, note = text.split("; ")
     assert re.sub(r"[\d.]+", "N", finding) == "uplink outbound N Mbps > N Mbps (N% of packets forwarded)"
     assert note == "PermissionError: [Errno 1] netlink: EPERM: Operation not permitted"
+
+
+def test_a_sample_ends_on_a_host_that_is_too_busy(routed):
+    """It is repeated only as long as the lookup has time: a window that does not fit is better than none."""
+    router, _, _ = routed
+    read_flows, delays_s = linux.read_flows, itertools.cycle((0.8, 0))
+
+    def count():
+        listings = []
+
+        def slow(*args, **options):
+            listings.append(read_flows(*args, **options))
+            time.sleep(next(delays_s))
+            return listings[-1]
+
+        linux.read_flows = slow
+        forwarded_window.sample(1)
+        return len(listings)
+
+    assert router.call(count) in (2, 4)

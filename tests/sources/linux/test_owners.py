@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import socket
 import time
@@ -11,6 +12,9 @@ import pytest
 
 from network_health.sources.linux import owners, process_visibility
 
+#: From here on no test asks for a number of a descriptor, but for 1000.
+HIGH = 300
+
 
 @contextlib.contextmanager
 def process(act=lambda: None):
@@ -18,18 +22,21 @@ def process(act=lambda: None):
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        act()
-        os.write(writing, b"x")
-        time.sleep(60)
-        os._exit(0)
+        try:
+            writing = fcntl.fcntl(writing, fcntl.F_DUPFD, HIGH)
+            act()
+            os.write(writing, b"x")
+            time.sleep(60)
+        finally:  # also after an error: the child must not go on with the tests
+            os._exit(1)
+    os.close(writing)
     try:
-        os.read(reading, 1)
+        assert os.read(reading, 1) == b"x", "the process has ended"
         yield pid
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
         os.close(reading)
-        os.close(writing)
 
 
 def inode_of(end):
@@ -254,9 +261,13 @@ def test_gaps_between_descriptors_hide_no_socket(numbers):
     held = {}
 
     def renumber():
-        for each, number in zip(held.values(), numbers, strict=True):
-            os.dup2(each.fileno(), number)
+        # First all to high numbers: one that is wanted may be in use.
+        moved = [fcntl.fcntl(each.fileno(), fcntl.F_DUPFD, HIGH) for each in held.values()]
+        for each in held.values():
             each.close()
+        for descriptor, number in zip(moved, numbers, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
         os.closerange(3, 7)
 
     with contextlib.ExitStack() as stack:

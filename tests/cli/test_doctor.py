@@ -290,6 +290,16 @@ def test_a_relative_path(installed, tmp_path, monkeypatch):
         assert f"--in {tmp_path}/here.py --out {tmp_path}/here.json) && matrixswarm-boot" in command
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"), [("5", ", but of the type int"), ("'abc'", ": Incorrect padding")]
+)
+def test_a_source_that_cannot_be_decoded(workspace, value, reason):
+    """The node will not start, and the doctor says why."""
+    node = agent().replace('"config"', f'"src_embed": {value}, "config"')
+    says = [says for subject, says, _ in faults(examined(workspace, DETECTIVE, node)) if subject == "source"]
+    assert says == [f"n will not start: its src_embed is not Base64{reason}"]
+
+
 def test_a_pipe_among_the_directives_is_ignored(workspace):
     """The doctor does not wait for it."""
     os.mkfifo(workspace / "boot_directives" / "pipe.py")

@@ -1,6 +1,6 @@
 """What a report must say, and what it says of processes that did not do it. Pure.
 
-Guarantees: a report that blames a process for what it did not do is ``accused``, whatever else it says.
+Guarantees: a report that names a process for what it did not do has a ``false_culprit``, whatever is in it.
 """
 
 import re
@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 #: The worst last. ``wrong`` names another culprit first or says something untrue, ``miscounted`` counts bytes
-#: twice or not at all, ``misleading`` gives more than half to something that is not involved, ``accused``
-#: gives a process more than `TOLERANCE` that it did not have.
-RESULTS = ["right", "unnamed", "wrong", "miscounted", "misleading", "accused"]
+#: twice or not at all, ``misleading`` gives more than half to something that is not involved,
+#: ``false_culprit`` gives a process more than `TOLERANCE` that it did not have.
+RESULTS = ["right", "unnamed", "wrong", "miscounted", "misleading", "false_culprit"]
 #: Not one run may have these.
 NEVER = RESULTS[3:]
 #: In percent of a finding's total.
@@ -90,7 +90,7 @@ def classify(details, expected):
     return "right" if all(word in phrases[0].split() for word in expected.first) else "wrong"
 
 
-def accusations(content, expected, moved):
+def false_culprits(content, expected, moved):
     """The phrases and the entries of evidence that give a process more than it had."""
     found = []
     for finding in content["details"].split("; "):
@@ -105,7 +105,7 @@ def accusations(content, expected, moved):
                 found.append(f"{phrase.strip()} (true: {had:.0f}%) in {finding!r}")
     for check in _DIRECTIONS:
         for entry in content["metrics"].get("culprits", {}).get(check, ()):
-            found += _accused_in_evidence(entry, moved)
+            found += _false_in_evidence(entry, moved)
     return found
 
 
@@ -121,7 +121,7 @@ def miscounted(content, moved, counted_links):
     return found
 
 
-def _accused_in_evidence(entry, moved):
+def _false_in_evidence(entry, moved):
     for process in entry.get("processes", ()):
         if process.get("pid") is None or _is_uncertain(process):
             continue

@@ -1,10 +1,10 @@
-"""Tests of what counts as right, wrong or accused."""
+"""Tests of what counts as right, as wrong, or as a false culprit."""
 
 from collections import Counter
 
 import pytest
 
-from tests.scenarios.expected import Expected, Moved, accusations, classify, miscounted
+from tests.scenarios.expected import Expected, Moved, classify, false_culprits, miscounted
 
 EXPECTED = Expected("High", ("on", ":80", "a[1]"), {"10.0.0.7"})
 
@@ -30,7 +30,7 @@ def test_classify(details, result):
 
 
 @pytest.mark.parametrize(
-    ("details", "accused"),
+    ("details", "is_false"),
     [
         ("High 9 > 5 (81% on :80 owned by a[1], 10% opened by b[2])", False),
         ("High 9 > 5 (81% on :80 owned by a[1], 11% opened by b[2])", True),
@@ -45,12 +45,12 @@ def test_classify(details, result):
         ("va inbound 9 > 5 (11% by a[1] from 10.0.0.9:80)", True),
     ],
 )
-def test_accusations(details, accused):
+def test_false_culprits(details, is_false):
     """A process may be given a tenth more than it had, never more."""
     expected = Expected("High", ("on", ":80", "a[1]"), shares={"c[3]": 30.0, "d[4]": 20.0})
     moved = Moved(Counter({("va", "outbound", "a[1]"): 500}), {"va": {"outbound": 1000, "inbound": 1000}})
     content = {"details": details, "metrics": {}}
-    assert bool(accusations(content, [expected], moved)) is accused
+    assert bool(false_culprits(content, [expected], moved)) is is_false
 
 
 @pytest.mark.parametrize(

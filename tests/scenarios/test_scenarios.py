@@ -8,7 +8,7 @@ import pytest
 
 from tests.scenarios import connections, containers, holders, links, losses, other_bytes, rates
 from tests.scenarios.container_testbed import ContainerTestbed
-from tests.scenarios.expected import NEVER, RESULTS, accusations, classify, miscounted
+from tests.scenarios.expected import NEVER, RESULTS, classify, false_culprits, miscounted
 from tests.scenarios.network import LOWEST_LINKS
 from tests.scenarios.other_links import KINDS
 from tests.scenarios.testbed import opened
@@ -26,10 +26,10 @@ MIN_RIGHT = 0.95
 
 def result_of(content, expected, moved, *, counts_bytes):
     """One of `RESULTS` for a whole report, and why it is not right."""
-    accused = accusations(content, expected, moved)
+    untrue = false_culprits(content, expected, moved)
     wrong_sums = miscounted(content, moved, LOWEST_LINKS) if counts_bytes else []
     results = [classify(content["details"], each) for each in expected]
-    results += ["accused"] * bool(accused) + ["miscounted"] * bool(wrong_sums)
+    results += ["false_culprit"] * bool(untrue) + ["miscounted"] * bool(wrong_sums)
     worst = max(results, key=RESULTS.index)
     missed = [
         f"expected {each.finding!r}: {each.first} {each.says}"
@@ -37,7 +37,7 @@ def result_of(content, expected, moved, *, counts_bytes):
         if result != "right"
     ]
     failure = [content["metrics"].get("culprits", {}).get("failure", "")]
-    return worst, "\n  ".join(filter(None, (content["details"], *missed, *accused, *wrong_sums, *failure)))
+    return worst, "\n  ".join(filter(None, (content["details"], *missed, *untrue, *wrong_sums, *failure)))
 
 
 def run_all(situations, *, counts_bytes=False, prepare=lambda network: None, opened=opened):
@@ -61,9 +61,9 @@ def run_all(situations, *, counts_bytes=False, prepare=lambda network: None, ope
 
 def table(situations, counts):
     """The results of each situation."""
-    lines = [f"{'situation':34}" + "".join(f"{result:>11}" for result in RESULTS)]
+    lines = [f"{'situation':34}" + "".join(f"{result:>14}" for result in RESULTS)]
     for name in [situation.__name__ for situation in situations]:
-        lines.append(f"{name:34}" + "".join(f"{counts[name, result]:11}" for result in RESULTS))
+        lines.append(f"{name:34}" + "".join(f"{counts[name, result]:14}" for result in RESULTS))
     return "\n".join(lines)
 
 

@@ -86,9 +86,11 @@ def source_of(node: Node, workspace: Path) -> bytes:
     """
     if node.src_embed is None:
         return read_regular_file(agents_folder(workspace) / node.agent / f"{node.agent}.py")
+    if not isinstance(node.src_embed, (str, bytes)):
+        raise SwarmError(f"its src_embed is not Base64, but of the type {type(node.src_embed).__name__}")
     try:
-        return base64.b64decode(node.src_embed)  # type: ignore[arg-type]  # no text: an error below
-    except (ValueError, TypeError) as error:
+        return base64.b64decode(node.src_embed)
+    except ValueError as error:
         raise SwarmError(f"its src_embed is not Base64: {error}") from error
 
 

@@ -133,11 +133,9 @@ def _boot_of_matrixos(workspace: Path, path: Path) -> Finding:
             if is_encrypted
             else "is not encrypted, but its name ends"
         )
-        renamed = path.name.removesuffix(suffix if path.name.endswith(suffix) else ".json")
-        renamed += suffix if is_encrypted else ".json"
-        return fault(
-            "boot", f"matrixd cannot boot {path.name}: it {says} in {suffix}", f"rename it to {renamed}"
-        )
+        stem = path.name.removesuffix(suffix).removesuffix(".json")
+        do = f"rename it to {stem}{suffix if is_encrypted else '.json'}"
+        return fault("boot", f"matrixd cannot boot {path.name}: it {says} in {suffix}", do)
     return ok("boot", f"{path.stem} boots with matrixd", matrixd.boot(workspace, path, "NAME"))
 
 
